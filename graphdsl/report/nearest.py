@@ -1,0 +1,47 @@
+"""The name somebody meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def distance(a: str, b: str, limit: int) -> int:
+    """Edits (insert, delete, replace, swap of neighbours) from a to b, or limit + 1 when there are more.
+
+    Source: Damerau 1964, the restricted form (no edit inside a swapped pair).
+    """
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
+    older: list[int] = []
+    before = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        now = [i]
+        for j, y in enumerate(b, 1):
+            cost = min(before[j] + 1, now[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, older[j - 2] + 1)
+            now.append(cost)
+        older, before = before, now
+    return before[-1]
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate closest to name, or None when none is close: at most a third of its letters differ.
+
+    Ties go to the first in alphabetical order.
+    """
+    if len(name) > 80:
+        return None
+    limit = max(1, len(name) // 3)
+    scored = [(distance(name.lower(), c.lower(), limit), c) for c in sorted(set(candidates))]
+    best = min(scored, default=(limit + 1, ""))
+    if best[0] <= limit:
+        return best[1]
+    stretched = [c for _, c in scored if len(name) > 2 and (name in c.split("_") or c in name.split("_"))]
+    return stretched[0] if len(stretched) == 1 else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """A help text, "did you mean `x`?", or the empty string."""
+    found = nearest(name, candidates)
+    return f"did you mean `{found}`?" if found else ""
