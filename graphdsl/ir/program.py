@@ -1,0 +1,64 @@
+"""What a machine runs: calls over buffers. Every size is a number, every place in memory is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+
+from graphdsl.ir.operator import Operator
+from graphdsl.ir.types import DType
+from graphdsl.report import Span
+
+
+class Storage(StrEnum):
+    ARENA = "arena"
+    INPUT = "input"
+    WEIGHT = "weight"
+    CONSTANT = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A stretch of memory seen as an array in row order.
+
+    name    of the value it holds, for messages
+    offset  in bytes from the start of the arena; 0 for the other storages, which are found by key
+    key     the name of the input or weight, or of the constant's node
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    storage: Storage
+    offset: int = 0
+    key: str = ""
+
+    @property
+    def bytes(self) -> int:
+        return prod(self.shape) * self.dtype.size
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """op reads the input buffers and fills the output buffers (indices into Program.buffers)."""
+
+    name: str
+    op: Operator
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """Calls in order. inputs, weights and results name the buffers that others fill and read."""
+
+    buffers: tuple[Buffer, ...]
+    calls: tuple[Call, ...]
+    arena_bytes: int
+    inputs: Mapping[str, int]
+    weights: Mapping[str, int]
+    results: Mapping[str, int]
+    binding: Mapping[str, int]

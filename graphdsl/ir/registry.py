@@ -1,0 +1,153 @@
+"""Words of the language: layers, losses, metrics, optimizers, readers … each kind in a registry, each entry with a signature.
+
+A signature is read off a Python function (or a frozen dataclass): annotations give the domains, defaults the defaults, the
+docstring the page that `graphdsl ops NAME` shows. So a word is defined in one place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from graphdsl.ir.builder import Builder
+from graphdsl.ir.domain import Domain, Either, EntryOf, FlagDomain, Made, Many, NoneDomain, Real, TextDomain, Whole
+from graphdsl.ir.graph import Value
+
+REQUIRED: Any = inspect.Parameter.empty
+"""The default of a setting that must be given."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name, what it may be, and its default (REQUIRED when there is none)."""
+
+    name: str
+    domain: Domain
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A word of the language.
+
+    operands  how many tensors flow in: names of the Value parameters; ("*xs",) takes a list of any number
+    settings  in the order in which they may be given without a name
+    make      the function behind it; a layer is called as make(builder, *tensors, **settings), others as make(**settings)
+    """
+
+    kind: str
+    name: str
+    operands: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    doc: str
+    make: Callable[..., Any] = field(compare=False)
+
+    def setting(self, name: str) -> Setting | None:
+        return next((s for s in self.settings if s.name == name), None)
+
+    @property
+    def variadic(self) -> bool:
+        return self.operands[:1] == ("*",)
+
+
+class Registry(Mapping[str, Entry]):
+    """The entries of one kind, by name."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def register(self, name: str = "") -> Callable[[F], F]:
+        """Decorator: adds a function or a frozen dataclass under its name (or the one given)."""
+
+        def add(make: F) -> F:
+            self.add(entry_of(self.kind, name or make.__name__, make))
+            return make
+
+        return add
+
+    def add(self, entry: Entry) -> None:
+        if entry.name in self._entries:
+            raise AssertionError(f"two entries of {self.kind} are called {entry.name}")
+        self._entries[entry.name] = entry
+
+    def build(self, made: Made) -> Any:
+        """What a Made record of this kind stands for: the entry's function called with its settings."""
+        return self[made.name].make(**made.settings)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def entry_of(kind: str, name: str, make: Callable[..., Any]) -> Entry:
+    """Reads the signature of a function.
+
+    Parameters annotated Value are operands, one annotated tuple[Value, ...] takes a list; Builder parameters are supplied.
+    """
+    hints = get_type_hints(make if not isinstance(make, type) else make.__init__, include_extras=True)
+    operands: list[str] = []
+    settings: list[Setting] = []
+    for parameter in inspect.signature(make).parameters.values():
+        hint = hints.get(parameter.name, Any)
+        if hint is Builder:
+            continue
+        if hint is Value:
+            operands.append(parameter.name)
+        elif hint == tuple[Value, ...]:
+            operands.append("*")
+        else:
+            settings.append(Setting(parameter.name, domain_of(hint), parameter.default))
+    return Entry(kind, name, tuple(operands), tuple(settings), inspect.cleandoc(make.__doc__ or ""), make)
+
+
+def domain_of(hint: Any) -> Domain:
+    """The domain an annotation stands for: Annotated[..., domain] first, then plain bool, int, float, str, X | None."""
+    if get_origin(hint) is Annotated:
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, Domain):
+                return extra
+        return domain_of(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return Either(tuple(domain_of(h) for h in get_args(hint)))
+    if get_origin(hint) is tuple:
+        return Many(domain_of(get_args(hint)[0]))
+    if hint not in _PLAIN:
+        raise AssertionError(f"no domain for the annotation {hint!r}")
+    return _PLAIN[hint]
+
+
+_PLAIN: dict[Any, Domain] = {
+    bool: FlagDomain(),
+    int: Whole(-(2**31), 2**31 - 1),
+    float: Real(),
+    str: TextDomain(),
+    NoneType: NoneDomain(),
+}
+
+LAYERS = Registry("layer")
+LOSSES = Registry("loss")
+INITIALIZERS = Registry("initializer")
+
+Init = Annotated[Any, EntryOf("initializer")]
+"""The annotation of a setting that takes an initialiser. The default is the Initializer itself."""
+
+
+def layer(name: str = "") -> Callable[[F], F]:
+    """Decorator: makes a function (builder, tensors, settings) -> Value or tuple of them a layer of the language."""
+    return LAYERS.register(name)
+
+
+def loss(name: str = "") -> Callable[[F], F]:
+    """Decorator: makes a function (builder, prediction, target, settings) -> scalar Value a loss of the language."""
+    return LOSSES.register(name)

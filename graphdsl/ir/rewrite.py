@@ -1,0 +1,46 @@
+"""Folding a graph into a new one: the one way passes change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from graphdsl.ir.builder import Builder, Place
+from graphdsl.ir.graph import Graph, Node, Result, Value
+
+Rule = Callable[[Builder, str, Node, tuple[Value, ...]], tuple[Value, ...] | None]
+"""(builder of the new graph, name, node, its operands in the new graph) -> what replaces its results; None: keep it."""
+
+
+def keep(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> None:
+    """The rule that changes nothing."""
+
+
+def rebuild(
+    graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None = None, merge: bool = True
+) -> Graph:
+    """Folds graph, node by node in order, into a fresh Builder.
+
+    What no result needs is left out and equal pure operations become one, whatever the rule. Names, places and layers stay.
+    Results that the rule adds (b.result, b.update) are kept beside those of the graph.
+    """
+    kept = graph.with_results(results) if results is not None else graph
+    needed = kept.needed()
+    b = Builder(merge=merge)
+    new = fold(b, kept, rule, [name for name in kept if name in needed])
+    for result in kept.results:
+        b.result(result.name, result.role, new[result.value.node][result.value.port])
+    return b.finish()
+
+
+def fold(b: Builder, graph: Graph, rule: Rule, names: Iterable[str]) -> dict[str, tuple[Value, ...]]:
+    """Emits the named nodes of graph (in order) through rule into b; gives what became of each node's results."""
+    new: dict[str, tuple[Value, ...]] = {}
+    for name in names:
+        node = graph.node(name)
+        operands = tuple(new[v.node][v.port] for v in graph.operands(name))
+        with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
+            replaced = rule(b, name, node, operands)
+            new[name] = b.emit_all(node.op, *operands, name=name, exact=True) if replaced is None else replaced
+    return new
+
+
