@@ -1,11 +1,15 @@
 """Says things to people: sources, spans, diagnostics and how they are drawn."""
 
 from graphdsl.report.diagnostic import Diagnostic, Failed, Label, Reporter, Severity, Use, fail
+from graphdsl.report.explain import CODES, Explanation, explanation
 from graphdsl.report.nearest import did_you_mean, nearest
+from graphdsl.report.render import as_data, print_diagnostics, render_json, render_text
 from graphdsl.report.source import Source, Span
 
 __all__ = [
+    "CODES",
     "Diagnostic",
+    "Explanation",
     "Failed",
     "Label",
     "Reporter",
@@ -13,7 +17,12 @@ __all__ = [
     "Source",
     "Span",
     "Use",
+    "as_data",
     "did_you_mean",
+    "explanation",
     "fail",
     "nearest",
+    "print_diagnostics",
+    "render_json",
+    "render_text",
 ]

@@ -1,0 +1,36 @@
+"""Options and fixtures that all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what tests made into tests/golden")
+    parser.addoption("--backend", default="reference", metavar="NAME", help="the backend that the suite runs on")
+
+
+@pytest.fixture(scope="session")
+def backend_name(pytestconfig: pytest.Config) -> str:
+    """The backend named on the command line."""
+    return str(pytestconfig.getoption("--backend"))
+
+
+@pytest.fixture
+def golden(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
+    """golden(name, text): text must be what tests/golden/name holds; --update-golden makes it so."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if pytestconfig.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        assert path.exists(), f"{path} is missing: look at the text, then run pytest --update-golden"
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
