@@ -13,16 +13,21 @@ def distance(a: str, b: str, limit: int) -> int:
     if abs(len(a) - len(b)) > limit:
         return limit + 1
     older: list[int] = []
-    before = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        now = [i]
-        for j, y in enumerate(b, 1):
-            cost = min(before[j] + 1, now[j - 1] + 1, before[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, older[j - 2] + 1)
-            now.append(cost)
-        older, before = before, now
-    return before[-1]
+    row = list(range(len(b) + 1))
+    for i in range(1, len(a) + 1):
+        older, row = row, _next_row(a, b, i, older, row)
+    return row[-1]
+
+
+def _next_row(a: str, b: str, i: int, older: list[int], before: list[int]) -> list[int]:
+    """Edits from a[:i] to each beginning of b, given those from a[: i - 2] and a[: i - 1]."""
+    row = [i]
+    for j, y in enumerate(b, 1):
+        costs = [before[j] + 1, row[j - 1] + 1, before[j - 1] + (a[i - 1] != y)]
+        if i > 1 and j > 1 and a[i - 1] == b[j - 2] and a[i - 2] == y:
+            costs.append(older[j - 2] + 1)
+        row.append(min(costs))
+    return row
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
