@@ -78,7 +78,11 @@ class Whole(Domain):
     high: int = 2**31 - 1
 
     def describe(self) -> str:
-        return f"a whole number from {self.low} to {self.high}" if self.high < 2**31 - 1 else f"a whole number of at least {self.low}"
+        return (
+            f"a whole number from {self.low} to {self.high}"
+            if self.high < 2**31 - 1
+            else f"a whole number of at least {self.low}"
+        )
 
     def accept(self, value: Any) -> int:
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -279,6 +283,4 @@ Fraction = Annotated[float, Real(0.0, 1.0)]
 Flag = Annotated[bool, FlagDomain()]
 Words = Annotated[str, TextDomain()]
 Size = Annotated[int | tuple[int, ...], SizeDomain()]
-Padding = Annotated[
-    int | str | tuple[int, ...], Either((SizeDomain(0), Choice(("valid", "same", "causal"))))
-]
+Padding = Annotated[int | str | tuple[int, ...], Either((SizeDomain(0), Choice(("valid", "same", "causal"))))]

@@ -145,4 +145,3 @@ class Graph:
                 seen.add(name)
                 waiting.extend(self.nx.pred[name])
         return frozenset(seen)
-

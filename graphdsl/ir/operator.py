@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from graphdsl.ir.dim import Dim
+from graphdsl.ir.dim import Dim, Symbolic, evaluate
 from graphdsl.ir.types import TensorType
 
 if TYPE_CHECKING:
     from graphdsl.ir.builder import Builder
-    from graphdsl.ir.graph import Value
     from graphdsl.ir.graph import Value
 
 Array = np.ndarray[Any, Any]
@@ -94,9 +93,7 @@ class Operator(ABC):
     def reference(self, *arrays: Array) -> Array | tuple[Array, ...]:
         """The meaning, in NumPy: clear before fast. Operands are never changed."""
 
-    def gradient(
-        self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents
-    ) -> Cotangents:
+    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
         """Emits the gradient of the operands from that of the results (None: zero). None: nothing flows there."""
         return (None,) * len(inputs)
 
@@ -107,6 +104,13 @@ class Operator(ABC):
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         """Multiplications and additions, counted apart; 0 where only memory moves."""
         return 0
+
+    def bound(self, binding: Mapping[str, int]) -> Operator:
+        """The same operator with every symbolic size among its fields turned into a number."""
+        known = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        new = {name: _bind(value, binding) for name, value in known.items()}
+        changed = {name: value for name, value in new.items() if value != known[name]}
+        return replace(self, **changed) if changed else self  # type: ignore[type-var]
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -128,6 +132,14 @@ class ModalOperator(Operator):
     @abstractmethod
     def inference(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         """Emits what it does when the model is used."""
+
+
+def _bind(value: Any, binding: Mapping[str, int]) -> Any:
+    if isinstance(value, Symbolic):
+        return int(evaluate(value, binding))
+    if isinstance(value, tuple):
+        return tuple(_bind(v, binding) for v in value)
+    return value
 
 
 T = TypeVar("T", bound=Operator)

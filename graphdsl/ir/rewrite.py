@@ -15,9 +15,7 @@ def keep(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> None
     """The rule that changes nothing."""
 
 
-def rebuild(
-    graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None = None, merge: bool = True
-) -> Graph:
+def rebuild(graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None = None, merge: bool = True) -> Graph:
     """Folds graph, node by node in order, into a fresh Builder.
 
     What no result needs is left out and equal pure operations become one, whatever the rule. Names, places and layers stay.
@@ -42,5 +40,3 @@ def fold(b: Builder, graph: Graph, rule: Rule, names: Iterable[str]) -> dict[str
             replaced = rule(b, name, node, operands)
             new[name] = b.emit_all(node.op, *operands, name=name, exact=True) if replaced is None else replaced
     return new
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -115,6 +116,10 @@ class LengthOf(Operator):
 
     def type(self, lengths: TensorType) -> TensorType:  # type: ignore[override]
         return lengths
+
+    def bound(self, binding: Mapping[str, int]) -> LengthOf:
+        """Itself: the size stands for one length after another, not for the axis."""
+        return self
 
     def reference(self, lengths: Array) -> Array:  # type: ignore[override]
         found = np.maximum(evaluate(self.dim, {self.free: lengths.astype(np.int64)}), 0)

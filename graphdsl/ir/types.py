@@ -117,7 +117,9 @@ class TensorType:
 
     def __str__(self) -> str:
         """Whole, for printed graphs: `float32[batch, 28, 28, 1]:image`."""
-        kind = "" if self.kind == PLAIN else f":{self.kind.name}" + (f"({self.kind.classes})" if self.kind.classes else "")
+        kind = (
+            "" if self.kind == PLAIN else f":{self.kind.name}" + (f"({self.kind.classes})" if self.kind.classes else "")
+        )
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]{kind}"
 
 

@@ -1,0 +1,122 @@
+"""Activations: formulas of one tensor."""
+
+from __future__ import annotations
+
+from graphdsl.ir import PROBABILITY, NonNegative, Positive
+from graphdsl.ops.elementwise import elementwise
+from graphdsl.ops.expression import Expression, Scalar, erf, exp, expm1, log1p, logistic, maximum, minimum, where
+from graphdsl.ops.expression import tanh as hyperbolic_tangent
+
+
+@elementwise(torch=lambda torch, x: torch.relu(x))
+def relu(x: Expression) -> Scalar:
+    """x where positive, else 0. At 0 the gradient is 0.
+
+    Source: Nair and Hinton 2010.
+    """
+    return maximum(x, 0)
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.leaky_relu(x, 0.01))
+def leaky_relu(x: Expression, *, slope: NonNegative = 0.01) -> Scalar:
+    """x where positive, else slope * x.
+
+    Source: Maas et al. 2013. Keras' default slope is 0.3, Darknet's 0.1, PyTorch's 0.01 (ours).
+    """
+    return where(x > 0, x, slope * x)
+
+
+@elementwise(high=8.0, torch=lambda torch, x: torch.nn.functional.relu6(x))
+def relu6(x: Expression) -> Scalar:
+    """x between 0 and 6.
+
+    Source: Krizhevsky 2010 (CIFAR-10 report).
+    """
+    return minimum(maximum(x, 0), 6)
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.elu(x))
+def elu(x: Expression, *, alpha: Positive = 1.0) -> Scalar:
+    """x where positive, else alpha * (exp(x) - 1).
+
+    Source: Clevert et al. 2015.
+    """
+    return where(x > 0, x, alpha * expm1(minimum(x, 0)))
+
+
+@elementwise(torch=lambda torch, x: torch.selu(x))
+def selu(x: Expression) -> Scalar:
+    """The self-normalising elu: 1.0507 * elu(x, 1.67326).
+
+    Source: Klambauer et al. 2017.
+    """
+    return 1.0507009873554805 * where(x > 0, x, 1.6732632423543772 * expm1(minimum(x, 0)))
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.gelu(x))
+def gelu(x: Expression) -> Scalar:
+    """x times the probability that a standard normal number is below x.
+
+    Source: Hendrycks and Gimpel 2016, the exact form.
+    """
+    return 0.5 * x * (1 + erf(x * 0.7071067811865476))
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.silu(x))
+def swish(x: Expression) -> Scalar:
+    """x * sigmoid(x), also called silu.
+
+    Source: Ramachandran et al. 2017.
+    """
+    return x * logistic(x)
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.mish(x))
+def mish(x: Expression) -> Scalar:
+    """x * tanh(softplus(x)).
+
+    Source: Misra 2019.
+    """
+    return x * hyperbolic_tangent(log1p(exp(-abs(x))) + maximum(x, 0))
+
+
+@elementwise(kind=PROBABILITY, torch=lambda torch, x: torch.sigmoid(x))
+def sigmoid(x: Expression) -> Scalar:
+    """1 / (1 + exp(-x)): each number for itself becomes a probability."""
+    return logistic(x)
+
+
+@elementwise(low=-4.1, high=3.9, torch=lambda torch, x: torch.nn.functional.hardsigmoid(x))
+def hard_sigmoid(x: Expression) -> Scalar:
+    """x / 6 + 1/2, cut to [0, 1]."""
+    return minimum(maximum(x / 6 + 0.5, 0), 1)
+
+
+@elementwise(torch=lambda torch, x: torch.tanh(x))
+def tanh(x: Expression) -> Scalar:
+    """Hyperbolic tangent, between -1 and 1."""
+    return hyperbolic_tangent(x)
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.softplus(x))
+def softplus(x: Expression, *, beta: Positive = 1.0) -> Scalar:
+    """Smooth maximum of x and 0: log(1 + exp(beta x)) / beta. No overflow.
+
+    Source: Dugas et al. 2001.
+    """
+    return log1p(exp(-abs(beta * x))) / beta + maximum(x, 0)
+
+
+@elementwise(torch=lambda torch, x: torch.nn.functional.softsign(x))
+def softsign(x: Expression) -> Scalar:
+    """x / (1 + |x|).
+
+    Source: Bergstra et al. 2009.
+    """
+    return x / (1 + abs(x))
+
+
+@elementwise(torch=lambda torch, x: x)
+def linear(x: Expression) -> Scalar:
+    """x itself: for writing down that there is no activation."""
+    return x

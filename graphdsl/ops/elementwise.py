@@ -1,0 +1,190 @@
+"""Operators that work element by element. Each is a formula; this file has the machinery and the formulas of the language.
+
+All of them are one operator class, Elementwise, with different trees: passes can differentiate and merge them, and backends
+compile them, without knowing a single name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from graphdsl.ir import (
+    LAYERS,
+    PLAIN,
+    Array,
+    BadSample,
+    Builder,
+    Cotangents,
+    Dim,
+    DType,
+    Entry,
+    Fusion,
+    Kind,
+    Operator,
+    Sample,
+    TensorType,
+    TypeRuleError,
+    Value,
+    entry_of,
+    operator,
+)
+from graphdsl.ops import expression as e
+from graphdsl.ops.expression import Expression, Operand, Scalar
+from graphdsl.ops.reduce import sum_to
+
+
+@operator("elementwise")
+@dataclass(frozen=True)
+class Elementwise(Operator):
+    """A formula, applied where the operands' elements meet.
+
+    operands  any shapes that broadcast as NumPy's do (axes are matched from the last; size 1 stretches)
+    returns   the common shape; a truth value for comparisons, else the widest float among the operands
+
+    title  what people call it; two formulas that are equal are the same operation whatever they are called
+    kind   what the result means
+    """
+
+    tree: Expression
+    arity: int
+    kind: Kind = PLAIN
+    title: str = field(default="elementwise", compare=False)
+    fusion: ClassVar[Fusion] = Fusion.ELEMENTWISE
+
+    def type(self, *inputs: TensorType) -> TensorType:
+        if len(inputs) != self.arity:
+            raise TypeRuleError(f"{self.title} takes {self.arity} tensors, got {len(inputs)}")
+        return TensorType(broadcast(self.title, [t.shape for t in inputs]), self._dtype(inputs), self.kind)
+
+    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
+        (dy,) = d
+        if dy is None:
+            return (None,) * self.arity
+        return tuple(self._operand_gradient(b, i, inputs, dy) for i in range(self.arity))
+
+    def reference(self, *arrays: Array) -> Array:
+        dtype = self._dtype([TensorType(a.shape, DType(a.dtype.name)) for a in arrays])
+        shape = np.broadcast_shapes(*(a.shape for a in arrays))
+        return np.broadcast_to(e.compute(self.tree, arrays), shape).astype(dtype.numpy)
+
+    def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
+        return outputs[0].count * e.work(self.tree)
+
+    def _dtype(self, inputs: Sequence[TensorType]) -> DType:
+        if e.gives_truth(self.tree):
+            return DType.BOOL
+        found = [t.dtype for t in inputs]
+        floats = [d for d in found if d.is_float]
+        return max(floats, key=lambda d: d.size) if floats else max(found, key=lambda d: d.size, default=DType.FLOAT32)
+
+    def _operand_gradient(self, b: Builder, index: int, inputs: tuple[Value, ...], dy: Value) -> Value | None:
+        tree = e.derivative(self.tree, index)
+        if tree == e.Literal(0.0) or not inputs[index].type.dtype.is_float:
+            return None
+        return sum_to(b, chain(b, tree, inputs, dy, f"{self.title}_gradient"), inputs[index].type.shape)
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        return [sample for formula in FORMULAS.values() for sample in formula.samples()]
+
+    @classmethod
+    def bad_samples(cls) -> Sequence[BadSample]:
+        pair = cls(Operand(0) + Operand(1), 2, title="add")
+        return [BadSample(pair, (TensorType((2, 3)), TensorType((2, 4))))]
+
+
+def chain(b: Builder, tree: Expression, inputs: tuple[Value, ...], dy: Value, title: str) -> Value:
+    """tree (over inputs) times dy; only the operands that the tree reads are wired."""
+    used = [p.index for p in e.parts(tree) if isinstance(p, Operand)]
+    places: list[Expression] = [Operand(0)] * len(inputs)
+    for position, index in enumerate(used):
+        places[index] = Operand(position)
+    whole = e.substitute(tree, places) * Operand(len(used))
+    return b.emit(Elementwise(whole, len(used) + 1, title=title), *(inputs[i] for i in used), dy, name=title)
+
+
+def formula(b: Builder, function: Callable[..., Scalar], *values: Value, title: str) -> Value:
+    """Emits a formula written as a Python function: `formula(b, lambda x, y: x * y, a, c, title="scale")`."""
+    tree = function(*(Operand(i) for i in range(len(values))))
+    if not isinstance(tree, Expression):
+        tree = e.Literal(float(tree))
+    return b.emit(Elementwise(tree, len(values), title=title), *values, name=title)
+
+
+def broadcast(title: str, shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
+    """The common shape, by NumPy's rule; raises TypeRuleError."""
+    rank = max((len(s) for s in shapes), default=0)
+    common: list[Dim] = [1] * rank
+    for index, shape in enumerate(shapes):
+        for axis, size in enumerate(shape, rank - len(shape)):
+            if common[axis] != size and common[axis] != 1 and size != 1:
+                got = " and ".join(TensorType(s).describe() for s in shapes)
+                raise TypeRuleError(f"{title} needs equal shapes, got {got}", operand=index)
+            common[axis] = size if common[axis] == 1 else common[axis]
+    return tuple(common)
+
+
+# --- formulas of the language ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A named formula with the range it is tested over.
+
+    torch  the same as a function of (torch module, operands), None where PyTorch has none
+    """
+
+    function: Callable[..., Scalar]
+    kind: Kind
+    low: float
+    high: float
+    torch: Callable[..., Any] | None
+
+    def operator(self, **settings: Any) -> Elementwise:
+        """The operator with these settings."""
+        tree = self.function(*(Operand(i) for i in range(self.arity)), **settings)
+        assert isinstance(tree, Expression)
+        return Elementwise(tree, self.arity, self.kind, self.function.__name__)
+
+    @property
+    def arity(self) -> int:
+        kinds = [p.kind for p in inspect.signature(self.function).parameters.values()]
+        return kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+    def samples(self) -> Sequence[Sample]:
+        """Values spread over the range, none at a kink at zero or at an end."""
+        count = 2 * 3 * 4
+        steps = (np.arange(count * self.arity) * 0.618033988749895) % 1.0
+        arrays = np.split(self.low + (self.high - self.low) * (0.0137 + 0.97 * steps), self.arity)
+        return [Sample(self.operator(), tuple(a.reshape(2, 3, 4) for a in arrays), torch=self.torch)]
+
+
+FORMULAS: dict[str, Formula] = {}
+
+
+def elementwise(
+    *, kind: Kind = PLAIN, low: float = -3.0, high: float = 3.0, torch: Callable[..., Any] | None = None
+) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
+    """Decorator: makes a formula a layer of the language. Keyword-only parameters are its settings."""
+
+    def register(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
+        made = Formula(function, kind, low, high, torch)
+        FORMULAS[function.__name__] = made
+        LAYERS.add(_entry(made))
+        return function
+
+    return register
+
+
+def _entry(made: Formula) -> Entry:
+    def build(b: Builder, x: Value, **settings: Any) -> Value:
+        return b.emit(made.operator(**settings), x)
+
+    read = entry_of("layer", made.function.__name__, made.function)
+    settings = tuple(s for s in read.settings if s.name in inspect.getfullargspec(made.function).kwonlyargs)
+    return Entry("layer", read.name, ("x",), settings, read.doc, build)
