@@ -1,7 +1,7 @@
-"""Operators that work element by element. Each is a formula; this file has the machinery and the formulas of the language.
+"""Operators that work element by element: each is a formula.
 
-All of them are one operator class, Elementwise, with different trees: passes can differentiate and merge them, and backends
-compile them, without knowing a single name.
+All of them are one operator class, Elementwise, with different trees: passes can differentiate and merge them, and
+backends compile them, without knowing a single name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
 
@@ -27,10 +27,11 @@ from graphdsl.ir import (
     Kind,
     Operator,
     Sample,
+    Setting,
     TensorType,
     TypeRuleError,
     Value,
-    entry_of,
+    domain_of,
     operator,
 )
 from graphdsl.ops import expression as e
@@ -185,6 +186,10 @@ def _entry(made: Formula) -> Entry:
     def build(b: Builder, x: Value, **settings: Any) -> Value:
         return b.emit(made.operator(**settings), x)
 
-    read = entry_of("layer", made.function.__name__, made.function)
-    settings = tuple(s for s in read.settings if s.name in inspect.getfullargspec(made.function).kwonlyargs)
-    return Entry("layer", read.name, ("x",), settings, read.doc, build)
+    function = made.function
+    hints = get_type_hints(function, include_extras=True)
+    keyword_only = [
+        p for p in inspect.signature(function).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    settings = tuple(Setting(p.name, domain_of(hints[p.name]), p.default) for p in keyword_only)
+    return Entry("layer", function.__name__, ("x",), settings, inspect.getdoc(function) or "", build)

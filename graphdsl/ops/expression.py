@@ -1,7 +1,7 @@
 """Scalar formulas: what an element-wise operator is made of.
 
-A Python function over scalars is called once with symbols; the tree that comes back is the operator. Its value, its derivative
-and its machine text all follow from the tree, and fusing two operators is putting one tree into the other.
+A Python function over scalars is called once with symbols; the tree that comes back is the operator. Its value, its
+derivative and its machine text all follow from the tree, and fusing two operators is putting one tree into the other.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ FUNCTIONS: dict[str, Function] = {
     "equal": Function(np.equal, (None, None), truth=True),
     "both": Function(np.logical_and, (None, None), truth=True),
 }
-"""Every scalar function there is. Where two arguments of maximum or minimum are equal, the second takes the derivative."""
+"""Every scalar function there is. Where both arguments of maximum or minimum are equal, the second is differentiated."""
 
 
 def derivative(tree: Expression, index: int) -> Expression:

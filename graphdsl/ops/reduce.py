@@ -1,10 +1,10 @@
-"""Sums over axes, and what is made of them."""
+"""Sums over axes, and their reverse: stretching along axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from graphdsl.ir import (
     Value,
     operator,
 )
-from graphdsl.ops.shape import broadcast_to, reshape
+from graphdsl.ops.shape import reshape
 
 
 @operator("sum")
@@ -63,8 +63,38 @@ class Sum(Operator):
         return [BadSample(cls((2,)), (TensorType((2, 3)),))]
 
 
-def _torch_sum(axes: tuple[int, ...]):  # type: ignore[no-untyped-def]
+def _torch_sum(axes: tuple[int, ...]) -> Callable[..., Any]:
     return lambda torch, x: x.sum(axes, keepdim=True)
+
+
+@operator("broadcast")
+@dataclass(frozen=True)
+class Broadcast(Operator):
+    """x repeated along the axes where it has size 1, and along new axes in front, until it has this shape."""
+
+    shape: tuple[Dim, ...]
+
+    def type(self, x: TensorType) -> TensorType:  # type: ignore[override]
+        tail = self.shape[len(self.shape) - x.rank :]
+        if x.rank > len(self.shape) or any(s not in (1, t) for s, t in zip(x.shape, tail, strict=True)):
+            raise TypeRuleError(f"{x.describe()} does not stretch to {TensorType(self.shape).describe()}", operand=0)
+        return TensorType(self.shape, x.dtype)
+
+    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
+        (dy,) = d
+        return (sum_to(b, dy, inputs[0].type.shape) if dy else None,)
+
+    def reference(self, x: Array) -> Array:  # type: ignore[override]
+        return np.broadcast_to(x, self.shape)  # type: ignore[arg-type]
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        x = np.arange(6.0).reshape(2, 1, 3)
+        return [Sample(cls((2, 4, 3)), (x,), torch=lambda torch, x: x.expand(2, 4, 3))]
+
+    @classmethod
+    def bad_samples(cls) -> Sequence[BadSample]:
+        return [BadSample(cls((4, 3)), (TensorType((2, 3)),))]
 
 
 @operator("dim_number")
@@ -103,3 +133,8 @@ def sum_to(b: Builder, x: Value, shape: tuple[Dim, ...]) -> Value:
     extra = x.type.rank - len(shape)
     axes = tuple(a for a, s in enumerate(x.type.shape) if a < extra or (shape[a - extra] == 1 and s != 1))
     return reshape(b, sum_over(b, x, axes, keep=True), shape)
+
+
+def broadcast_to(b: Builder, x: Value, shape: tuple[Dim, ...]) -> Value:
+    """x stretched to shape; x itself when it has it already."""
+    return x if x.type.shape == shape else b.emit(Broadcast(shape), x)
