@@ -41,8 +41,8 @@ LAYERS = {
 OPTIONAL = {"PIL", "rich", "graphviz", "pygraphviz", "safetensors", "cupy"}
 """Costly or optional: imported inside the function that needs them."""
 
-FRONT_DOORS = {"graphdsl/__init__.py", "graphdsl/cli/__init__.py"}
-"""Files whose work is to import on demand."""
+ON_DEMAND = {"graphdsl/__init__.py", "graphdsl/cli/app.py"}
+"""Files whose work is to import by name when asked: they alone call import_module."""
 
 ONE_PACKAGE = {"lark": "lang"}
 FORBIDDEN_CALLS = {"super", "hasattr", "eval", "exec", "__import__"}
@@ -91,11 +91,21 @@ def _top_level(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 def _modules(node: ast.AST) -> list[str]:
+    """What a statement imports; `from graphdsl.ops import shape` imports the file graphdsl/ops/shape.py."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
-        return [f"{'.' * node.level}{node.module or ''}"]
+        module = f"{'.' * node.level}{node.module or ''}"
+        files = [alias.name for alias in node.names if _is_file(module, alias.name)]
+        return [f"{module}.{name}" for name in files] or [module]
     return []
+
+
+def _is_file(module: str, name: str) -> bool:
+    """Whether a name is a file of the package and not something of the same name that the front door offers."""
+    folder = ROOT / module.replace(".", "/")
+    door = folder / "__init__.py"
+    return (folder / f"{name}.py").exists() and f'"{name}"' not in door.read_text(encoding="utf-8")
 
 
 def files() -> list[File]:
@@ -132,8 +142,9 @@ def imports_use_the_front_door(file: File) -> Iterator[str]:
 
 
 def imports_stand_at_the_top(file: File) -> Iterator[str]:
-    if file.name in FRONT_DOORS:
-        return
+    for node in ast.walk(file.tree):
+        if isinstance(node, ast.Name) and node.id == "import_module" and file.name not in ON_DEMAND:
+            yield f"{file.name}:{node.lineno}: import at the top, not by name"
     for line, module, top in file.imports:
         if not top and module.split(".")[0] not in OPTIONAL:
             yield f"{file.name}:{line}: import {module} at the top"
@@ -314,14 +325,17 @@ BAD = {
 MORE_BAD = [
     (imports_point_one_way, "data/x.py", "from graphdsl.learn import fit\n"),
     (imports_point_one_way, "attic/x.py", ""),
+    (imports_use_the_front_door, "cli/x.py", "from graphdsl.report import render\n"),
     (imports_use_the_front_door, "ir/x.py", "from .graph import Graph\n"),
     (imports_use_the_front_door, "ir/x.py", "from graphdsl.ir import Graph\n"),
+    (imports_stand_at_the_top, "ops/x.py", "x = import_module('numpy')\n"),
     (a_library_has_one_home, "data/x.py", "import pickle\n"),
     (all_is_annotated, "ops/x.py", "def f(x: int): ...\n"),
 ]
 GOOD = [
     (imports_point_one_way, "ops/x.py", "from graphdsl.ir import Graph\nfrom graphdsl.ops.y import z\n"),
     (imports_use_the_front_door, "ops/x.py", "from graphdsl.ir import Graph\nfrom graphdsl.ops.y import z\n"),
+    (imports_use_the_front_door, "report/x.py", "from graphdsl.report import render\n"),
     (imports_stand_at_the_top, "draw/x.py", "def f() -> None:\n    from PIL import Image\n"),
     (
         functions_are_flat,

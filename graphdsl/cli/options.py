@@ -1,0 +1,93 @@
+"""Options that several commands share, and how a command answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from graphdsl.report import Failed, as_data, did_you_mean, print_diagnostics
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command found out: for people, for programs, and the exit code."""
+
+    text: str
+    data: dict[str, Any]
+    code: int = 0
+
+
+def answers(function: Callable[..., Answer]) -> Callable[..., int]:
+    """Decorator: adds `--format`, prints the answer and gives its exit code.
+
+    With `--format json` the last line of stdout is one JSON object, in failure too: `{"diagnostics": [...]}`.
+    """
+
+    @click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="json: one object on the last line.",
+    )
+    @functools.wraps(function)
+    def command(form: str, **arguments: Any) -> int:
+        try:
+            answer = function(**arguments)
+        except Failed as failed:
+            answer = failure(failed)
+        click.echo(json.dumps(answer.data) if form == "json" else answer.text, nl=form == "json" or bool(answer.text))
+        return answer.code
+
+    return command
+
+
+def failure(failed: Failed) -> Answer:
+    """The answer of a command that met mistakes: drawn on stderr, listed as data."""
+    print_diagnostics(failed.diagnostics)
+    return Answer("", {"diagnostics": [as_data(d) for d in failed.diagnostics]}, 1)
+
+
+def spec_argument(function: F) -> F:
+    """Decorator: the argument `spec`, the path of a .dag file."""
+    return click.argument("spec", metavar="SPEC.dag", type=click.Path(dir_okay=False))(function)
+
+
+def settings_option(function: F) -> F:
+    """Decorator: `--set name=value`, any number of times, as a dict of texts `settings`."""
+    return click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_read_settings,
+        help="Give a param of the spec another value. May be repeated.",
+    )(function)
+
+
+def _read_settings(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise click.BadParameter(f"write it as name=value, not {value!r}", ctx, option)
+        if name in settings:
+            raise click.BadParameter(f"{name} is given twice", ctx, option)
+        settings[name] = text.strip()
+    return settings
+
+
+def choose(word: str, words: list[str], what: str) -> str:
+    """word if it is one of words, else a usage error that names the nearest."""
+    if word in words:
+        return word
+    help = did_you_mean(word, words)
+    raise click.UsageError(f"no {what} `{word}`" + (f"; {help}" if help else ""))
