@@ -135,7 +135,8 @@ def imports_use_the_front_door(file: File) -> Iterator[str]:
             yield f"{file.name}:{line}: relative import"
         if parts[0] != "graphdsl" or len(parts) < 2:
             continue
-        if parts[1] == file.room and len(parts) == 2 and file.name.count("/") > 1:
+        inside = file.name.count("/") > 1 and not file.name.endswith("/__init__.py")
+        if parts[1] == file.room and len(parts) == 2 and inside:
             yield f"{file.name}:{line}: inside {file.room} import the file, not the package"
         if parts[1] != file.room and len(parts) > 2:
             yield f"{file.name}:{line}: go through the front door of {parts[1]}"
