@@ -58,6 +58,7 @@ from graphdsl.ir.registry import (
     loss,
 )
 from graphdsl.ir.rewrite import Rule, fold, rebuild
+from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSetting, Slot
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.types import IMAGE, PLAIN, PROBABILITIES, PROBABILITY, DType, Kind, TensorType, boxes, indices
 
@@ -116,12 +117,17 @@ __all__ = [
     "Result",
     "Role",
     "Rule",
+    "SECTIONS",
     "Sample",
+    "SectionKind",
+    "SectionKinds",
+    "SectionSetting",
     "Setting",
     "SettingError",
     "Size",
     "SizeDomain",
     "SizeValue",
+    "Slot",
     "Storage",
     "Symbolic",
     "TensorType",
