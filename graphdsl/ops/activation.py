@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from graphdsl.ir import PROBABILITY, NonNegative, Positive
 from graphdsl.ops.elementwise import elementwise
-from graphdsl.ops.expression import Expression, Scalar, erf, exp, expm1, log1p, logistic, maximum, minimum, where
+from graphdsl.ops.expression import Expression, Scalar, erf, expm1, logistic, maximum, minimum, where
+from graphdsl.ops.expression import softplus as smooth_maximum
 from graphdsl.ops.expression import tanh as hyperbolic_tangent
 
 
@@ -77,7 +78,7 @@ def mish(x: Expression) -> Scalar:
 
     Source: Misra 2019.
     """
-    return x * hyperbolic_tangent(log1p(exp(-abs(x))) + maximum(x, 0))
+    return x * hyperbolic_tangent(smooth_maximum(x))
 
 
 @elementwise(kind=PROBABILITY, torch=lambda torch, x: torch.sigmoid(x))
@@ -104,7 +105,7 @@ def softplus(x: Expression, *, beta: Positive = 1.0) -> Scalar:
 
     Source: Dugas et al. 2001.
     """
-    return log1p(exp(-abs(beta * x))) / beta + maximum(x, 0)
+    return smooth_maximum(beta * x) / beta
 
 
 @elementwise(torch=lambda torch, x: torch.nn.functional.softsign(x))

@@ -167,6 +167,7 @@ cos = _function("cos")
 sign = _function("sign")
 floor = _function("floor")
 logistic = _function("logistic")
+softplus = _function("softplus")
 maximum = _function("maximum")
 minimum = _function("minimum")
 where = _function("where")
@@ -217,6 +218,7 @@ FUNCTIONS: dict[str, Function] = {
     "sign": Function(np.sign, (None,)),
     "floor": Function(np.floor, (None,)),
     "logistic": Function(_logistic, (lambda a: logistic(a) * (1 - logistic(a)),)),
+    "softplus": Function(lambda x: np.logaddexp(x, x.dtype.type(0)), (lambda a: logistic(a),)),
     "maximum": Function(np.maximum, (lambda a, b: where(a > b, 1, 0), lambda a, b: where(a > b, 0, 1))),
     "minimum": Function(np.minimum, (lambda a, b: where(a < b, 1, 0), lambda a, b: where(a < b, 0, 1))),
     "where": Function(np.where, (None, lambda c, a, b: where(c, 1, 0), lambda c, a, b: where(c, 0, 1))),
@@ -227,7 +229,10 @@ FUNCTIONS: dict[str, Function] = {
     "equal": Function(np.equal, (None, None), truth=True),
     "both": Function(np.logical_and, (None, None), truth=True),
 }
-"""Every scalar function there is. Where both arguments of maximum or minimum are equal, the second is differentiated."""
+"""Every scalar function there is. Where both arguments of maximum or minimum are equal, the second is differentiated.
+
+softplus, log(1 + exp(x)), is among them because its stable form has a kink at 0 that its derivative must not have.
+"""
 
 
 def derivative(tree: Expression, index: int) -> Expression:
