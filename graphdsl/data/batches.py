@@ -1,0 +1,57 @@
+"""The order in which rows are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+
+from graphdsl.data.bind import Batch, Bound
+from graphdsl.data.column import Rows
+from graphdsl.data.prefetch import prefetch
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Bound data, cut into batches.
+
+    shuffle    a new order each epoch, which seed and epoch alone decide
+    training   augmentation at random; else pictures are taken as validation takes them
+    drop_last  leaves out the last batch when it is smaller
+    ahead      how many batches are made in advance by a thread; 0: none
+    """
+
+    bound: Bound
+    batch: int = 32
+    shuffle: bool = False
+    training: bool = False
+    seed: int = 0
+    drop_last: bool = False
+    ahead: int = 2
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        whole, rest = divmod(len(self.bound), self.batch)
+        return whole + (1 if rest and not self.drop_last else 0)
+
+    def order(self, epoch: int) -> Rows:
+        """Places in `bound.rows` in the order of an epoch."""
+        count = len(self.bound)
+        return np.random.default_rng([self.seed, 2, epoch]).permutation(count) if self.shuffle else np.arange(count)
+
+    def epoch(self, number: int = 0, *, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from batch `start` on, as when an epoch is resumed. Raises E0507."""
+        return prefetch(lambda: self._make(number, start), self.ahead)
+
+    def _make(self, epoch: int, start: int) -> Iterator[Batch]:
+        order = self.order(epoch)
+        for i in range(start, len(self)):
+            generators = self._generators(epoch, i) if self.training else None
+            yield self.bound.take(order[i * self.batch : (i + 1) * self.batch], generators)
+
+    def _generators(self, epoch: int, batch: int) -> dict[str, np.random.Generator]:
+        """One for each input, so that adding an input does not change what the others see."""
+        names = [fitted.wanted.name for fitted in self.bound.fitted]
+        return {name: np.random.default_rng([self.seed, 3, epoch, batch, crc32(name.encode())]) for name in names}

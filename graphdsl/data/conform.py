@@ -1,0 +1,289 @@
+"""What a column's values must become to be what an input or target declares, or why they cannot.
+
+Decided once, when data are bound: shape, dtype, range and finiteness are checked over every row, and numbers in memory
+are converted once. What is left for each batch is to pick rows, scale the bytes of pictures, and augment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from graphdsl.data.augment import Augment
+from graphdsl.data.column import Array, Column, Dense, Labels, Ragged, Rows, Shape, Texts
+from graphdsl.data.images import Images
+from graphdsl.data.words import numbered, vocabulary
+from graphdsl.ir import Symbolic, TensorType
+from graphdsl.report import Failed, Span, did_you_mean, fail
+
+CHUNK = 1 << 22
+Place = Callable[[int], str]
+Sizes = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An input or target that a model declares.
+
+    role   "input" or "target"
+    type   with the batch axis first
+    """
+
+    name: str
+    role: str
+    type: TensorType
+    span: Span | None = None
+
+    @property
+    def classes(self) -> int:
+        """How many class numbers there are; 0 when it is not made of class numbers."""
+        return self.type.kind.classes if self.type.kind.name == "indices" else 0
+
+    @property
+    def shape(self) -> Sizes:
+        """The shape of one sample; names for free sizes."""
+        shape = self.type.shape[1:] if self.type.batched else self.type.shape
+        return tuple(str(size) if isinstance(size, Symbolic) else size for size in shape)
+
+    @property
+    def title(self) -> str:
+        """`` input `image` ``"""
+        return f"{self.role} `{self.name}`"
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A column that suits an input or target.
+
+    scale      what bytes of pictures are multiplied with, else 0
+    names      of the classes or words that its numbers stand for, empty when there are none
+    """
+
+    column: Column
+    wanted: Wanted
+    augments: tuple[Augment, ...] = ()
+    scale: float = 0.0
+    names: tuple[str, ...] = ()
+
+    @property
+    def time(self) -> str:
+        """The name of the first axis when it is free, else empty."""
+        first = self.wanted.shape[:1]
+        return first[0] if first and isinstance(first[0], str) else ""
+
+    def take(self, rows: Rows, sizes: Mapping[str, int], generator: np.random.Generator | None) -> Array:
+        """The values of these rows as the network takes them; without a generator, as in validation."""
+        values = self.column.take(rows, sizes[self.time] if self.time else 0)
+        if self.scale:
+            values = np.multiply(values, self.scale, dtype=np.float32)
+        if self.augments:
+            values = self._augmented(values.astype(np.float32, copy=False), generator)
+        shape = [sizes[size] if isinstance(size, str) else size for size in self.wanted.shape]
+        return np.ascontiguousarray(values.reshape(len(rows), *shape), self.wanted.type.dtype.numpy)
+
+    def _augmented(self, images: Array, generator: np.random.Generator | None) -> Array:
+        images = images if images.ndim == 4 else images[..., None]
+        for augment in self.augments:
+            images = augment.apply(images, generator) if generator else augment.still(images)
+        return images
+
+
+def conform(
+    name: str,
+    column: Column,
+    wanted: Wanted,
+    *,
+    place: Place,
+    augments: tuple[Augment, ...] = (),
+    names: tuple[str, ...] = (),
+) -> Fitted:
+    """Makes column `name` suit `wanted`.
+
+    names   the classes or words known from training; empty: the column's own
+    Raises E0507 (pictures), E0513 (shape), E0514 (kind of value), E0515 (range), E0516 (NaN), E0517 (unknown class) and
+    E0518 (augment).
+    """
+    if isinstance(column, Texts):
+        column, names = _from_texts(name, column, wanted, names)
+    if isinstance(column, Labels):
+        column, names = _known(name, column, wanted, names, place)
+    if isinstance(column, Images):
+        column = _sized(name, column, wanted)
+    _check_kind(name, column, wanted)
+    _check_shape(name, column, wanted, augments)
+    if isinstance(column, Images):
+        column = column.kept()
+    if _is_picture(column, wanted):
+        return Fitted(column, wanted, augments, 1 / 255, names)
+    return Fitted(_checked(name, column, wanted, place), wanted, augments, 0.0, names)
+
+
+def _is_picture(column: Column, wanted: Wanted) -> bool:
+    """Bytes in two axes or more that go to floats: they are scaled to 0..1."""
+    return column.dtype == np.uint8 and len(column.shape) > 1 and wanted.type.dtype.is_float
+
+
+def _from_texts(name: str, column: Texts, wanted: Wanted, names: tuple[str, ...]) -> tuple[Ragged, tuple[str, ...]]:
+    if not wanted.classes or wanted.shape[1:] or not isinstance(wanted.shape[0] if wanted.shape else 0, str):
+        help = "declare it as `int(10000)[T]`: the number of each word, for the 9,998 most frequent ones"
+        raise _unfit("E0514", name, column, wanted, help)
+    known = names or vocabulary(column.values, wanted.classes)
+    return numbered(column.values, known), known
+
+
+def _known(
+    name: str, column: Labels, wanted: Wanted, names: tuple[str, ...], place: Place
+) -> tuple[Labels, tuple[str, ...]]:
+    """The labels by the class numbers of training. A class that training has not seen is E0517."""
+    if not names or not column.classes or names == column.classes:
+        return column, names or column.classes
+    numbers = {known: i for i, known in enumerate(names)}
+    for i, given in enumerate(column.classes):
+        if given not in numbers and (column.values == i).any():
+            where = place(int(np.argmax(column.values == i)))
+            help = did_you_mean(given, names) or f"known classes: {', '.join(names[:20])}"
+            raise fail(
+                "E0517",
+                f"{where}: `{given}` in `{name}` is no class that {wanted.title} was trained on",
+                wanted.span,
+                help=help,
+            )
+    table = np.array([numbers.get(given, 0) for given in column.classes], np.int64)
+    return Labels(table[column.values], names), names
+
+
+def _sized(name: str, column: Images, wanted: Wanted) -> Images:
+    """Sizes left open are taken from the input. E0513 when the input does not say them either."""
+    shape = wanted.shape if len(wanted.shape) != 2 else (*wanted.shape, 1)
+    if len(shape) != 3 or shape[2] not in (1, 3, 4):
+        raise _unfit(
+            "E0513", name, column, wanted, "pictures need `float[height, width, channels]` with 1, 3 or 4 channels"
+        )
+    height, width = (column.height or shape[0]), (column.width or shape[1])
+    if isinstance(height, str) or isinstance(width, str):
+        raise _unfit("E0513", name, column, wanted, "give the reader a `size`, or the input a height and width")
+    return column.sized(height, width, int(shape[2]))
+
+
+def _check_kind(name: str, column: Column, wanted: Wanted) -> None:
+    """Numbers are never silently turned into class numbers, nor classes into quantities."""
+    whole = not wanted.type.dtype.is_float
+    if whole and column.dtype.kind == "f":
+        raise _unfit("E0514", name, column, wanted, "give whole numbers, or declare it as `float`")
+    if whole or not isinstance(column, Labels):
+        return
+    count = int(column.values.max(initial=0)) + 1
+    if wanted.shape not in ((), (1,)) or count > 2 or column.values.min(initial=0) < 0:
+        raise _unfit(
+            "E0514",
+            name,
+            column,
+            wanted,
+            f"classes are whole numbers: declare `{wanted.role} {wanted.name}: int({count})`",
+        )
+
+
+def _check_shape(name: str, column: Column, wanted: Wanted, augments: tuple[Augment, ...]) -> None:
+    shape = column.shape
+    if augments:
+        shape = _augmented_shape(name, column, wanted, augments)
+    for candidate in (shape, (*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape):
+        if len(candidate) == len(wanted.shape) and all(map(_fits, candidate, wanted.shape)):
+            return
+    after = f", {list(shape)} after augmentation" if shape != column.shape else ""
+    raise _unfit("E0513", name, column, wanted, _shape_help(shape, wanted), after)
+
+
+def _fits(have: int | None, want: int | str) -> bool:
+    return isinstance(want, str) or have == want
+
+
+def _augmented_shape(name: str, column: Column, wanted: Wanted, augments: tuple[Augment, ...]) -> Shape:
+    shape = (*column.shape, 1) if len(column.shape) == 2 else column.shape
+    if len(shape) != 3 or None in shape or not wanted.type.dtype.is_float:
+        raise _unfit("E0518", name, column, wanted, "only pictures, `float[height, width, channels]`, can be augmented")
+    picture = (int(shape[0] or 0), int(shape[1] or 0), int(shape[2] or 0))
+    for augment in augments:
+        picture = augment.shape(picture)
+    return picture
+
+
+def _shape_help(shape: Shape, wanted: Wanted) -> str:
+    if None in shape:
+        rest = "".join(f", {size}" for size in shape[1:])
+        return f"its rows differ in length: declare a free size, `{wanted.name}: float[T{rest}]` or `int(n)[T{rest}]`"
+    sizes = [size for size in shape if size is not None]
+    declared = [size for size in wanted.shape if isinstance(size, int)]
+    words = f"declare it as `[{', '.join(map(str, sizes))}]`" if sizes else "declare it without a shape, or as `[1]`"
+    if len(declared) == len(wanted.shape) and np.prod(sizes) == np.prod(declared) and len(sizes) > len(declared):
+        return f"{words} and let it flow `-> flatten`"
+    if not sizes and wanted.shape and not wanted.classes:
+        return "class numbers are not turned into vectors: declare it as `int(n)`" if wanted.role == "target" else words
+    return words
+
+
+def _checked(name: str, column: Column, wanted: Wanted, place: Place) -> Column:
+    """The column with its numbers tested, and converted where they are in memory."""
+    if isinstance(column, Ragged):
+        values = _tested(name, column.values, wanted, lambda i: place(column.row_of(i)))
+        return column.with_values(values)
+    if isinstance(column, Dense | Labels):
+        return replace(column, values=_tested(name, column.values, wanted, place))
+    return column
+
+
+def _tested(name: str, values: Array, wanted: Wanted, place: Place) -> Array:
+    """The values in the wanted dtype; mapped ones stay in their file and are converted batch by batch."""
+    dtype = wanted.type.dtype.numpy
+    step = max(1, CHUNK // max(1, int(np.prod(values.shape[1:]))))
+    chunks = [_bad(values[i : i + step], wanted, dtype) for i in range(0, len(values), step)]
+    bad = np.flatnonzero(np.concatenate(chunks)) if chunks else np.zeros(0, np.int64)
+    if bad.size and wanted.type.dtype.is_float:
+        raise _wild(name, values, bad, wanted, place)
+    if bad.size:
+        raise _outside(name, values, bad, wanted, place)
+    return values if isinstance(values, np.memmap) else values.astype(dtype, copy=False)
+
+
+def _bad(values: Array, wanted: Wanted, dtype: np.dtype[Any]) -> Array:
+    """bool [rows]: which hold a number that is not finite (after conversion), or is outside the classes."""
+    if wanted.type.dtype.is_float:
+        if values.dtype.kind != "f":
+            return np.zeros(len(values), bool)
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(values.astype(dtype, copy=False))
+    else:
+        low, high = (0, wanted.classes) if wanted.classes else (-(2**31), 2**31)
+        bad = (values < low) | (values >= high)
+    return np.asarray(bad.reshape(len(values), -1).any(axis=1))
+
+
+def _wild(name: str, values: Array, bad: Array, wanted: Wanted, place: Place) -> Failed:
+    """E0516. Says the index inside the row too, where a row is more than one number."""
+    row = np.asarray(values[bad[0]], wanted.type.dtype.numpy)
+    inner = np.argwhere(~np.isfinite(row))[0].tolist()
+    where = f"{place(int(bad[0]))} of `{name}`" + (f" at {inner}" if inner else "")
+    more = f" ({bad.size} rows hold such values)" if bad.size > 1 else ""
+    message = f"{where} is {row[tuple(inner)]}; {wanted.title} needs finite numbers{more}"
+    return fail("E0516", message, wanted.span, help="repair the data or leave those rows out; rows count from 0")
+
+
+def _outside(name: str, values: Array, bad: Array, wanted: Wanted, place: Place) -> Failed:
+    """E0515."""
+    low, high = (0, wanted.classes) if wanted.classes else (-(2**31), 2**31)
+    row = np.asarray(values[bad[0]]).ravel()
+    found = row[(row < low) | (row >= high)][0]
+    more = f" ({bad.size} rows are outside)" if bad.size > 1 else ""
+    largest = int(values.max())
+    where, allowed = f"{place(int(bad[0]))} of `{name}`", f"{wanted.type.describe()}: {low} to {high - 1}"
+    message = f"{where} is {found}; {wanted.title} is {allowed}{more}"
+    fewest = f"declare `int({largest + 1})`" if largest >= high else "class numbers begin with 0"
+    return fail("E0515", message, wanted.span, help=f"{fewest}; rows count from 0")
+
+
+def _unfit(code: str, name: str, column: Column, wanted: Wanted, help: str, after: str = "") -> Failed:
+    message = f"{wanted.title} is {wanted.type.describe()}, the column `{name}` is {column.describe()}{after}"
+    return fail(code, message, wanted.span, help=help)

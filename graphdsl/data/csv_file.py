@@ -1,0 +1,138 @@
+"""Tables: what the cells of each column of a csv file stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from graphdsl.data.arrays import labels
+from graphdsl.data.column import Array, Column, Dense, Ragged, Texts
+from graphdsl.data.dataset import Dataset
+from graphdsl.data.files import Places
+from graphdsl.data.registry import READERS, Reader
+from graphdsl.data.table import Table, is_number, read_table
+from graphdsl.ir import Choice, Words
+from graphdsl.report import did_you_mean, fail
+
+LONGEST_NAME = 4
+MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
+STATE = "fill it in, or give `missing=drop` to leave such rows out"
+
+
+@READERS.register("csv")
+@dataclass(frozen=True)
+class Csv(Reader):
+    """The columns of a csv file, which has a header row and is in UTF-8; plain or .gz, at most 2 GiB.
+
+    path          the file
+    numeric       columns of numbers
+    categorical   columns of class names, numbered in alphabetical order, or by size where all are whole numbers
+    text          columns of running text, numbered by words when bound to `int(n)[T]`
+    ignore        columns to leave out
+    missing       `stop`, or `drop` to leave out rows that lack a value
+    delimiter     between cells
+    A column that is not named above is numeric when at least half of its cells are numbers, a sequence when every cell
+    is numbers with blanks between (`3 17 4`), text when some cell has five words or more, and categorical otherwise.
+    Missing is an empty cell; in numeric columns also NA, N/A, NaN, null, none and ?.
+    Raises E0501, E0502, E0504, E0505 (rows), E0506 (a missing value, no number), E0508, E0516 (infinite), E0518.
+    """
+
+    path: Words
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    missing: Annotated[str, Choice(("stop", "drop"))] = "stop"
+    delimiter: Words = ","
+
+    def read(self, places: Places) -> Dataset:
+        path = places.find(self.path)
+        table = read_table(path, self.delimiter)
+        self._check_names(table)
+        table = table.without(self.ignore)
+        kinds = {name: self._kind(name, cells) for name, cells in table.cells.items()}
+        table = _complete(table, kinds, self.missing == "drop")
+        columns = {name: _column(table, name, kind) for name, kind in kinds.items()}
+        return Dataset(columns, origin=str(path), lines=table.lines)
+
+    def _check_names(self, table: Table) -> None:
+        declared = [*self.numeric, *self.categorical, *self.text, *self.ignore]
+        for name in declared:
+            if name not in table.cells:
+                help = did_you_mean(name, table.cells) or f"it has {', '.join(f'`{n}`' for n in table.cells)}"
+                raise fail("E0518", f"`{table.path}` has no column `{name}`", help=help)
+            if declared.count(name) > 1:
+                raise fail("E0518", f"column `{name}` is named twice in the settings of csv")
+
+    def _kind(self, name: str, cells: tuple[str, ...]) -> str:
+        for kind in ("numeric", "categorical", "text"):
+            if name in getattr(self, kind):
+                return kind
+        return _kind_of([cell for cell in cells if not _is_missing(cell)])
+
+
+def _kind_of(cells: list[str]) -> str:
+    """What present cells look like; the rule is in the docstring of Csv."""
+    if 2 * sum(map(is_number, cells)) >= len(cells):
+        return "numeric"
+    if all(is_number(part) for cell in cells for part in cell.split()):
+        return "sequence"
+    return "text" if any(len(cell.split()) > LONGEST_NAME for cell in cells) else "categorical"
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.lower() in MISSING
+
+
+def _complete(table: Table, kinds: dict[str, str], drop: bool) -> Table:
+    """The table without rows that lack a value. Raises E0506 when there are any and they are not to be dropped."""
+    keep = [True] * len(table.lines)
+    culprit: dict[int, str] = {}
+    for name, kind in kinds.items():
+        lacks = _is_missing if kind == "numeric" else _is_empty
+        for row in [i for i, cell in enumerate(table.cells[name]) if lacks(cell)]:
+            keep[row] = False
+            culprit.setdefault(row, name)
+    if culprit and not drop:
+        raise table.wrong("E0506", sorted(culprit), lambda row: f"`{culprit[row]}` has no value", STATE)
+    return table.only(keep) if culprit else table
+
+
+def _is_empty(cell: str) -> bool:
+    return not cell
+
+
+def _column(table: Table, name: str, kind: str) -> Column:
+    cells = table.cells[name]
+    if kind == "numeric":
+        return Dense(_numbers(table, name))
+    if kind == "sequence":
+        return _sequences(cells)
+    return labels(np.array(cells, str), name) if kind == "categorical" else Texts(cells)
+
+
+def _numbers(table: Table, name: str) -> Array:
+    """int64 where every cell is a whole number, else float64. Raises E0506 and E0516."""
+    cells = table.cells[name]
+    bad = [i for i, cell in enumerate(cells) if not is_number(cell)]
+    if bad:
+        raise table.wrong(
+            "E0506",
+            bad,
+            lambda i: f"`{name}` needs a number, got `{cells[i][:40]}`",
+            f'or give `categorical=["{name}"]`',
+        )
+    values = np.array([float(cell) for cell in cells], np.float64)
+    wild = np.flatnonzero(~np.isfinite(values)).tolist()
+    if wild:
+        raise table.wrong("E0516", wild, lambda i: f"`{name}` is {cells[i]}, not a finite number", "correct the value")
+    whole = all(cell.lstrip("+-").isdecimal() and len(cell) < 16 for cell in cells)
+    return values.astype(np.int64) if whole else values
+
+
+def _sequences(cells: tuple[str, ...]) -> Ragged:
+    rows = [cell.split() for cell in cells]
+    whole = all(part.lstrip("+-").isdecimal() for row in rows for part in row)
+    return Ragged.of([np.array([float(part) for part in row], np.int64 if whole else np.float64) for row in rows])

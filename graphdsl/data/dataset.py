@@ -1,0 +1,82 @@
+"""Named columns of equal length, and what a reader gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from graphdsl.data.column import Column, Rows
+from graphdsl.report import fail
+
+INPUT = "input"
+TARGET = "target"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Columns by name, in the order the source has them.
+
+    roles     "input" or "target" for columns whose place is known without their name: these may bind by position
+    optional  columns that a model may leave alone: the label of a picture is of no use to an autoencoder
+    origin    the file or folder, for messages; empty for arrays from Python
+    lines     the line of each row in that file, where there is such a thing
+    Raises E0508 (no rows) and E0509 (columns of different length).
+    """
+
+    columns: Mapping[str, Column]
+    roles: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    optional: frozenset[str] = frozenset()
+    origin: str = ""
+    lines: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        source = f"`{self.origin}`" if self.origin else "the data"
+        sizes = {name: len(column) for name, column in self.columns.items()}
+        if len(set(sizes.values())) > 1:
+            listed = ", ".join(f"`{name}` {size}" for name, size in sizes.items())
+            raise fail(
+                "E0509",
+                f"the columns of {source} differ in length: {listed}",
+                help="every row needs a value in every column",
+            )
+        if not any(sizes.values()):
+            raise fail("E0508", f"{source} has no rows", help="there must be at least one sample")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def place(self, row: int) -> str:
+        """A row as people find it again: `posts.csv:18` or `row 16`, counted from 0."""
+        return f"{self.origin}:{self.lines[row]}" if self.lines else f"row {row}"
+
+    def describe(self) -> str:
+        """The columns and what each holds, in one line."""
+        return ", ".join(f"`{name}` ({column.describe()})" for name, column in self.columns.items())
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A dataset and how a spec wants it handed out."""
+
+    dataset: Dataset
+    batch: int = 32
+    valid: float = 0.0
+    shuffle: bool = True
+
+
+def split(count: int, fraction: float, *, seed: int = 0, shuffle: bool = True) -> tuple[Rows, Rows]:
+    """Row numbers to train on and to validate on, both ascending; the same for the same arguments.
+
+    The part split off is drawn at random, or is the end when shuffle is off (what comes later in time must not be
+    trained on). It has round(count * fraction) rows. Raises E0518 when either part would be empty.
+    """
+    size = round(count * fraction)
+    if fraction and not 0 < size < count:
+        raise fail(
+            "E0518", f"`valid={fraction:g}` of {count} rows leaves {size} to validate and {count - size} to train on"
+        )
+    order = np.random.default_rng([seed, 1]).permutation(count) if shuffle else np.arange(count)
+    return np.sort(order[: count - size]), np.sort(order[count - size :])

@@ -1,0 +1,53 @@
+"""The words for data in a spec: readers, and the changes to pictures between reader and network.
+
+An entry is a frozen dataclass whose fields are the settings: `csv("posts.csv", batch=64)` in a spec is
+`Csv("posts.csv", batch=64)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+from graphdsl.data.dataset import Dataset, Feed
+from graphdsl.data.files import Places
+from graphdsl.ir import Count, Flag, Made, Rate, Registry
+from graphdsl.report import Diagnostic, Failed, Label, Span
+
+READERS = Registry("reader")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader(ABC):
+    """Where samples come from, and how they are handed out.
+
+    batch    samples in a step
+    valid    the part kept for validation: drawn at random by the seed, or the end when shuffle is off
+    shuffle  whether each epoch takes the samples in a new order
+    """
+
+    batch: Count = 32
+    valid: Rate = 0.0
+    shuffle: Flag = True
+
+    @abstractmethod
+    def read(self, places: Places) -> Dataset:
+        """The samples. Relative paths are looked up in places. Raises E0501 to E0509 and E0518."""
+
+
+def read(made: Made, places: Places) -> Feed:
+    """What a call of a reader in a spec stands for. Its errors point at that call."""
+    try:
+        reader: Reader = READERS.build(made)
+        return Feed(reader.read(places), reader.batch, reader.valid, reader.shuffle)
+    except Failed as failed:
+        raise Failed(_located(d, made.span) for d in failed.diagnostics) from failed
+
+
+def _located(diagnostic: Diagnostic, span: Span | None) -> Diagnostic:
+    """Points at the spec; a place in a data file stays the primary one."""
+    if span is None:
+        return diagnostic
+    if diagnostic.span is None:
+        return replace(diagnostic, span=span)
+    return replace(diagnostic, labels=(*diagnostic.labels, Label(span, "read here")))
