@@ -95,7 +95,7 @@ def entry_of(kind: str, name: str, make: Callable[..., Any]) -> Entry:
 
     Parameters annotated Value are operands, one annotated tuple[Value, ...] takes a list; Builder parameters are supplied.
     """
-    hints = get_type_hints(make if not isinstance(make, type) else make.__init__, include_extras=True)
+    hints = get_type_hints(make, include_extras=True)
     operands: list[str] = []
     settings: list[Setting] = []
     for parameter in inspect.signature(make).parameters.values():
