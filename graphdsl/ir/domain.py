@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from graphdsl.ir.graph import Value
 from graphdsl.report import Span, did_you_mean
 
 
@@ -242,6 +243,19 @@ class Either(Domain):
     @property
     def kinds(self) -> tuple[str, ...]:
         return tuple(k for o in self.options for k in o.kinds)
+
+
+@dataclass(frozen=True)
+class TensorDomain(Domain):
+    """A tensor of the spec, by its name: `sample_weight=w`."""
+
+    def describe(self) -> str:
+        return "the name of a tensor"
+
+    def accept(self, value: Any) -> Value:
+        if not isinstance(value, Value):
+            raise SettingError(f"needs {self.describe()}, got {show(value)}")
+        return value
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,19 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from graphdsl.ir.builder import Builder
-from graphdsl.ir.domain import Domain, Either, EntryOf, FlagDomain, Made, Many, NoneDomain, Real, TextDomain, Whole
+from graphdsl.ir.domain import (
+    Domain,
+    Either,
+    EntryOf,
+    FlagDomain,
+    Made,
+    Many,
+    NoneDomain,
+    Real,
+    TensorDomain,
+    TextDomain,
+    Whole,
+)
 from graphdsl.ir.graph import Value
 
 REQUIRED: Any = inspect.Parameter.empty
@@ -133,6 +145,7 @@ _PLAIN: dict[Any, Domain] = {
     float: Real(),
     str: TextDomain(),
     NoneType: NoneDomain(),
+    Value: TensorDomain(),
 }
 
 LAYERS = Registry("layer")
