@@ -2,11 +2,13 @@
 
 from graphdsl.report.diagnostic import Diagnostic, Failed, Label, Reporter, Severity, Use, fail
 from graphdsl.report.explain import CODES, Explanation, explanation
+from graphdsl.report.files import write_whole
 from graphdsl.report.nearest import did_you_mean, nearest
 from graphdsl.report.render import as_data, print_diagnostics, render_json, render_text
 from graphdsl.report.source import Source, Span
 
 __all__ = [
+    "write_whole",
     "CODES",
     "Diagnostic",
     "Explanation",

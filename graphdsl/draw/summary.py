@@ -1,0 +1,100 @@
+"""The summary: a table of layers, in text and as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphdsl.draw.view import Box, BoxRole, View, layer_view
+from graphdsl.ir import Dim, Graph, Input, Role, TensorType
+
+_COLUMNS = ("name", "layer", "output shape", "parameters", "uses", "FLOPs")
+_RIGHT = {"parameters", "uses", "FLOPs"}
+
+
+def summary_data(graph: Graph) -> dict[str, Any]:
+    """The summary as JSON-ready data.
+
+    {"parameters": {"total", "trainable"}, "layers": [{"name", "layer", "shape", "parameters", "uses", "flops"}],
+    "inputs": {name: type}, "outputs": {name: type}}. Shapes leave out the batch axis; flops are for one sample, a text where
+    a length is free. Layers that reach no output (they exist in training only) have "training": true.
+    """
+    view = layer_view(graph)
+    layers = [b for b in view.boxes.values() if b.role in (BoxRole.LAYER, BoxRole.WEIGHT)]
+    inputs = {n: node.types[0].describe() for n, node in graph.items() if isinstance(node.op, Input) and "/" not in n}
+    return {
+        "parameters": {"total": sum(b.parameters for b in layers), "trainable": sum(b.trainable for b in layers)},
+        "layers": [_row(b) for b in layers],
+        "inputs": {n: t for n, t in inputs.items() if view.boxes[n].role is BoxRole.INPUT},
+        "outputs": {r.name: r.value.type.describe() for r in graph.of_role(Role.OUTPUT)},
+    }
+
+
+def summary_text(graph: Graph, title: str = "") -> str:
+    """The summary as people read it, one line a layer."""
+    view = layer_view(graph)
+    rows = [_cells(b) for b in view.boxes.values() if b.role is not BoxRole.OUTPUT]
+    widths = [max(len(r[i]) for r in [list(_COLUMNS), *rows]) for i in range(len(_COLUMNS))]
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    data = summary_data(graph)
+    total, trainable = data["parameters"]["total"], data["parameters"]["trainable"]
+    lines = [title] if title else []
+    lines += [_line(list(_COLUMNS), widths), rule, *(_line(r, widths) for r in rows), rule]
+    lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} not)")
+    lines.append(f"FLOPs for one sample: {_flops(_total(view))}")
+    if any(b.training and b.role is BoxRole.LAYER for b in view.boxes.values()):
+        lines.append("* in training only: reaches no output")
+    return "\n".join(lines) + "\n"
+
+
+def _total(view: View) -> Dim:
+    total: Dim = 0
+    for box in view.boxes.values():
+        total = total + (0 if box.training else box.flops)
+    return total
+
+
+def _row(box: Box) -> dict[str, Any]:
+    type = box.types[0] if box.types else TensorType(())
+    row = {
+        "name": box.key,
+        "layer": box.kind,
+        "shape": [_plain(d) for d in (type.shape[1:] if type.batched else type.shape)],
+        "parameters": box.parameters,
+        "uses": box.uses,
+        "flops": _plain(box.flops),
+    }
+    return {**row, "training": True} if box.training else row
+
+
+def _plain(dim: Dim) -> int | str:
+    return dim if isinstance(dim, int) else str(dim)
+
+
+def _cells(box: Box) -> list[str]:
+    name = box.key + (" *" if box.training and box.role is BoxRole.LAYER else "")
+    shape = ", ".join(t.describe() for t in box.types)
+    parameters = f"{box.parameters:,}" if box.parameters else "0"
+    if box.role is not BoxRole.LAYER:
+        return [name, box.kind, shape or box.settings, parameters if box.role is BoxRole.WEIGHT else "", "", ""]
+    return [
+        name,
+        f"{box.kind}({box.settings})" if box.settings else box.kind,
+        shape,
+        parameters,
+        str(box.uses),
+        _flops(box.flops),
+    ]
+
+
+def _flops(flops: Dim) -> str:
+    if not isinstance(flops, int):
+        return str(flops)
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if flops >= size:
+            return f"{flops / size:.3g} {unit}"
+    return str(flops)
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    parts = [c.rjust(w) if name in _RIGHT else c.ljust(w) for c, w, name in zip(cells, widths, _COLUMNS, strict=True)]
+    return "  ".join(parts).rstrip()

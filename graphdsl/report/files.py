@@ -1,0 +1,38 @@
+"""Files left with people: whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from graphdsl.report.diagnostic import fail
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Writes a file under another name beside it and renames it: nobody ever meets half of it. Makes missing folders.
+
+    Raises Failed E0701 where it cannot be written (a full disk, no permission).
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    return path
+
+
+def _refused(path: Path, error: OSError) -> Exception:
+    reason = error.strerror or str(error)
+    return fail("E0701", f"cannot write `{path}`: {reason}", help="free some space or choose another place")
