@@ -107,9 +107,7 @@ def _label(box: Box) -> str:
         return _table(rows, "#ffffff", box, rounded=True)
     head = f"<b>{escape(box.kind)}</b>" + (f" {escape(box.settings)}" if box.settings else "")
     rows = [head, *(escape(line) for line in box.lines)]
-    shape = ", ".join(t.describe().removeprefix("float") for t in box.types)
-    facts = [shape] if shape else []
-    facts += [f"{box.parameters:,} parameters"] if box.parameters else []
+    facts = [f"{box.parameters:,} parameters"] if box.parameters else []
     facts += [f"one set of weights, used {box.uses} times"] if box.uses > 1 else []
     if box.uses > 1 or box.role is BoxRole.WEIGHT:
         rows.insert(0, _small(box.key))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from graphdsl.ir import Dim, Graph, Input, Layer, Node, Role, Symbolic, TensorType, Value, Weight, evaluate
+from graphdsl.ir import Dim, Fusion, Graph, Input, Layer, Node, Role, Symbolic, TensorType, Value, Weight, evaluate
 
 
 class BoxRole(StrEnum):
@@ -121,7 +121,7 @@ def _key(name: str, node: Node, depth: int | None) -> str:
     if isinstance(node.op, Input):
         return "" if "/" in name else name
     if node.layer is None:
-        return name if isinstance(node.op, Weight) else ""
+        return "" if node.op.fusion is Fusion.SOURCE and not isinstance(node.op, Weight) else name
     if depth is not None and len(node.layer.blocks) > depth and not node.layer.shared:
         return node.layer.blocks[depth]
     return node.layer.shared or node.layer.path
@@ -143,8 +143,10 @@ def _gather(gathered: dict[str, _Gathering], key: str, name: str, node: Node, gr
 def _begin(key: str, name: str, node: Node, depth: int | None) -> _Gathering:
     if isinstance(node.op, Input):
         return _Gathering("input", BoxRole.INPUT, node.types[0].describe())
-    if node.layer is None:
+    if isinstance(node.op, Weight) and node.layer is None:
         return _Gathering("weight", BoxRole.WEIGHT, node.types[0].describe())
+    if node.layer is None:
+        return _Gathering(node.op.name, BoxRole.LAYER)
     if key == (node.layer.shared or node.layer.path):
         blocks = () if node.layer.shared else node.layer.blocks
         return _Gathering(node.layer.kind, BoxRole.LAYER, node.layer.settings, blocks)
@@ -177,7 +179,8 @@ def _arrows(
     for result in graph.of_role(Role.OUTPUT):
         source = key_of[result.value.node]
         gathered[source].types.setdefault(result.value.type)
-        yield Arrow(source, f"output {result.name}", result.value.type)
+        number = _number(gathered[source], graph, result.value.node)
+        yield Arrow(source, f"output {result.name}", result.value.type, number)
 
 
 def _use(graph: Graph, name: str) -> str:
