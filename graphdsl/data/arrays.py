@@ -22,22 +22,19 @@ def arrays(inputs: object, targets: object = None) -> Dataset:
     lengths, or a list of texts (class names). A list is one column for each element: wrap a single ragged column as
     `{"text": sequences}`. Raises E0503, E0508, E0509, E0514.
     """
-    columns: dict[str, Column] = {}
-    roles: dict[str, str] = {}
-    for role, given in ((INPUT, inputs), (TARGET, targets)):
-        for name, value in _named(role, given):
-            if name in columns:
-                raise fail("E0512", f"`{name}` is given twice, as an input and as a target")
-            columns[name] = as_column(name, value)
-            if not isinstance(given, Mapping):
-                roles[name] = role
-    return Dataset(columns, roles)
+    named_inputs, named_targets = dict(_named(INPUT, inputs)), dict(_named(TARGET, targets))
+    for name in named_inputs.keys() & named_targets.keys():
+        raise fail("E0512", f"`{name}` is given twice, as an input and as a target")
+    roles = {} if isinstance(inputs, Mapping) else dict.fromkeys(named_inputs, INPUT)
+    if not isinstance(targets, Mapping):
+        roles |= dict.fromkeys(named_targets, TARGET)
+    return Dataset({n: as_column(n, v) for n, v in {**named_inputs, **named_targets}.items()}, roles)
 
 
 def as_column(name: str, value: Any) -> Column:
     """The column that an array or list is. Raises E0503 (Python objects) and E0514 (neither numbers nor texts)."""
     try:
-        array = np.asarray(value)
+        array = value if isinstance(value, np.ndarray) else np.asarray(value)
     except ValueError:
         return _ragged(name, value)
     if array.ndim == 0:

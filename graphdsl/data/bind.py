@@ -141,20 +141,20 @@ def _unknown(
 
 def _free_sizes(fitted: Sequence[Fitted]) -> tuple[dict[str, int], dict[str, int]]:
     """Free sizes that all rows share, and the greatest value of those that rows differ in. Raises E0513."""
-    longest: dict[str, int] = {}
-    for f in fitted:
-        if f.time and f.column.ragged:
-            longest[f.time] = 0
+    ragged = {f.time for f in fitted if f.column.ragged}
+    longest = {name: max(f.column.longest() for f in fitted if f.time == name) for name in ragged}
     fixed: dict[str, int] = {}
-    for f in fitted:
-        for axis, (size, have) in enumerate(zip(f.wanted.shape, f.column.shape, strict=False)):
-            if not isinstance(size, str):
-                continue
-            if axis == 0 and size in longest:
-                longest[size] = max(longest[size], f.column.longest())
-            elif fixed.setdefault(size, have or 0) != have or size in longest:
-                raise _conflict(f.wanted, size, have or 0, fixed[size])
+    for f, axis, name in _free_axes(fitted):
+        if axis == 0 and name in longest:
+            continue
+        have = f.column.shape[axis] or 0
+        if name in longest or fixed.setdefault(name, have) != have:
+            raise _conflict(f.wanted, name, have, fixed.get(name, 0))
     return fixed, longest
+
+
+def _free_axes(fitted: Sequence[Fitted]) -> list[tuple[Fitted, int, str]]:
+    return [(f, axis, size) for f in fitted for axis, size in enumerate(f.wanted.shape) if isinstance(size, str)]
 
 
 def _conflict(wanted: Wanted, name: str, have: int, other: int) -> Failed:

@@ -190,7 +190,9 @@ def _check_shape(name: str, column: Column, wanted: Wanted, augments: tuple[Augm
     shape = column.shape
     if augments:
         shape = _augmented_shape(name, column, wanted, augments)
-    for candidate in (shape, (*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape):
+    widened = (*shape, 1) if wanted.shape[-1:] == (1,) else shape
+    narrowed = shape[:-1] if shape[-1:] == (1,) else shape
+    for candidate in (shape, widened, narrowed):
         if len(candidate) == len(wanted.shape) and all(map(_fits, candidate, wanted.shape)):
             return
     after = f", {list(shape)} after augmentation" if shape != column.shape else ""
@@ -203,7 +205,8 @@ def _fits(have: int | None, want: int | str) -> bool:
 
 def _augmented_shape(name: str, column: Column, wanted: Wanted, augments: tuple[Augment, ...]) -> Shape:
     shape = (*column.shape, 1) if len(column.shape) == 2 else column.shape
-    if len(shape) != 3 or None in shape or not wanted.type.dtype.is_float:
+    sized = all(isinstance(size, int) for size in (*shape, *wanted.shape))
+    if len(shape) != 3 or not sized or not wanted.type.dtype.is_float:
         raise _unfit("E0518", name, column, wanted, "only pictures, `float[height, width, channels]`, can be augmented")
     picture = (int(shape[0] or 0), int(shape[1] or 0), int(shape[2] or 0))
     for augment in augments:
@@ -253,18 +256,22 @@ def _bad(values: Array, wanted: Wanted, dtype: np.dtype[Any]) -> Array:
     if wanted.type.dtype.is_float:
         if values.dtype.kind != "f":
             return np.zeros(len(values), bool)
-        with np.errstate(over="ignore"):
-            bad = ~np.isfinite(values.astype(dtype, copy=False))
+        bad = _not_finite(values, dtype)
     else:
         low, high = (0, wanted.classes) if wanted.classes else (-(2**31), 2**31)
         bad = (values < low) | (values >= high)
     return np.asarray(bad.reshape(len(values), -1).any(axis=1))
 
 
+def _not_finite(values: Array, dtype: np.dtype[Any]) -> Array:
+    with np.errstate(over="ignore"):
+        return np.asarray(~np.isfinite(values.astype(dtype, copy=False)))
+
+
 def _wild(name: str, values: Array, bad: Array, wanted: Wanted, place: Place) -> Failed:
     """E0516. Says the index inside the row too, where a row is more than one number."""
-    row = np.asarray(values[bad[0]], wanted.type.dtype.numpy)
-    inner = np.argwhere(~np.isfinite(row))[0].tolist()
+    row = np.asarray(values[bad[0]])
+    inner = np.argwhere(_not_finite(row, wanted.type.dtype.numpy))[0].tolist()
     where = f"{place(int(bad[0]))} of `{name}`" + (f" at {inner}" if inner else "")
     more = f" ({bad.size} rows hold such values)" if bad.size > 1 else ""
     message = f"{where} is {row[tuple(inner)]}; {wanted.title} needs finite numbers{more}"

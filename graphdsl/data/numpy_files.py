@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -36,10 +37,10 @@ class Npz(Reader):
 
     path     the file
     part     takes only arrays named NAME_PART and calls them NAME: `part="train"` for x_train, y_train, x_test, y_test
-    ignore   arrays to leave out
+    ignore   columns to leave out
     A lone `x` and `y` (image, data, features; label, target, class) bind to a lone input and target of any name.
     At most 8 GiB unpacked.
-    Raises E0501, E0502 (damaged), E0503 (pickled objects), E0504, E0508, E0509, E0518 (no such part).
+    Raises E0501, E0502 (damaged), E0503 (pickled objects), E0504, E0508, E0509, E0518 (no such array).
     """
 
     path: Words
@@ -50,10 +51,12 @@ class Npz(Reader):
         path = places.find(self.path)
         members = read_npz(path)
         suffix = f"_{self.part}" if self.part else ""
-        chosen = {n.removesuffix(suffix): a for n, a in members.items() if n.endswith(suffix) and n not in self.ignore}
+        chosen = {name.removesuffix(suffix): array for name, array in members.items() if name.endswith(suffix)}
+        for name in self.ignore:
+            if chosen.pop(name, None) is None:
+                raise _nothing(path, f"called `{name}` to ignore", members)
         if not chosen:
-            listed = ", ".join(f"`{name}`" for name in members) or "nothing"
-            raise fail("E0518", f"`{path}` has no array left to read", help=f"it holds {listed}")
+            raise _nothing(path, f"called NAME{suffix}" if suffix else "to read", members)
         columns = {name: as_column(name, array) for name, array in chosen.items()}
         return Dataset(columns, conventional_roles(columns), origin=str(path))
 
@@ -122,7 +125,10 @@ def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
         raise ValueError(f"version {version} of the format is not supported")
-    shape, column_major, dtype = HEADERS[version](file)
+    try:
+        shape, column_major, dtype = HEADERS[version](file)
+    except Exception as error:  # NumPy hands the text to Python's parser, which fails in many ways
+        raise ValueError("its header makes no sense") from error
     if dtype.hasobject:
         raise fail(
             "E0503",
@@ -134,6 +140,11 @@ def _header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype
     if any(size < 0 for size in shape):
         raise ValueError(f"its header claims the shape {shape}")
     return shape, column_major, dtype
+
+
+def _nothing(path: Path, what: str, members: Mapping[str, Array]) -> Failed:
+    listed = ", ".join(f"`{name}`" for name in members) or "nothing"
+    return fail("E0518", f"`{path}` has no array {what}", help=f"it holds {listed}")
 
 
 def _truncated(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Failed:

@@ -63,18 +63,18 @@ def _consume(queue: Queue[_Item[T] | _Raised | _End]) -> Iterator[T]:
 
 def _produce(make: Callable[[], Iterable[T]], queue: Queue[_Item[T] | _Raised | _End], stop: threading.Event) -> None:
     try:
-        for value in make():
-            _put(queue, _Item(value), stop)
-            if stop.is_set():
-                return
+        all(_put(queue, _Item(value), stop) for value in make())  # stops at the first that nobody takes
         _put(queue, _End(), stop)
     except BaseException as error:
         _put(queue, _Raised(error), stop)
 
 
-def _put(queue: Queue[_Item[T] | _Raised | _End], item: _Item[T] | _Raised | _End, stop: threading.Event) -> None:
+def _put(queue: Queue[_Item[T] | _Raised | _End], item: _Item[T] | _Raised | _End, stop: threading.Event) -> bool:
+    """Whether the consumer will see it: false once it has gone."""
     while not stop.is_set():
         try:
-            return queue.put(item, timeout=PATIENCE)
+            queue.put(item, timeout=PATIENCE)
+            return True
         except Full:
             continue
+    return False

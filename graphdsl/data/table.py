@@ -59,7 +59,7 @@ def read_table(path: Path, delimiter: str) -> Table:
     if len(delimiter) != 1:
         raise fail("E0518", f"`delimiter` needs one character, got `{delimiter}`")
     text = _decoded(path)
-    rows = list(_rows(path, text, delimiter))
+    rows = [(line, row) for line, row in _rows(path, text, delimiter) if row]
     if not rows:
         raise fail("E0505", f"`{path}` is empty", help="a csv file begins with a row of column names")
     header = _header(path, text, *rows[0])
@@ -92,13 +92,12 @@ def _decoded(path: Path) -> str:
 
 
 def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row and the line it begins at."""
+    """Each row and the line it begins at; blank lines are rows without cells."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     line = 1
     try:
         for row in reader:
-            if row:
-                yield line, [cell.strip() for cell in row]
+            yield line, [cell.strip() for cell in row]
             line = reader.line_num + 1
     except csv.Error as error:
         raise fail(

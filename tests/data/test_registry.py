@@ -1,0 +1,47 @@
+"""From the call of a reader in a spec to a feed, with errors that point at the spec and at the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graphdsl.data import READERS, Places, read
+from graphdsl.ir import Made
+from graphdsl.report import Failed, Source, Span
+
+SPEC = Source("m.dag", 'train { data = csv("t.csv", batch=64, valid=0.2) }')
+CALL = Span(SPEC, 15, 48)
+
+
+def made(**settings: object) -> Made:
+    return Made("reader", "csv", (("path", "t.csv"), *settings.items()), CALL)
+
+
+def test_readers_and_the_settings_they_share() -> None:
+    assert set(READERS) == {"csv", "digits", "folder", "idx", "npy", "npz"}
+    for entry in READERS.values():
+        assert {"batch", "valid", "shuffle"} <= {setting.name for setting in entry.settings}
+        assert entry.doc
+
+
+def test_a_call_becomes_a_feed(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\n1\n2\n")
+    feed = read(made(batch=64, valid=0.2, shuffle=False), Places(tmp_path))
+    assert (len(feed.dataset), feed.batch, feed.valid, feed.shuffle) == (2, 64, 0.2, False)
+
+
+def test_an_error_points_at_the_call(tmp_path: Path) -> None:
+    with pytest.raises(Failed) as caught:
+        read(made(), Places(tmp_path))
+    [diagnostic] = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.span) == ("E0501", CALL)
+
+
+def test_a_place_in_the_data_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n")
+    with pytest.raises(Failed) as caught:
+        read(made(), Places(tmp_path))
+    [diagnostic] = caught.value.diagnostics
+    assert diagnostic.span is not None and diagnostic.span.line == 3
+    assert [label.span for label in diagnostic.labels] == [CALL]
