@@ -39,7 +39,7 @@ def dot_text(graph: Graph, *, title: str = "", depth: int | None = None) -> str:
     label = f"label={_quoted(title)}; labelloc=t; fontsize=18; " if title else ""
     lines = [
         "digraph graphdsl {",
-        f'  graph [{label}rankdir=TB; compound=true; nodesep=0.3; ranksep=0.35; fontname="Helvetica"; fontcolor="{INK}"];',
+        f'  graph [{label}rankdir=TB; nodesep=0.3; ranksep=0.35; fontname="Helvetica"; fontcolor="{INK}"];',
         f'  node [shape=plain; fontname="Helvetica"; fontsize=11; fontcolor="{INK}"];',
         f'  edge [fontname="Helvetica"; fontsize=9; fontcolor="{QUIET}"; color="{QUIET}"; arrowsize=0.6];',
         *_cluster(_tree(view.boxes.values()), names, "  "),

@@ -1,7 +1,7 @@
 """From DOT to a file people can open. There is always a picture.
 
-First Graphviz' own `dot`; without it the Graphviz bundled with the optional package pygraphviz; without that a page (HTML)
-that carries the viz.js build of Graphviz and lays itself out in the browser.
+First Graphviz' own `dot`; without it the Graphviz bundled with the optional package pygraphviz; without that a page
+(HTML) that carries the viz.js build of Graphviz and lays itself out in the browser.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FORMATS = ("svg", "png", "pdf", "dot", "html")
 def render(graph: Graph, path: Path, *, title: str = "", depth: int | None = None) -> Path:
     """Draws graph into path, whose ending says how: .svg .png .pdf .dot .html. Returns the path written.
 
-    That is path, or the same with .html when there is no Graphviz to make an .svg, .png or .pdf. The file is whole or absent.
-    Raises Failed E0702 for another ending, E0701 where the file cannot be written.
+    That is path, or the same with .html when there is no Graphviz to make an .svg, .png or .pdf. The file is whole or
+    absent. Raises Failed E0702 for another ending, E0701 where the file cannot be written.
     """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:

@@ -20,16 +20,16 @@ def filters_sheet(kernel: Array, path: Path) -> Path:
     """Every filter of a convolution as a tile.
 
     kernel  [height, width, in, filters]: filters of 3 channels in colour, of 1 in grey, of more as one grey tile a pair
-            (filter, channel), a row of tiles a filter; [length, in, filters] (1-D): one tile a filter, steps to the right
+            (filter, channel), a row of tiles a filter; [length, in, filters] (1-D): one tile a filter, steps rightward
 
-    Each filter is stretched to the full range, zero in the middle. Raises Failed E0703 for other shapes or more than 4,096
-    tiles.
+    Each filter is stretched to the full range, zero in the middle. Raises Failed E0703 for other shapes or more than
+    4,096 tiles.
     """
     if kernel.ndim == 3:
         kernel = kernel.transpose(1, 0, 2)[:, :, None, :]
     if kernel.ndim != 4:
         raise fail("E0703", f"a weight of shape {list(kernel.shape)} has no filters to draw", help="name a conv layer")
-    height, width, channels, filters = kernel.shape
+    channels, filters = kernel.shape[2:]
     reach = np.maximum(np.abs(kernel).max(axis=(0, 1, 2), keepdims=True), 1e-12)
     shades = 127.5 + 127.5 * kernel / reach
     if channels == 3:
@@ -39,7 +39,7 @@ def filters_sheet(kernel: Array, path: Path) -> Path:
 
 
 def features_sheet(maps: Array, path: Path) -> Path:
-    """Every feature map of a layer for one input as a grey tile, darkest at its least value and brightest at its greatest.
+    """Every feature map of a layer for one input as a grey tile, from its least value (black) to its greatest.
 
     maps  [height, width, channels], or [length, channels]: one tile with a row for each channel
     """

@@ -14,9 +14,12 @@ _RIGHT = {"parameters", "uses", "FLOPs"}
 def summary_data(graph: Graph) -> dict[str, Any]:
     """The summary as JSON-ready data.
 
-    {"parameters": {"total", "trainable"}, "layers": [{"name", "layer", "shape", "parameters", "uses", "flops"}],
-    "inputs": {name: type}, "outputs": {name: type}}. Shapes leave out the batch axis; flops are for one sample, a text where
-    a length is free. Layers that reach no output (they exist in training only) have "training": true.
+    {"parameters": {"total", "trainable"},
+    "layers": [{"name", "layer", "shape", "parameters", "uses", "flops"}],
+    "inputs": {name: type}, "outputs": {name: type}}
+
+    Shapes leave out the batch axis; flops are for one sample, a text where a length is free. Layers that reach no output
+    (they exist in training only) have "training": true.
     """
     view = layer_view(graph)
     layers = [b for b in view.boxes.values() if b.role in (BoxRole.LAYER, BoxRole.WEIGHT)]

@@ -229,7 +229,7 @@ def _for_one_sample(flops: Dim) -> Dim:
 
 
 def fold(view: View, light: frozenset[str]) -> View:
-    """Draws a light layer (an activation, say) as a line inside the box before it, where that box feeds nothing else."""
+    """Draws a light layer (an activation, say) as a line inside the box before it, if that feeds nothing else."""
     entering = _grouped(view.arrows, "target")
     leaving = _grouped(view.arrows, "source")
     boxes = dict(view.boxes)

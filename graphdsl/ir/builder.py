@@ -107,8 +107,8 @@ class Builder:
     ) -> Value:
         """A tensor that lives from step to step, called after the layer being built and name.
 
-        Raises TypeRuleError E0401 where a size is known only at run time, E0302 where a further use of a shared layer would
-        need another shape.
+        Raises TypeRuleError E0401 where a size is known only at run time, E0302 where a further use of a shared layer
+        would need another shape.
         """
         _demand_known(name, shape)
         full = self._join(self.place.weights, name)
@@ -128,8 +128,8 @@ class Builder:
     def lengths(self, dim: Dim) -> Value | None:
         """How many steps along an axis of this size are real, int32 [batch]; None where the size is known.
 
-        The lengths of a free dimension T are fed as the input `lengths/T`; those of sizes that follow from it (`T - 4`) are
-        computed from them.
+        The lengths of a free dimension T are fed as the input `lengths/T`; those of sizes that follow from it
+        (`T - 4`) are computed from them.
         """
         if not isinstance(dim, Symbolic) or dim.names == {"batch"}:
             return None
@@ -193,5 +193,5 @@ def _demand_known(name: str, shape: Sequence[Dim]) -> None:
             raise TypeRuleError(
                 f"the size of `{name}` would be {dim}, which is known only at run time",
                 code="E0401",
-                help="give the dimension a number in the input's type, or pool over it first (`global_max_pool`, `lstm`)",
+                help="give it a number in the input's type, or pool over it first (`global_max_pool`, `lstm`)",
             )

@@ -1,6 +1,7 @@
-"""What a setting may be. A domain accepts a value of the language, turns it into what the code wants, or says what is wrong.
+"""What a setting may be. A domain turns a value of the language into what the code wants, or says what is wrong.
 
-The values of the language are int, float, bool, str (texts and bare words), None, Size, tuples of these, and Made records.
+The values of the language are int, float, bool, str (texts and bare words), None, Size, tuples of these, and Made
+records.
 """
 
 from __future__ import annotations
@@ -79,11 +80,9 @@ class Whole(Domain):
     high: int = 2**31 - 1
 
     def describe(self) -> str:
-        return (
-            f"a whole number from {self.low} to {self.high}"
-            if self.high < 2**31 - 1
-            else f"a whole number of at least {self.low}"
-        )
+        if self.high < 2**31 - 1:
+            return f"a whole number from {self.low} to {self.high}"
+        return "a whole number" if self.low == -(2**31) else f"a whole number of at least {self.low}"
 
     def accept(self, value: Any) -> int:
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:

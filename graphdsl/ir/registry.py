@@ -1,7 +1,7 @@
-"""Words of the language: layers, losses, metrics, optimizers, readers … each kind in a registry, each entry with a signature.
+"""Words of the language: layers, losses, metrics, readers …, each kind in a registry, each entry with a signature.
 
-A signature is read off a Python function (or a frozen dataclass): annotations give the domains, defaults the defaults, the
-docstring the page that `graphdsl ops NAME` shows. So a word is defined in one place.
+A signature is read off a Python function (or a frozen dataclass): annotations give the domains, defaults the defaults,
+the docstring the page that `graphdsl ops NAME` shows. So a word is defined in one place.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Entry:
 
     operands  how many tensors flow in: names of the Value parameters; ("*xs",) takes a list of any number
     settings  in the order in which they may be given without a name
-    make      the function behind it; a layer is called as make(builder, *tensors, **settings), others as make(**settings)
+    make      the function behind it; a layer is called as make(builder, *tensors, **settings), others as
+              make(**settings)
     """
 
     kind: str
@@ -105,7 +106,8 @@ class Registry(Mapping[str, Entry]):
 def entry_of(kind: str, name: str, make: Callable[..., Any]) -> Entry:
     """Reads the signature of a function.
 
-    Parameters annotated Value are operands, one annotated tuple[Value, ...] takes a list; Builder parameters are supplied.
+    Parameters annotated Value are operands, one annotated tuple[Value, ...] takes a list; Builder parameters are
+    supplied.
     """
     hints = get_type_hints(make, include_extras=True)
     operands: list[str] = []

@@ -91,7 +91,7 @@ class TensorType:
     @property
     def count(self) -> Dim:
         """How many numbers it holds."""
-        return prod(self.shape, start=1)  # type: ignore[call-overload, no-any-return]
+        return prod(self.shape)
 
     def with_shape(self, shape: tuple[Dim, ...]) -> TensorType:
         return replace(self, shape=shape)
