@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
 from graphdsl.lang import format_text, read_source
-from graphdsl.report import Source
+from graphdsl.report import Source, write_whole
 
 
 @click.command()
-@click.argument("specs", metavar="SPEC.dag...", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument(
+    "specs", metavar="SPEC.dag...", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True)
+)
 @click.option("--check", is_flag=True, help="Change nothing; exit code 1 if a file would change.")
 def command(specs: tuple[str, ...], check: bool) -> int:
     """Lay specs out in the one style. `-` reads standard input and writes standard output.
@@ -39,17 +40,5 @@ def tidy(spec: str, check: bool) -> bool:
     if text == source.text:
         return False
     if not check:
-        replace(Path(spec), text)
+        write_whole(Path(spec).resolve(), text.encode())
     return True
-
-
-def replace(path: Path, text: str) -> None:
-    """Write beside the file, then rename: whoever reads meanwhile sees the old text or the new one, never half."""
-    path = path.resolve()
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        beside.chmod(path.stat().st_mode)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -20,7 +20,8 @@ def command(name: str | None, kind: str | None) -> None:
     graphdsl ops conv
     graphdsl ops --kind optimizer
     """
-    registries = list(VOCABULARY.values()) if kind is None else [VOCABULARY[choose(kind, list(VOCABULARY), "kind")]]
+    kinds = VOCABULARY.registries
+    registries = list(kinds.values()) if kind is None else [kinds[choose(kind, list(kinds), "kind")]]
     if name is None:
         click.echo("\n\n".join(listing(r) for r in registries if r))
         return

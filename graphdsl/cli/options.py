@@ -60,6 +60,13 @@ def spec_argument(function: F) -> F:
     return click.argument("spec", metavar="SPEC.dag", type=click.Path(dir_okay=False))(function)
 
 
+def weights_option(function: F) -> F:
+    """Decorator: `--weights FILE`; None means those of the newest run of this spec."""
+    return click.option(
+        "--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Default: those of the spec's newest run."
+    )(function)
+
+
 def settings_option(function: F) -> F:
     """Decorator: `--set name=value`, any number of times, as a dict of texts `settings`."""
     return click.option(

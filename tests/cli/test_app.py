@@ -66,7 +66,10 @@ def test_a_full_disk_is_no_traceback(as_command: Callable[..., None], capsys: py
 
     as_command(function)
     assert app.run(["check"]) == 1
-    assert "no space left on device (`runs/1/weights.safetensors`)" in capsys.readouterr().err
+    assert (
+        "error[E0701]: the system refused: no space left on device (`runs/1/weights.safetensors`)"
+        in capsys.readouterr().err
+    )
 
 
 def test_an_answer_is_text_or_one_line_of_json(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from graphdsl.report import CODES, explanation
+import graphdsl
+from graphdsl.report import CODES, Failed, explanation
 from graphdsl.report.explain import parse_explanation
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def used_codes() -> set[str]:
 
 
 def marked_codes() -> set[str]:
-    """Codes that a test says it triggers."""
+    """Codes that a test says it triggers: @pytest.mark.triggers("E0501")."""
     texts = (p.read_text(encoding="utf-8") for p in (ROOT / "tests").rglob("*.py"))
     return {code for text in texts for code in re.findall(r'triggers\("(E\d{4})"\)', text)}
 
@@ -79,3 +80,14 @@ def test_a_page_without_its_parts_is_refused(broken: str) -> None:
 def test_an_unknown_code_has_no_page() -> None:
     with pytest.raises(KeyError):
         explanation("E9999")
+
+
+@pytest.mark.parametrize("code", [code for code, page in CODES.items() if page.language == "dag"])
+def test_the_example_goes_wrong_in_just_that_way(code: str, tmp_path: Path) -> None:
+    lines = explanation(code).example.split("\n")
+    expected = {(code, number) for number, line in enumerate(lines, 1) if line.endswith(f"#! {code}")}
+    spec = tmp_path / "example.dag"
+    spec.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(Failed) as caught:
+        graphdsl.compile(str(spec))
+    assert {(d.code, d.span.line) for d in caught.value.diagnostics if d.span} == expected

@@ -1,0 +1,39 @@
+"""`graphdsl run model.dag`"""
+
+from __future__ import annotations
+
+import click
+
+from graphdsl.cli.options import Answer, answers, settings_option, spec_argument
+from graphdsl.model import compile
+
+
+@click.command()
+@spec_argument
+@settings_option
+@click.option("--runs", default="runs", metavar="FOLDER", show_default=True, help="Where the run's own folder is made.")
+@click.option("--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Start from these weights.")
+@answers
+def command(spec: str, settings: dict[str, str], runs: str, weights: str | None) -> Answer:
+    """Train a model by the train sections of its spec.
+
+    Ctrl+C stops after the current step, saves, and says how to go on.
+
+    \b
+    graphdsl run model.dag
+    graphdsl run model.dag --set data=photos --set width=32
+    graphdsl run model.dag --format json
+    """
+    model = compile(spec, settings)
+    if weights is not None:
+        model.load(weights)
+    done = model.fit(runs=runs)
+    data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
+    rows = [metrics_line(part, values) for part, values in done.metrics.items() if values]
+    return Answer("\n".join([*rows, f"{done.seconds:.1f} s; everything is in {done.folder}"]), data)
+
+
+def metrics_line(part: str, values: dict[str, float]) -> str:
+    """`test   loss 0.0712, guess.accuracy 0.9861`"""
+    listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return f"{part:<6} {listed}"

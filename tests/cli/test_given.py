@@ -1,0 +1,60 @@
+"""Data named on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from graphdsl.cli.given import dataset
+from graphdsl.report import Failed
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a file of each kind."""
+    for name in ("a.png", "b.jpg", "in/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / name)
+    np.save(tmp_path / "x.npy", np.zeros((3, 2)))
+    np.savez(tmp_path / "x.npz", left=np.zeros((3, 2)), right=np.zeros((3, 1)))
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "notes.docx").write_text("?")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("paths", "columns", "rows"),
+    [
+        (("a.png",), {"image"}, 1),
+        (("a.png", "b.jpg"), {"image"}, 2),
+        (("in",), {"image"}, 1),
+        (("x.npy",), {"x"}, 3),
+        (("x.npz",), {"left", "right"}, 3),
+        (("x.csv",), {"a", "b"}, 2),
+    ],
+)
+def test_kinds_of_files(folder: Path, paths: tuple[str, ...], columns: set[str], rows: int) -> None:
+    found = dataset(paths)
+    assert found is not None
+    assert set(found.columns) == columns
+    assert len(found) == rows
+
+
+def test_nothing_given_means_the_data_of_the_spec() -> None:
+    assert dataset(()) is None
+
+
+@pytest.mark.triggers("E0519")
+@pytest.mark.parametrize("paths", [("notes.docx",), ("a.png", "x.npz"), ("x.npz", "x.csv"), ("in", "a.png")])
+def test_what_cannot_be_read(folder: Path, paths: tuple[str, ...]) -> None:
+    with pytest.raises(Failed, match="E0519"):
+        dataset(paths)
+
+
+def test_a_missing_file(folder: Path) -> None:
+    with pytest.raises(Failed, match="E0501"):
+        dataset(("b.png",))
