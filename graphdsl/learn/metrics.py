@@ -1,0 +1,273 @@
+"""How good predictions are: counted batch by batch, worked out once at the end of an epoch, exact over all of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+
+import numpy as np
+
+from graphdsl.ir import Array, Count, Fraction, Natural, Registry, TensorType, TypeRuleError, entry_of
+from graphdsl.learn.reading import Pair, Reading, reading_of
+
+METRICS = Registry("metric")
+
+DECISIONS = (Reading.CLASSES, Reading.ONE_HOT, Reading.YES_NO)
+MEASURES = (Reading.ONE_HOT, Reading.YES_NO, Reading.NUMBERS)
+WANTED = {
+    DECISIONS: "classes and yes-or-no answers",
+    DECISIONS[:2]: "classes",
+    MEASURES: "a prediction that has the shape of the truth",
+}
+
+
+class Metric(ABC):
+    """One number about an epoch. Concrete ones are frozen dataclasses whose fields are settings.
+
+    higher    whether more is better
+    readings  the heads it makes sense for
+    """
+
+    word: ClassVar[str]
+    higher: ClassVar[bool] = True
+    readings: ClassVar[tuple[Reading, ...]] = DECISIONS
+
+    @property
+    def label(self) -> str:
+        """How results call it, after the head: `digit.accuracy`."""
+        return self.word
+
+    @abstractmethod
+    def observe(self, pair: Pair) -> Array:
+        """What one batch adds."""
+
+    @abstractmethod
+    def value(self, observed: Sequence[Array]) -> float:
+        """The number, from what all batches added. NaN where there is nothing to judge by."""
+
+    def reading(self, prediction: TensorType, target: TensorType) -> Reading:
+        """How the head is understood. Raises TypeRuleError E0303 where the metric means nothing for it."""
+        found = reading_of(prediction, target)
+        if found not in self.readings:
+            raise TypeRuleError(
+                f"`{self.word}` judges {WANTED[self.readings]}, got {prediction.describe()} "
+                f"({prediction.kind}) against {target.describe()}",
+                code="E0303",
+                operand=0,
+                help="`mae` and `mse` judge numbers, `accuracy` judges classes and yes-or-no answers",
+            )
+        return found
+
+
+M = TypeVar("M", bound=type[Metric])
+
+MEASURES = (Reading.ONE_HOT, Reading.YES_NO, Reading.NUMBERS)
+
+
+def metric(name: str) -> Callable[[M], M]:
+    """Decorator: makes a metric a word of the language."""
+
+    def register(cls: M) -> M:
+        cls.word = name
+        METRICS.add(replace(entry_of("metric", name, cls), operands=("prediction", "target")))
+        return cls
+
+    return register
+
+
+@metric("accuracy")
+@dataclass(frozen=True)
+class Accuracy(Metric):
+    """Right decisions among all: the class with the highest score, or yes where a probability reaches the threshold.
+
+    threshold   of yes-or-no answers
+    """
+
+    threshold: Fraction = 0.5
+
+    def observe(self, pair: Pair) -> Array:
+        right = pair.chosen(self.threshold) == pair.truth
+        return np.array([right.sum(), right.size], np.float64)
+
+    def value(self, observed: Sequence[Array]) -> float:
+        right, total = np.sum(observed, axis=0)
+        return _ratio(right, total, np.nan)
+
+
+@metric("top")
+@dataclass(frozen=True)
+class Top(Metric):
+    """How often the true class is among the k with the highest scores: `top(5)`.
+
+    A class whose score equals the true one's is counted ahead of it only when its number is smaller.
+    """
+
+    k: Count
+    readings: ClassVar[tuple[Reading, ...]] = DECISIONS[:2]
+
+    @property
+    def label(self) -> str:
+        return f"top_{self.k}"
+
+    def observe(self, pair: Pair) -> Array:
+        scores, truth = pair.scores, pair.truth.astype(np.int64)
+        own = scores[np.arange(len(truth)), truth][:, None]
+        ahead = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < truth[:, None]))
+        return np.array([(ahead.sum(axis=1) < self.k).sum(), truth.size], np.float64)
+
+    def value(self, observed: Sequence[Array]) -> float:
+        right, total = np.sum(observed, axis=0)
+        return _ratio(right, total, np.nan)
+
+
+@metric("mae")
+@dataclass(frozen=True)
+class MeanAbsoluteError(Metric):
+    """Mean of |prediction - truth|."""
+
+    higher: ClassVar[bool] = False
+    readings: ClassVar[tuple[Reading, ...]] = MEASURES
+
+    def observe(self, pair: Pair) -> Array:
+        return np.array([np.abs(_errors(pair)).sum(), _errors(pair).size])
+
+    def value(self, observed: Sequence[Array]) -> float:
+        total, count = np.sum(observed, axis=0)
+        return _ratio(total, count, np.nan)
+
+
+@metric("mse")
+@dataclass(frozen=True)
+class MeanSquaredError(Metric):
+    """Mean of (prediction - truth)²."""
+
+    higher: ClassVar[bool] = False
+    readings: ClassVar[tuple[Reading, ...]] = MEASURES
+
+    def observe(self, pair: Pair) -> Array:
+        return np.array([np.square(_errors(pair)).sum(), _errors(pair).size])
+
+    def value(self, observed: Sequence[Array]) -> float:
+        total, count = np.sum(observed, axis=0)
+        return _ratio(total, count, np.nan)
+
+
+class Counted(Metric):
+    """A metric of true and false positives: for yes or no those of yes, for classes the mean over the classes.
+
+    of         the number of the only class to judge; none: all that occur in truth or prediction count alike
+    threshold  of yes-or-no answers
+    """
+
+    of: Natural | None
+    threshold: Fraction
+
+    @abstractmethod
+    def rate(self, hits: Array, chosen: Array, true: Array) -> Array:
+        """The value a class, from how often it was right, was chosen, was true."""
+
+    def observe(self, pair: Pair) -> Array:
+        chosen, truth = pair.chosen(self.threshold), pair.truth.astype(np.int64)
+        hits = chosen[chosen == truth]
+        found = np.stack([np.bincount(v, minlength=pair.classes) for v in (hits, chosen, truth)])
+        return found[:, 1:] if pair.reading is Reading.YES_NO else found
+
+    def value(self, observed: Sequence[Array]) -> float:
+        counts = np.sum(observed, axis=0)
+        if counts.shape[1] == 1:
+            return float(self.rate(*counts)[0])
+        if self.of is not None:
+            return float(self.rate(*counts)[self.of]) if self.of < counts.shape[1] else float("nan")
+        occurs = counts[1:].any(axis=0)
+        return float(self.rate(*counts)[occurs].mean()) if occurs.any() else float("nan")
+
+
+@metric("precision")
+@dataclass(frozen=True)
+class Precision(Counted):
+    """Of those called positive, the part that is. 0 when none is called so.
+
+    of         the number of the only class to judge; none: the mean over the classes
+    threshold  of yes-or-no answers
+    """
+
+    of: Natural | None = None
+    threshold: Fraction = 0.5
+
+    def rate(self, hits: Array, chosen: Array, true: Array) -> Array:
+        return np.asarray(hits / np.maximum(chosen, 1))
+
+
+@metric("recall")
+@dataclass(frozen=True)
+class Recall(Counted):
+    """Of those that are positive, the part that is found. 0 when there are none.
+
+    of         the number of the only class to judge; none: the mean over the classes
+    threshold  of yes-or-no answers
+    """
+
+    of: Natural | None = None
+    threshold: Fraction = 0.5
+
+    def rate(self, hits: Array, chosen: Array, true: Array) -> Array:
+        return np.asarray(hits / np.maximum(true, 1))
+
+
+@metric("f1")
+@dataclass(frozen=True)
+class F1(Counted):
+    """The harmonic mean of precision and recall: 2 hits / (chosen + true), 0 where both are empty.
+
+    of         the number of the only class to judge; none: the mean over the classes
+    threshold  of yes-or-no answers
+    """
+
+    of: Natural | None = None
+    threshold: Fraction = 0.5
+
+    def rate(self, hits: Array, chosen: Array, true: Array) -> Array:
+        return np.asarray(2 * hits / np.maximum(chosen + true, 1))
+
+
+@metric("auc")
+@dataclass(frozen=True)
+class AreaUnderCurve(Metric):
+    """The area under the ROC curve: how often a positive scores higher than a negative; equal scores count half.
+
+    Classes are judged one against the rest, and averaged over those that occur. NaN without both sides. Keeps every
+    score of the epoch, so that it is exact.
+    """
+
+    def observe(self, pair: Pair) -> Array:
+        return np.column_stack([pair.truth.astype(np.float64), pair.scores])
+
+    def value(self, observed: Sequence[Array]) -> float:
+        table = np.concatenate(observed)
+        truth, scores = table[:, 0], table[:, 1:]
+        if scores.shape[1] <= 2:
+            return _area(scores[:, -1], truth == 1)
+        areas = [_area(scores[:, c], truth == c) for c in range(scores.shape[1]) if (truth == c).any()]
+        return float(np.mean(areas)) if areas else float("nan")
+
+
+def _area(scores: Array, positive: Array) -> float:
+    """Mann and Whitney's U over its greatest value; ranks of equal scores are averaged."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    yes, no = int(positive.sum()), int((~positive).sum())
+    return _ratio(ranks[positive].sum() - yes * (yes + 1) / 2, yes * no, np.nan)
+
+
+def _errors(pair: Pair) -> Array:
+    kept = pair.prediction, pair.target
+    if pair.real is not None:
+        kept = pair.prediction[pair.real], pair.target[pair.real]
+    prediction, target = (a.astype(np.float64) for a in kept)
+    return np.asarray(prediction - target.reshape(prediction.shape))
+
+
+def _ratio(part: float, whole: float, empty: float) -> float:
+    return float(part / whole) if whole else float(empty)

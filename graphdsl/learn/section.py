@@ -1,0 +1,44 @@
+"""The words of a train section, and what they are when nothing is written."""
+
+from __future__ import annotations
+
+from graphdsl.ir import SECTIONS, Choice, EntryOf, Many, SectionKind, SectionSetting, Slot, TextDomain, Whole
+
+EPOCHS = 10
+SEED = 0
+OPTIMIZER = "rmsprop"
+
+_OBJECTIVE = (
+    SectionSetting("loss", Slot.LOSS, doc="what is made small: losses, added up"),
+    SectionSetting("metrics", Slot.METRICS, doc="what is watched"),
+    SectionSetting("optimizer", EntryOf("optimizer"), doc=f"how weights change; {OPTIMIZER} unless set"),
+    SectionSetting("learn", Slot.WEIGHTS, doc="only these weights change"),
+    SectionSetting("freeze", Slot.WEIGHTS, doc="these weights do not change"),
+)
+
+STEP = SectionKind(
+    "step",
+    _OBJECTIVE,
+    doc="One of several objectives that take turns on every batch, each with weights and an optimizer of its own.",
+)
+
+TRAIN = SECTIONS.add(
+    SectionKind(
+        "train",
+        (
+            SectionSetting("data", EntryOf("reader"), doc="what to learn from"),
+            SectionSetting("valid", EntryOf("reader"), doc="what to judge each epoch by, never learned from"),
+            SectionSetting("test", EntryOf("reader"), doc="what to judge the end by, once"),
+            SectionSetting("augment", Slot.RECIPE, doc="changes to samples as they are learned from"),
+            *_OBJECTIVE,
+            SectionSetting("callbacks", Many(EntryOf("callback")), doc="what else happens while training goes on"),
+            SectionSetting("epochs", Whole(1), doc=f"how often all data is seen; {EPOCHS} unless set"),
+            SectionSetting("steps", Whole(1), doc="how many steps are made, in place of epochs"),
+            SectionSetting("seed", Whole(0), doc=f"decides everything that is drawn at random; {SEED} unless set"),
+            SectionSetting("load", TextDomain(), doc="a weights file to begin with"),
+            SectionSetting("precision", Choice(("float32", "float64")), doc="of all numbers; float32 unless set"),
+        ),
+        nested=(STEP,),
+        doc="Trains the model; several sections run in the order of the file, each going on from the one before.",
+    )
+)
