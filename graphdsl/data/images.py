@@ -99,25 +99,41 @@ def decode_all(paths: Sequence[Path], size: tuple[int, int, int]) -> Array:
 
 
 def decode(path: Path, size: tuple[int, int, int]) -> Array:
-    """One picture, uint8 [height, width, channels]. Raises E0507 (unreadable) and E0504 (too many pixels)."""
+    """One picture, uint8 [height, width, channels]; of an animation the first frame.
+
+    Raises E0507 (unreadable, or more than 8 bits a channel) and E0504 (too many pixels).
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     height, width, channels = size
     try:
         with Image.open(path) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise _too_many_pixels(path, f"{picture.width} x {picture.height}")
+            _check(path, picture.size, picture.mode)
             picture.draft("L" if channels == 1 else "RGB", (width, height))
             fitted = ImageOps.fit(picture.convert(MODES[channels]), (width, height), Image.Resampling.BILINEAR)
+            return np.asarray(fitted).reshape(size)
+    except Failed:
+        raise
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(path, "far more") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        words = "it is damaged or no picture" if isinstance(error, UnidentifiedImageError) else reason(error)
-        raise fail("E0507", f"cannot read the picture `{path}`: {words}", help="repair or remove the file") from error
-    return np.asarray(fitted).reshape(size)
+    except Exception as error:  # Pillow has a decoder for each format, and each fails in ways of its own
+        unknown = isinstance(error, UnidentifiedImageError)
+        words = "it is damaged or no picture" if unknown else reason(error)
+        raise _unreadable(path, words, "repair or remove the file") from error
+
+
+def _check(path: Path, size: tuple[int, int], mode: str) -> None:
+    """Refuses what the header already shows to be wrong, before anything is decoded."""
+    if size[0] * size[1] > MOST_PIXELS:
+        raise _too_many_pixels(path, f"{size[0]} x {size[1]}")
+    if mode[0] in "IF":  # Pillow would cut everything above 255 off
+        raise _unreadable(path, "it has more than 8 bits a channel", "save it with 8 bits, or its numbers as .npy")
+
+
+def _unreadable(path: Path, why: str, help: str) -> Failed:
+    return fail("E0507", f"cannot read the picture `{path}`: {why}", help=help)
 
 
 def _too_many_pixels(path: Path, size: str) -> Failed:
-    return fail(
-        "E0504", f"the picture `{path}` has {size} pixels; at most {MOST_PIXELS:,} are accepted", help="scale it down"
-    )
+    message = f"the picture `{path}` has {size} pixels; at most {MOST_PIXELS:,} are accepted"
+    return fail("E0504", message, help="scale it down")

@@ -86,6 +86,12 @@ def test_unreadable_pictures_are_all_named(animals: Path) -> None:
     assert [name in d.message for name, d in zip(("text.png", "half.jpg", "none.gif"), diagnostics, strict=True)]
 
 
+def test_deep_pictures_are_not_cut_to_eight_bits(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 25_600, np.uint16)).save(tmp_path / "scan.png")
+    with pytest.raises(Failed, match=r"E0507.*more than 8 bits"):
+        images.decode(tmp_path / "scan.png", (4, 4, 1))
+
+
 def test_a_picture_of_too_many_pixels(animals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "MOST_PIXELS", 1000)
     with pytest.raises(Failed, match=r"E0504.*64 x 48 pixels"):
