@@ -55,13 +55,17 @@ class Sample:
     """One legal use of an operator, for the conformance suite.
 
     arrays      the operands; float arrays are swept in float32 and float64 and differentiated
-    smooth      operands (by index) whose gradient is checked; None: every float operand that the operator differentiates
+    smooth      operands (by index) whose gradient is checked; None: every float operand that the operator
+                differentiates
+    results     results (by index) that a gradient comes from, the others being kept for the backward pass; None: every
+                float result
     torch       the same in PyTorch: a function of the tensors; None where PyTorch has no such thing
     """
 
     operator: Operator
     arrays: tuple[Array, ...]
     smooth: tuple[int, ...] | None = None
+    results: tuple[int, ...] | None = None
     torch: Callable[..., Any] | None = field(default=None, compare=False)
 
 
@@ -75,7 +79,7 @@ class BadSample:
 
 
 class Operator(ABC):
-    """One operation. Concrete ones are frozen dataclasses whose fields are settings; equal fields are the same operation.
+    """One operation. Concrete ones are frozen dataclasses; the fields are settings, equal fields the same operation.
 
     Operand and result shapes are whole: the batch axis, where there is one, is written first.
     """
