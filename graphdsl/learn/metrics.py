@@ -43,9 +43,13 @@ class Metric(ABC):
     def observe(self, pair: Pair) -> Array:
         """What one batch adds."""
 
+    def merge(self, observed: Sequence[Array]) -> Array:
+        """What several batches add together: the same as if they were one."""
+        return np.asarray(np.sum(observed, axis=0))
+
     @abstractmethod
-    def value(self, observed: Sequence[Array]) -> float:
-        """The number, from what all batches added. NaN where there is nothing to judge by."""
+    def value(self, observed: Array) -> float:
+        """The number, from what all batches added together. NaN where there is nothing to judge by."""
 
     def reading(self, prediction: TensorType, target: TensorType) -> Reading:
         """How the head is understood. Raises TypeRuleError E0303 where the metric means nothing for it."""
@@ -91,8 +95,8 @@ class Accuracy(Metric):
         right = pair.chosen(self.threshold) == pair.truth
         return np.array([right.sum(), right.size], np.float64)
 
-    def value(self, observed: Sequence[Array]) -> float:
-        right, total = np.sum(observed, axis=0)
+    def value(self, observed: Array) -> float:
+        right, total = observed
         return _ratio(right, total, np.nan)
 
 
@@ -117,8 +121,8 @@ class Top(Metric):
         ahead = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < truth[:, None]))
         return np.array([(ahead.sum(axis=1) < self.k).sum(), truth.size], np.float64)
 
-    def value(self, observed: Sequence[Array]) -> float:
-        right, total = np.sum(observed, axis=0)
+    def value(self, observed: Array) -> float:
+        right, total = observed
         return _ratio(right, total, np.nan)
 
 
@@ -133,8 +137,8 @@ class MeanAbsoluteError(Metric):
     def observe(self, pair: Pair) -> Array:
         return np.array([np.abs(_errors(pair)).sum(), _errors(pair).size])
 
-    def value(self, observed: Sequence[Array]) -> float:
-        total, count = np.sum(observed, axis=0)
+    def value(self, observed: Array) -> float:
+        total, count = observed
         return _ratio(total, count, np.nan)
 
 
@@ -149,8 +153,8 @@ class MeanSquaredError(Metric):
     def observe(self, pair: Pair) -> Array:
         return np.array([np.square(_errors(pair)).sum(), _errors(pair).size])
 
-    def value(self, observed: Sequence[Array]) -> float:
-        total, count = np.sum(observed, axis=0)
+    def value(self, observed: Array) -> float:
+        total, count = observed
         return _ratio(total, count, np.nan)
 
 
@@ -174,14 +178,14 @@ class Counted(Metric):
         found = np.stack([np.bincount(v, minlength=pair.classes) for v in (hits, chosen, truth)])
         return found[:, 1:] if pair.reading is Reading.YES_NO else found
 
-    def value(self, observed: Sequence[Array]) -> float:
-        counts = np.sum(observed, axis=0)
-        if counts.shape[1] == 1:
-            return float(self.rate(*counts)[0])
+    def value(self, observed: Array) -> float:
+        rates = self.rate(*observed)
+        if len(rates) == 1:
+            return float(rates[0])
         if self.of is not None:
-            return float(self.rate(*counts)[self.of]) if self.of < counts.shape[1] else float("nan")
-        occurs = counts[1:].any(axis=0)
-        return float(self.rate(*counts)[occurs].mean()) if occurs.any() else float("nan")
+            return float(rates[self.of]) if self.of < len(rates) else float("nan")
+        occurs = observed[1:].any(axis=0)
+        return float(rates[occurs].mean()) if occurs.any() else float("nan")
 
 
 @metric("precision")
@@ -244,9 +248,11 @@ class AreaUnderCurve(Metric):
     def observe(self, pair: Pair) -> Array:
         return np.column_stack([pair.truth.astype(np.float64), pair.scores])
 
-    def value(self, observed: Sequence[Array]) -> float:
-        table = np.concatenate(observed)
-        truth, scores = table[:, 0], table[:, 1:]
+    def merge(self, observed: Sequence[Array]) -> Array:
+        return np.concatenate(observed)
+
+    def value(self, observed: Array) -> float:
+        truth, scores = observed[:, 0], observed[:, 1:]
         if scores.shape[1] <= 2:
             return _area(scores[:, -1], truth == 1)
         areas = [_area(scores[:, c], truth == c) for c in range(scores.shape[1]) if (truth == c).any()]

@@ -26,7 +26,8 @@ NUMBERS = Pair(Reading.NUMBERS, np.array([[1.0], [2.0], [4.0]]), np.array([[1.0]
 
 def value(name: str, *pairs: Pair, **settings: object) -> float:
     metric = METRICS[name].make(**settings)
-    return metric.value([metric.observe(p) for p in pairs])
+    found: float = metric.value(metric.merge([metric.observe(p) for p in pairs]))
+    return found
 
 
 @pytest.mark.parametrize(
