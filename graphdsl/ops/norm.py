@@ -1,0 +1,306 @@
+"""Normalisation: numbers shifted and scaled so that over some axes their mean is 0 and their variance 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from graphdsl.ir import (
+    Array,
+    BadSample,
+    Builder,
+    Cotangents,
+    Dim,
+    DType,
+    Flag,
+    ModalOperator,
+    Operator,
+    Positive,
+    Rate,
+    Sample,
+    TensorType,
+    TypeRuleError,
+    Value,
+    Zeros,
+    layer,
+    operator,
+)
+from graphdsl.ops.elementwise import formula
+from graphdsl.ops.expression import maximum, sqrt
+from graphdsl.ops.initializers import Ones
+from graphdsl.ops.mask import StepMask
+from graphdsl.ops.reduce import broadcast_to, sum_over
+from graphdsl.ops.shape import reshape
+from graphdsl.ops.window import demand_float
+
+ONES, ZEROS = Ones(), Zeros()
+
+
+@operator("standardize")
+@dataclass(frozen=True)
+class Standardize(Operator):
+    """(x - mean) / sqrt(variance + eps), with mean and variance over the given axes.
+
+    x         [batch, ...]
+    lengths   int32 [batch], optional: steps along axis 1 from there on do not count and become 0
+    returns   y, the shape of x; mean and variance, which have 1 in place of each axis; count, a scalar: over how many
+              numbers each mean was taken
+
+    The variance is the biased one, divided by count. Where nothing counts, mean and variance are 0.
+    """
+
+    axes: tuple[int, ...]
+    eps: float
+
+    def type(self, x: TensorType, *lengths: TensorType) -> tuple[TensorType, ...]:  # type: ignore[override]
+        if not self.axes or any(not 0 <= a < x.rank for a in self.axes):
+            raise TypeRuleError(f"statistics over axes {self.axes} of {x}", operand=0)
+        if any(n.shape != x.shape[:1] or n.dtype.is_float for n in lengths) or (lengths and 1 not in self.axes):
+            raise TypeRuleError("lengths are whole numbers, one a sample, for statistics over axis 1", operand=1)
+        kept = TensorType(tuple(1 if a in self.axes else s for a, s in enumerate(x.shape)), x.dtype)
+        return x.with_kind(kept.kind), kept, kept, TensorType((), x.dtype)
+
+    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
+        x, *lengths = inputs
+        y, mean, variance, count = outputs
+        dy, dmean, dvariance, _ = d
+        parts: list[Value] = []
+        if dy is not None:
+            parts.append(self._through_y(b, self._real(b, dy, lengths), y, variance, count))
+        if dmean is not None:
+            share = formula(b, lambda dm, n: dm / n, dmean, count, title="share")
+            parts.append(broadcast_to(b, share, x.type.shape))
+        if dvariance is not None:
+            slope = formula(b, lambda v, m, dv, n: 2 * (v - m) * dv / n, x, mean, dvariance, count, title="slope")
+            parts.append(slope)
+        if not parts:
+            return (None,) * len(inputs)
+        total = formula(b, lambda *p: sum(p[1:], p[0]), *parts, title="sum")
+        return (self._real(b, total, lengths), *(None for _ in lengths))
+
+    def _through_y(self, b: Builder, dy: Value, y: Value, variance: Value, count: Value) -> Value:
+        """(dy - mean(dy) - y mean(y dy)) / sqrt(variance + eps): y answers to no shift and to no scaling of x."""
+        shift = sum_over(b, dy, self.axes, keep=True)
+        scale = sum_over(b, formula(b, lambda d, v: d * v, dy, y, title="product"), self.axes, keep=True)
+        return formula(
+            b,
+            lambda d, v, s, t, n, w: (d - (s + v * t) / n) / sqrt(w + self.eps),
+            *(dy, y, shift, scale, count, variance),
+            title="standardize_gradient",
+        )
+
+    @staticmethod
+    def _real(b: Builder, x: Value, lengths: Sequence[Value]) -> Value:
+        return b.emit(StepMask(), x, *lengths) if lengths else x
+
+    def reference(self, x: Array, *lengths: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        real = _real_steps(x, *lengths)
+        count = np.asarray(prod(x.shape[a] for a in self.axes), x.dtype)
+        if real is not None:
+            others = prod(x.shape[a] for a in self.axes if a > 1)
+            count = np.asarray(max(int(real.sum()) * others, 1), x.dtype)
+        kept = x if real is None else np.where(real, x, 0)
+        mean = kept.sum(self.axes, keepdims=True) / count
+        centred = x - mean if real is None else np.where(real, x - mean, 0)
+        variance = (centred * centred).sum(self.axes, keepdims=True) / count
+        y = centred / np.sqrt(variance + x.dtype.type(self.eps))
+        return tuple(np.asarray(a, x.dtype) for a in (y, mean, variance, count))
+
+    def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
+        return inputs[0].count * 7
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        x = np.sin(1.7 * np.arange(60.0)).reshape(3, 5, 4)
+        batch, features = cls((0, 1), 1e-3), cls((2,), 1e-3)
+        return [
+            Sample(batch, (x,), torch=_torch(batch)),
+            Sample(features, (x,), torch=_torch(features)),
+            Sample(batch, (x, np.array([5, 0, 2], np.int32))),
+        ]
+
+    @classmethod
+    def bad_samples(cls) -> Sequence[BadSample]:
+        x, lengths = TensorType((3, 5, 4)), TensorType((3,), DType.INT32)
+        return [
+            BadSample(cls((), 1e-3), (x,)),
+            BadSample(cls((3,), 1e-3), (x,)),
+            BadSample(cls((2,), 1e-3), (x, lengths)),
+        ]
+
+
+def _real_steps(x: Array, *lengths: Array) -> Array | None:
+    """Which steps count, [batch, steps, 1...]; None where all do."""
+    if not lengths:
+        return None
+    real = np.arange(x.shape[1]) < lengths[0][:, None]
+    return real.reshape(*real.shape, *(1,) * (x.ndim - 2))
+
+
+def _torch(op: Standardize) -> Callable[..., Any]:
+    def run(torch: Any, x: Any) -> Any:
+        variance, mean = torch.var_mean(x, op.axes, correction=0, keepdim=True)
+        count = torch.tensor(float(prod(x.shape[a] for a in op.axes)), dtype=x.dtype)
+        return (x - mean) / torch.sqrt(variance + op.eps), mean, variance, count
+
+    return run
+
+
+@operator("batch_norm")
+@dataclass(frozen=True)
+class BatchNorm(ModalOperator):
+    """Batch normalisation before it is decided whether the model trains or serves.
+
+    x         [batch, ..., features]
+    gamma     [features], only where scale
+    beta      [features], only where center
+    mean, variance   running averages, [features]
+    lengths   int32 [batch], optional: how many steps along axis 1 are real
+    returns   the shape of x
+    """
+
+    momentum: float
+    eps: float
+    scale: bool
+    center: bool
+    frozen: bool = False
+
+    def type(self, x: TensorType, *rest: TensorType) -> TensorType:  # type: ignore[override]
+        weights = rest[: 2 + self.scale + self.center]
+        if len(rest) - len(weights) > 1 or any(w.shape != x.shape[-1:] for w in weights):
+            raise TypeRuleError(f"batch_norm of {x.describe()} needs one number a feature", operand=0)
+        return x.with_kind(TensorType(()).kind)
+
+    def training(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        """With this batch's statistics, which also move the running ones. A frozen layer serves even in training."""
+        if self.frozen:
+            return self.inference(b, inputs)
+        x, gamma, beta, mean, variance, lengths = self._named(inputs)
+        op = Standardize(tuple(range(x.type.rank - 1)), self.eps)
+        y, batch_mean, batch_variance, count = b.emit_all(op, x, *lengths)
+        self._follow(b, mean, reshape(b, batch_mean, mean.type.shape))
+        unbiased = formula(b, lambda v, n: v * n / maximum(n - 1, 1), batch_variance, count, title="unbiased")
+        self._follow(b, variance, reshape(b, unbiased, variance.type.shape))
+        return (_affine(b, y, gamma, beta),)
+
+    def inference(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        """x times one number a feature, plus another: what a layer before it can take over."""
+        x, gamma, beta, mean, variance, _ = self._named(inputs)
+        factor = formula(b, lambda v: 1 / sqrt(v + self.eps), variance, title="factor")
+        if gamma is not None:
+            factor = formula(b, lambda f, g: f * g, factor, gamma, title="factor")
+        shift = formula(b, lambda m, f: -m * f, mean, factor, title="shift")
+        if beta is not None:
+            shift = formula(b, lambda s, c: s + c, shift, beta, title="shift")
+        return (formula(b, lambda v, f, s: v * f + s, x, factor, shift, title="batch_norm"),)
+
+    def reference(self, *arrays: Array) -> Array:
+        raise AssertionError("specialise replaces batch_norm before anything runs")
+
+    def _named(
+        self, inputs: tuple[Value, ...]
+    ) -> tuple[Value, Value | None, Value | None, Value, Value, tuple[Value, ...]]:
+        waiting = list(inputs)
+        x = waiting.pop(0)
+        gamma = waiting.pop(0) if self.scale else None
+        beta = waiting.pop(0) if self.center else None
+        mean, variance, *lengths = waiting
+        return x, gamma, beta, mean, variance, tuple(lengths)
+
+    def _follow(self, b: Builder, average: Value, now: Value) -> None:
+        keep = self.momentum
+        b.update(average, formula(b, lambda a, n: keep * a + (1 - keep) * n, average, now, title="moving_average"))
+
+    @classmethod
+    def bad_samples(cls) -> Sequence[BadSample]:
+        three, four = TensorType((3,)), TensorType((4,))
+        return [BadSample(cls(0.9, 1e-5, False, False), (TensorType((2, 3)), three, four))]
+
+
+def _affine(b: Builder, y: Value, gamma: Value | None, beta: Value | None) -> Value:
+    if gamma is not None and beta is not None:
+        return formula(b, lambda v, g, c: v * g + c, y, gamma, beta, title="scale_and_shift")
+    if gamma is not None:
+        return formula(b, lambda v, g: v * g, y, gamma, title="scale")
+    return formula(b, lambda v, c: v + c, y, beta, title="shift") if beta is not None else y
+
+
+def _parameters(b: Builder, x: Value, scale: bool, center: bool) -> tuple[Value | None, Value | None]:
+    features = (x.type.channels,)
+    gamma = b.weight("gamma", features, ONES) if scale else None
+    beta = b.weight("beta", features, ZEROS) if center else None
+    return gamma, beta
+
+
+@layer()
+def batch_norm(
+    b: Builder, x: Value, *, momentum: Rate = 0.9, eps: Positive = 1e-5, scale: Flag = True, center: Flag = True
+) -> Value:
+    """Gives every feature mean 0 and variance 1 over the batch, then learns the mean and the spread that suit.
+
+    x        [features], [time, features] or [height, width, channels]
+    returns  the same shape: (x - mean) / sqrt(variance + eps) * gamma + beta, feature by feature
+
+    momentum  how much of the running averages a step keeps: new = momentum * old + (1 - momentum) * batch
+    eps       keeps the division possible
+    scale     whether there is a gamma
+    center    whether there is a beta
+
+    Training takes mean and variance of the batch, over everything but the features; steps behind a sequence's end do
+    not count and give beta. Otherwise the running averages are taken. The batch is divided by the biased variance, the
+    running one is unbiased (PyTorch's rule). A frozen layer uses its running averages in training too, and keeps them
+    (Keras's rule).
+
+    The defaults are PyTorch's, whose momentum of 0.1 is our 0.9; Keras's are momentum 0.99 and eps 1e-3.
+
+    Weights: gamma and beta [features], which learn; mean and variance [features], which do not.
+
+    E0301  x has no features, or holds whole numbers
+    E0401  the number of features is known only at run time
+
+    Source: Ioffe and Szegedy 2015.
+    """
+    _demand_features("batch_norm", x.type)
+    gamma, beta = _parameters(b, x, scale, center)
+    mean = b.weight("mean", (x.type.channels,), ZEROS, trainable=False)
+    variance = b.weight("variance", (x.type.channels,), ONES, trainable=False)
+    lengths = b.lengths(x.type.shape[1]) if x.type.rank > 2 else None
+    op = BatchNorm(momentum, eps, scale, center, b.place.frozen)
+    given = (x, gamma, beta, mean, variance, lengths)
+    return b.emit(op, *(v for v in given if v is not None))
+
+
+@layer()
+def layer_norm(b: Builder, x: Value, *, eps: Positive = 1e-5, scale: Flag = True, center: Flag = True) -> Value:
+    """Gives the features of every sample, at every place, mean 0 and variance 1, then scales and shifts each.
+
+    x        [features], [time, features] or [height, width, channels]
+    returns  the same shape: (x - mean) / sqrt(variance + eps) * gamma + beta, mean and variance over the last axis
+
+    eps      keeps the division possible
+    scale    whether there is a gamma
+    center   whether there is a beta
+
+    The variance is the biased one. Training and use are the same.
+
+    Weights: gamma and beta [features].
+
+    E0301  x has no features, or holds whole numbers
+    E0401  the number of features is known only at run time
+
+    Source: Ba et al. 2016.
+    """
+    _demand_features("layer_norm", x.type)
+    gamma, beta = _parameters(b, x, scale, center)
+    y, *_ = b.emit_all(Standardize((x.type.rank - 1,), eps), x)
+    return _affine(b, y, gamma, beta)
+
+
+def _demand_features(name: str, x: TensorType) -> None:
+    demand_float(name, x)
+    if x.rank < 2:
+        raise TypeRuleError(f"{name} needs float[features] at least, got {x.describe()}", operand=0)
