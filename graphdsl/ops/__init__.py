@@ -1,30 +1,68 @@
 """What operators mean, one file a family. Importing this package fills the registries of layers and losses."""
 
 from graphdsl.ops import activation, conv_layers, expression, norm, pool_layers, resize
+from graphdsl.ops.aggregate import Max
+from graphdsl.ops.concat import Concat, Pad, Slice
+from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula
+from graphdsl.ops.embedding import Gather, ScatterAdd
+from graphdsl.ops.gru import Gru, GruGradient
 from graphdsl.ops.linear import add_bias, batch_matmul, dense, project
+from graphdsl.ops.loss import LOSS_WEIGHT
+from graphdsl.ops.lstm import Lstm, LstmGradient
 from graphdsl.ops.mask import mask_steps
-from graphdsl.ops.reduce import Broadcast, broadcast_to, sum_over, sum_to
-from graphdsl.ops.shape import reshape
+from graphdsl.ops.merge import demand_equal
+from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
+from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
+from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
+from graphdsl.ops.softmax import Softmax
 
 __all__ = [
-    "FORMULAS",
+    "BinaryCrossentropy",
     "Broadcast",
+    "COUNTER",
+    "COUNTER_TYPE",
+    "CategoricalCrossentropy",
+    "Concat",
+    "DimNumber",
+    "Dropout",
     "Elementwise",
+    "FORMULAS",
+    "Gather",
+    "GaussianNoise",
+    "Gru",
+    "GruGradient",
+    "LOSS_WEIGHT",
+    "Lstm",
+    "LstmGradient",
+    "Max",
+    "Pad",
+    "RandomUniform",
+    "Reshape",
+    "ScatterAdd",
+    "Slice",
+    "Softmax",
+    "SoftmaxCrossentropy",
+    "Sum",
+    "Transpose",
     "activation",
     "add_bias",
     "batch_matmul",
     "broadcast_to",
     "conv_layers",
+    "demand_equal",
     "dense",
     "expression",
     "formula",
+    "key_of",
     "mask_steps",
     "norm",
     "pool_layers",
     "project",
+    "random_uniform",
     "reshape",
     "resize",
     "sum_over",
     "sum_to",
+    "transposed",
 ]

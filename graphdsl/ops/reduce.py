@@ -13,6 +13,7 @@ from graphdsl.ir import (
     BadSample,
     Builder,
     Cotangents,
+    Count,
     Dim,
     DType,
     Fusion,
@@ -21,6 +22,7 @@ from graphdsl.ir import (
     TensorType,
     TypeRuleError,
     Value,
+    layer,
     operator,
 )
 from graphdsl.ops.shape import reshape
@@ -138,3 +140,16 @@ def sum_to(b: Builder, x: Value, shape: tuple[Dim, ...]) -> Value:
 def broadcast_to(b: Builder, x: Value, shape: tuple[Dim, ...]) -> Value:
     """x stretched to shape; x itself when it has it already."""
     return x if x.type.shape == shape else b.emit(Broadcast(shape), x)
+
+
+@layer()
+def repeat(b: Builder, x: Value, times: Count) -> Value:
+    """The same features at every one of `times` steps: what a decoder reads. (Keras: RepeatVector.)
+
+    x        [features]
+    returns  [times, features]
+    """
+    first = 1 if x.type.batched else 0
+    rest = x.type.shape[first:]
+    single = reshape(b, x, (*x.type.shape[:first], 1, *rest))
+    return b.emit(Broadcast((*x.type.shape[:first], times, *rest)), single, name="repeat")

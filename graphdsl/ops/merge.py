@@ -1,0 +1,146 @@
+"""Several tensors of one shape become one: add, subtract, multiply, average, maximum, minimum, dot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+from graphdsl.ir import PLAIN, PROBABILITIES, PROBABILITY, Builder, Flag, Kind, TensorType, TypeRuleError, Value, layer
+from graphdsl.ops import expression as e
+from graphdsl.ops.concat import demand_several
+from graphdsl.ops.elementwise import Elementwise, formula
+from graphdsl.ops.expression import Expression, Operand
+from graphdsl.ops.linear import batch_matmul
+from graphdsl.ops.reduce import sum_over
+from graphdsl.ops.window import demand_float
+
+SMALLEST_SQUARE = 1e-12
+"""What a squared length is at least before something is divided by the length."""
+
+
+def demand_equal(title: str, xs: Sequence[Value]) -> None:
+    """Equal means equal: raises TypeRuleError for the tensor that differs from most; with two, the second."""
+    shapes = [x.type.shape for x in xs]
+    usual = Counter(shapes).most_common(1)[0][0]
+    odd = next((i for i, s in enumerate(shapes) if s != usual), None)
+    if odd is None:
+        return
+    if len(xs) == 2:
+        got = f"got {xs[0].type.describe()} and {xs[1].type.describe()}"
+    else:
+        got = f"tensor {odd + 1} is {xs[odd].type.describe()}, most are {xs[shapes.index(usual)].type.describe()}"
+    raise TypeRuleError(f"{title} needs equal shapes, {got}", operand=odd, help=_advice(xs[odd].type, usual))
+
+
+def _advice(odd: TensorType, usual: tuple[object, ...]) -> str:
+    if odd.shape[:-1] == usual[:-1]:
+        return f"only the features differ: `conv({usual[-1]}, 1)` or `dense({usual[-1]})` brings them to {usual[-1]}"
+    return "nothing is stretched silently: bring them to one shape"
+
+
+def _merge(
+    b: Builder,
+    title: str,
+    xs: tuple[Value, ...],
+    tree: Callable[[Expression, Expression], Expression],
+    kind: Kind = PLAIN,
+    divisor: int = 1,
+) -> Value:
+    demand_several(title, xs)
+    for position, x in enumerate(xs):
+        demand_float(title, x.type, position)
+    demand_equal(title, xs)
+    operands: list[Expression] = [Operand(i) for i in range(len(xs))]
+    return b.emit(Elementwise(reduce(tree, operands) / divisor, len(xs), kind, title), *xs, name=title)
+
+
+@layer()
+def add(b: Builder, xs: tuple[Value, ...]) -> Value:
+    """The sum, element by element: `[a, b] -> add`, the same as `a + b`.
+
+    xs       two or more tensors of one shape
+    returns  that shape
+    """
+    return _merge(b, "add", xs, lambda x, y: x + y)
+
+
+@layer()
+def subtract(b: Builder, x: Value, y: Value) -> Value:
+    """x - y, element by element: `[a, b] -> subtract`.
+
+    x, y     of one shape
+    returns  that shape
+    """
+    return _merge(b, "subtract", (x, y), lambda p, q: p - q)
+
+
+@layer()
+def multiply(b: Builder, xs: tuple[Value, ...]) -> Value:
+    """The product, element by element: `[a, b] -> multiply`.
+
+    xs       two or more tensors of one shape
+    returns  that shape
+    """
+    return _merge(b, "multiply", xs, lambda x, y: x * y)
+
+
+@layer()
+def average(b: Builder, xs: tuple[Value, ...]) -> Value:
+    """The mean, element by element. The average of probabilities is probabilities: how an ensemble votes.
+
+    xs       two or more tensors of one shape
+    returns  that shape
+    """
+    kinds = {x.type.kind for x in xs}
+    kind = kinds.pop() if len(kinds) == 1 and kinds <= {PROBABILITIES, PROBABILITY} else PLAIN
+    return _merge(b, "average", xs, lambda x, y: x + y, kind, divisor=len(xs))
+
+
+@layer()
+def maximum(b: Builder, xs: tuple[Value, ...]) -> Value:
+    """The largest, element by element. Where two are equal the later one gets the gradient.
+
+    xs       two or more tensors of one shape
+    returns  that shape
+    """
+    return _merge(b, "maximum", xs, e.maximum)
+
+
+@layer()
+def minimum(b: Builder, xs: tuple[Value, ...]) -> Value:
+    """The smallest, element by element. Where two are equal the later one gets the gradient.
+
+    xs       two or more tensors of one shape
+    returns  that shape
+    """
+    return _merge(b, "minimum", xs, e.minimum)
+
+
+@layer()
+def dot(b: Builder, x: Value, y: Value, *, normalize: Flag = False) -> Value:
+    """The scalar product of feature vectors: how alike two things are.
+
+    x, y       [features] each: one number; or [time, features] and [steps, features]: every step with every step
+    normalize  divide by both lengths first: the cosine of the angle, between -1 and 1
+    returns    [1]; or [time, steps]
+
+    A vector of length 0 has the cosine 0 with everything. (Keras: Dot over the last axis.)
+    """
+    for position, value in enumerate((x, y)):
+        demand_float("dot", value.type, position)
+    if x.type.rank != y.type.rank or x.type.rank not in (2, 3) or x.type.channels != y.type.channels:
+        got = f"{x.type.describe()} and {y.type.describe()}"
+        raise TypeRuleError(f"dot needs two tensors with as many features, got {got}", operand=1)
+    if normalize:
+        x, y = unit_length(b, x), unit_length(b, y)
+    if x.type.rank == 3:
+        return batch_matmul(b, x, y, transpose_b=True)
+    return sum_over(b, formula(b, lambda p, q: p * q, x, y, title="dot"), (1,), keep=True)
+
+
+def unit_length(b: Builder, x: Value) -> Value:
+    """x divided by its length along the last axis; vectors of length 0 stay."""
+    squares = formula(b, lambda v: v * v, x, title="square")
+    total = sum_over(b, squares, (x.type.rank - 1,), keep=True)
+    return formula(b, lambda v, s: v / e.sqrt(e.maximum(s, SMALLEST_SQUARE)), x, total, title="unit_length")

@@ -1,0 +1,83 @@
+"""Scores become probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graphdsl.ir import (
+    PROBABILITIES,
+    Array,
+    BadSample,
+    Builder,
+    Cotangents,
+    Dim,
+    DType,
+    Operator,
+    Positive,
+    Sample,
+    TensorType,
+    TypeRuleError,
+    Value,
+    layer,
+    operator,
+)
+from graphdsl.ops.elementwise import formula
+from graphdsl.ops.reduce import sum_over
+from graphdsl.ops.window import demand_float
+
+
+@operator("softmax")
+@dataclass(frozen=True)
+class Softmax(Operator):
+    """exp(x), divided by its sum over the last axis. No overflow: the largest is subtracted first."""
+
+    def type(self, x: TensorType) -> TensorType:  # type: ignore[override]
+        demand_float("softmax", x)
+        if x.rank < 1:
+            raise TypeRuleError("softmax needs features, got a single number", operand=0)
+        return x.with_kind(PROBABILITIES)
+
+    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
+        (dy,), (y,) = d, outputs
+        if dy is None:
+            return (None,)
+        product = formula(b, lambda p, g: p * g, y, dy, title="softmax_gradient")
+        total = sum_over(b, product, (y.type.rank - 1,), keep=True)
+        return (formula(b, lambda p, g, s: p * (g - s), y, dy, total, title="softmax_gradient"),)
+
+    def reference(self, x: Array) -> Array:  # type: ignore[override]
+        powers = np.exp(x - x.max(axis=-1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+    def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
+        return inputs[0].count * 5
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        x = np.sin(np.arange(24.0) * 5).reshape(2, 3, 4) * 3
+        return [
+            Sample(cls(), (x,), torch=lambda torch, x: torch.softmax(x, -1)),
+            Sample(cls(), (x[0],), torch=lambda torch, x: torch.softmax(x, -1)),
+            Sample(cls(), (x[0] * 100,), smooth=()),
+        ]
+
+    @classmethod
+    def bad_samples(cls) -> Sequence[BadSample]:
+        return [BadSample(cls(), (TensorType(()),)), BadSample(cls(), (TensorType((2, 3), DType.INT32),))]
+
+
+@layer()
+def softmax(b: Builder, x: Value, *, temperature: Positive = 1.0) -> Value:
+    """Scores become probabilities: exp(x / temperature), divided by its sum over the features.
+
+    x            [features], or [..., features]
+    temperature  above 1 evens the probabilities out, below 1 sharpens them
+    returns      the same shape; the features sum to 1
+
+    With `categorical_crossentropy` after it, both are computed together, from the scores.
+    """
+    scores = x if temperature == 1 else formula(b, lambda v: v / temperature, x, title="temperature")
+    return b.emit(Softmax(), scores)
