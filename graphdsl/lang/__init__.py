@@ -1,5 +1,37 @@
 """The language: text to tree, tree to graph."""
 
+from graphdsl.lang.elaborate import elaborate
 from graphdsl.lang.parser import decode, parse, read_source
+from graphdsl.lang.spec import (
+    Choices,
+    Interval,
+    LossTerm,
+    MetricTerm,
+    Parameter,
+    Port,
+    Recipe,
+    Section,
+    SharedUse,
+    Spec,
+    WeightsFile,
+)
+from graphdsl.lang.vocabulary import Vocabulary
 
-__all__ = ["decode", "parse", "read_source"]
+__all__ = [
+    "Choices",
+    "Interval",
+    "LossTerm",
+    "MetricTerm",
+    "Parameter",
+    "Port",
+    "Recipe",
+    "Section",
+    "SharedUse",
+    "Spec",
+    "Vocabulary",
+    "WeightsFile",
+    "decode",
+    "elaborate",
+    "parse",
+    "read_source",
+]

@@ -1,0 +1,168 @@
+"""Where an expression stands while it is read: what its names mean, what its layers are called, how it was reached."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphdsl.ir import Builder, Layer, Place, Slot, Value
+from graphdsl.lang import ast
+from graphdsl.lang.limits import MAX_LAYERS
+from graphdsl.lang.names import Names, Scope
+from graphdsl.lang.refusal import Exhausted, refuse
+from graphdsl.lang.spec import Parameter, Port, Section, WeightsFile
+from graphdsl.lang.values import SharedWord
+from graphdsl.lang.vocabulary import Vocabulary
+from graphdsl.report import Failed, Reporter, Source, Span, Use, did_you_mean
+
+MAX_SUGGESTIONS = 100
+"""Looking for the name somebody meant costs time; after so many mistakes nobody reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossUse:
+    """How a scalar came to be a loss. plain: the loss before it was multiplied by its weight."""
+
+    loss: str
+    plain: Value
+    weight: float | Value
+    prediction: Value
+    target: Value | None
+    span: Span
+
+
+class Session:
+    """One elaboration: what all files and blocks of it share."""
+
+    def __init__(self, vocabulary: Vocabulary, reporter: Reporter, load: Callable[[str], Source]) -> None:
+        self.vocabulary = vocabulary
+        self.reporter = reporter
+        self.load = load
+        self.builder = Builder()
+        self.depth = 0
+        self.files: dict[str, ast.File] = {}
+        self.opening: list[str] = []
+        self.imported: dict[str, Names] = {}
+        self.losses: dict[tuple[str, int], LossUse] = {}
+        self.weights: list[WeightsFile] = []
+        self.shared: list[SharedWord] = []
+        self.blocks: dict[str, list[str]] = {}
+        self.deferred: list[tuple[ast.Assert, Frame]] = []
+        self.parameters: int | None = None
+        self._layers = 0
+        self._told: set[tuple[str, str, int, int]] = set()
+        self._words: frozenset[str] | None = None
+
+    def tell(self, failed: Failed, frame: Frame) -> None:
+        """Reports, with the chain of blocks. One place is told about once for each code, however often it is used."""
+        for diagnostic in failed.diagnostics:
+            span = diagnostic.span
+            place = (diagnostic.code, *_place(span)) if span else (diagnostic.message, "", 0, 0)
+            if place not in self._told:
+                self._told.add(place)
+                self.reporter.add(replace(diagnostic, chain=diagnostic.chain or frame.chain))
+
+    def suggest(self, name: str, candidates: Iterable[str]) -> str:
+        """A help text that names what was meant, or the empty string."""
+        return did_you_mean(name, candidates) if len(self._told) < MAX_SUGGESTIONS else ""
+
+    def count_layer(self, span: Span, frame: Frame) -> None:
+        """Raises Exhausted when the spec is too large."""
+        if self.parameters is not None:
+            raise refuse("E0223", "an assert about `weights` is checked at the end, where nothing is built", span)
+        self._layers += 1
+        if self._layers > MAX_LAYERS:
+            message = f"the spec asks for more than {MAX_LAYERS:,} layers"
+            self.tell(refuse("E0402", message, span, help="repeat less, or nest fewer repetitions"), frame)
+            raise Exhausted
+
+    def is_lost(self, name: str, span: Span) -> bool:
+        """Whether a definition of name near span could not be read: then the name is not to blame."""
+        unread = [d for d in self.reporter.diagnostics if d.code.startswith("E01")]
+        here = any(d.span and d.span.source.path == span.source.path for d in unread)
+        return here and re.search(rf"\b{re.escape(name)}\s*[=:,(]", span.source.text) is not None
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every bare word that some setting understands, `same`: they may pass through a block's settings."""
+        if self._words is None:
+            registries = self.vocabulary.registries.values()
+            settings = [s for registry in registries for entry in registry.values() for s in entry.settings]
+            self._words = frozenset(word for s in settings for word in s.domain.words)
+        return self._words
+
+
+def _place(span: Span) -> tuple[str, int, int]:
+    return span.source.path, span.start, span.end
+
+
+@dataclass
+class Module:
+    """A file being elaborated: the spec itself, or one used as a layer.
+
+    given      what its params are set to, with the place, None for those set on the command line
+    operands   for a file used as a layer, what flows into its inputs; None for the spec itself
+    scopes     by path of the scope around and name: where the layers of a definition are
+    """
+
+    source: Source
+    given: Mapping[str, tuple[Any, Span | None]] = field(default_factory=dict)
+    operands: Mapping[str, tuple[Value, Span]] | None = None
+    inputs: dict[str, Port] = field(default_factory=dict)
+    targets: dict[str, Port] = field(default_factory=dict)
+    outputs: dict[str, Value] = field(default_factory=dict)
+    params: dict[str, Parameter] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=list)
+    scopes: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where an expression stands.
+
+    chain   uses of blocks that led here, innermost first, for messages; spans are their places
+    blocks  paths of the blocks around, outermost first
+    reuse   inside a further use of a shared layer; frozen: inside a model that does not learn
+    slot    the kind of section key being read, None outside sections
+    """
+
+    session: Session
+    module: Module
+    names: Names
+    scope: Scope
+    chain: tuple[Use, ...] = ()
+    spans: tuple[Span, ...] = ()
+    blocks: tuple[str, ...] = ()
+    reuse: bool = False
+    frozen: bool = False
+    section: bool = False
+    slot: Slot | None = None
+
+    def now(self) -> Frame:
+        """The same for later: names defined from here on are not seen."""
+        return replace(self, names=Names(self.names, len(self.names)))
+
+    def at(self, scope: Scope) -> Frame:
+        """The same, with layers named inside scope."""
+        return replace(self, scope=scope)
+
+    def used(self, word: str, span: Span, scope: Scope, names: Names, *, reuse: bool = False) -> Frame:
+        """Inside a block (shared layer, model) called word, used at span."""
+        return replace(
+            self,
+            names=names,
+            scope=scope,
+            chain=(Use(word, span), *self.chain),
+            spans=(span, *self.spans),
+            blocks=(*self.blocks, scope.path),
+            reuse=self.reuse or reuse,
+        )
+
+    def place(self, word: str, settings: str, span: Span) -> Place:
+        """Where a layer called word, written at span, is built."""
+        scope = self.scope.numbered(word)
+        shared = scope.weights if scope.weights != scope.path else ""
+        layer = Layer(scope.path, word, settings, self.blocks, shared)
+        return Place(scope.path, scope.weights, layer, (span, *self.spans), self.reuse, self.frozen)

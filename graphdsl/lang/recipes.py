@@ -1,0 +1,46 @@
+"""Recipes: what is done to samples as they are read, `image -> random_crop(224) -> flip`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphdsl.ir import Made
+from graphdsl.lang import ast
+from graphdsl.lang.frame import Frame
+from graphdsl.lang.metrics import items_of
+from graphdsl.lang.pipes import repeats
+from graphdsl.lang.refusal import refuse
+from graphdsl.lang.settings import make
+from graphdsl.lang.spec import Recipe
+from graphdsl.report import Failed
+
+
+def read_recipes(expression: ast.Expression, frame: Frame) -> tuple[Recipe, ...]:
+    """One recipe or a list of them. A list before an arrow names several inputs that change together."""
+    found = []
+    for item in items_of(expression):
+        try:
+            found.append(_recipe(item, frame))
+        except Failed as failed:
+            frame.session.tell(failed, frame)
+    return tuple(found)
+
+
+def _recipe(item: ast.Expression, frame: Frame) -> Recipe:
+    if isinstance(item, ast.Pipe) and item.source is not None:
+        names = [_sample(part, frame) for part in items_of(item.source)]
+        return Recipe(tuple(names), tuple(step for stage in item.stages for step in _steps(stage, frame)), item.span)
+    raise refuse("E0320", "needs a recipe for samples", item.span, help="write `image -> random_crop(224) -> flip`")
+
+
+def _sample(part: ast.Expression, frame: Frame) -> str:
+    known = [*frame.module.inputs, *frame.module.targets]
+    if isinstance(part, ast.Name) and part.name in known:
+        return part.name
+    help = frame.session.suggest(part.name, known) if isinstance(part, ast.Name) else ""
+    raise refuse("E0320", "a recipe begins with an input or a target", part.span, help=help)
+
+
+def _steps(stage: ast.Stage, frame: Frame) -> Sequence[Made]:
+    times = 1 if stage.repeat is None else repeats(stage.repeat, frame)
+    return [make(stage.call, ("augment",), frame)] * times

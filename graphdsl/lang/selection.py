@@ -1,0 +1,99 @@
+"""`learn` and `freeze`: from names in the text to weights in the graph, when the graph is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from graphdsl.ir import Graph, Value, Weight
+from graphdsl.lang import ast
+from graphdsl.lang.frame import Frame
+from graphdsl.lang.metrics import items_of
+from graphdsl.lang.refusal import refuse
+from graphdsl.lang.values import BlockWord, SharedWord, is_unknown
+from graphdsl.report import Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Names whose weights are meant, to be looked up later."""
+
+    items: tuple[ast.Name | ast.Text, ...]
+    frame: Frame
+
+
+def read_chosen(expression: ast.Expression, frame: Frame) -> Chosen:
+    """Names of tensors, outputs, shared layers, blocks, kinds of layers or weights; or the beginnings of weights' names
+    in quotes: `freeze = [body, "class/stage_1"]`."""
+    items = []
+    for item in items_of(expression):
+        if isinstance(item, ast.Name | ast.Text):
+            items.append(item)
+        else:
+            frame.session.tell(refuse("E0218", "needs the name of something with weights", item.span), frame)
+    return Chosen(tuple(items), frame)
+
+
+class Weights:
+    """The weights of a graph, each with the names of the operations that read it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.readers: Mapping[str, tuple[str, ...]] = {
+            name: (name, *graph.users(name)) for name, node in graph.items() if isinstance(node.op, Weight)
+        }
+
+    def chosen(self, chosen: Chosen) -> tuple[str, ...]:
+        """Names of the weights, in the graph's order. Tells E0218 for a name that stands for none."""
+        found: set[str] = set()
+        for item in chosen.items:
+            try:
+                found |= self._of(item, chosen.frame)
+            except Failed as failed:
+                chosen.frame.session.tell(failed, chosen.frame)
+        return tuple(name for name in self.readers if name in found)
+
+    def _of(self, item: ast.Name | ast.Text, frame: Frame) -> set[str]:
+        found = self._within([item.value]) if isinstance(item, ast.Text) else self._named(item.name, frame)
+        if found is None:
+            return set()
+        if not found:
+            raise self._nothing(item, frame)
+        return found
+
+    def _named(self, name: str, frame: Frame) -> set[str] | None:
+        """None where the name was told about already."""
+        binding = frame.names.find(name)
+        match binding.value if binding else None:
+            case SharedWord() as word:
+                return self._within([word.weights])
+            case BlockWord():
+                return self._within(frame.session.blocks.get(name, []))
+            case Value(node) if node in self.readers:
+                return {node}
+            case value if value is not None and is_unknown(value):
+                return None
+        if binding is None and frame.session.vocabulary.find(name, "layer"):
+            return {w for w in self.readers if self._kind(w) == name}
+        module = frame.module
+        scopes = [module.scopes.get((around, name)) for around in ("", frame.scope.path)]
+        return self._within([s for s in scopes if s])
+
+    def _kind(self, weight: str) -> str:
+        layer = self.graph.node(weight).layer
+        return layer.kind if layer else ""
+
+    def _within(self, paths: Iterable[str]) -> set[str]:
+        """Weights that are made or read inside one of the paths."""
+        starts = tuple(f"{p}/" for p in paths)
+        exact = {p.rstrip("/") for p in starts}
+        inside = {w for w, names in self.readers.items() if starts and any(n.startswith(starts) for n in names)}
+        return inside | (exact & self.readers.keys())
+
+    def _nothing(self, item: ast.Name | ast.Text, frame: Frame) -> Failed:
+        name = item.value if isinstance(item, ast.Text) else item.name
+        if isinstance(item, ast.Name) and frame.names.find(name) is not None:
+            return refuse("E0218", f"`{name}` has no weights", item.span)
+        known = [n for n, b in frame.names.visible() if isinstance(b.value, Value | SharedWord | BlockWord)]
+        help = frame.session.suggest(name, known)
+        return refuse("E0218", f"nothing with weights is called `{name}`", item.span, help=help)

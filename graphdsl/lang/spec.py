@@ -1,0 +1,159 @@
+"""What a spec means: one graph, what flows in and out of it, and what is to be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphdsl.ir import Graph, Made, TensorType, Value
+from graphdsl.report import Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or a target: what data must supply under this name."""
+
+    name: str
+    type: TensorType
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """`in [32, 64, 128]`"""
+
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.values))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """`in range(low, high)`, both ends included; log: searched evenly over orders of magnitude."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{'log' if self.log else 'range'}({self.low:g}, {self.high:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A param: what it is in this elaboration, what it is unless set, and what it may be (None: anything)."""
+
+    name: str
+    value: Any
+    default: Any
+    domain: Choices | Interval | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SharedUse:
+    """A shared layer: the prefix of its weights and how often it was used."""
+
+    name: str
+    weights: str
+    uses: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """Weights to be loaded before anything runs: those under prefix, from the file at path."""
+
+    prefix: str
+    path: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """One part of what a section makes small.
+
+    name        of the head it judges: the output's or tensor's name, else the loss's own word; no two terms share one
+    loss        the word in the spec, empty where a term is arithmetic on several
+    value       a scalar of the graph; what is made small is the sum over terms of weight * value
+    weight      the loss's `weight`; 1 where it is a tensor, which is in the value already
+    prediction  None where a term is arithmetic
+    """
+
+    name: str
+    loss: str
+    value: Value
+    weight: float
+    prediction: Value | None
+    target: Value | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTerm:
+    """A metric to be watched: `metric` is its Made record, name that of the head it judges."""
+
+    name: str
+    metric: Made
+    prediction: Value
+    target: Value | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is done, in order, to the samples of some inputs and targets as they are read."""
+
+    names: tuple[str, ...]
+    steps: tuple[Made, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Section:
+    """`train finetune { … }`, read.
+
+    settings  by key. What each kind of key gives: loss a tuple of LossTerm, metrics of MetricTerm, learn and freeze
+              names of weights, augment a tuple of Recipe; others what their domain accepts
+    spans     where each key's value was written
+    nested    sections inside it, in order
+    """
+
+    kind: str
+    name: str
+    settings: Mapping[str, Any]
+    spans: Mapping[str, Span]
+    nested: tuple[Section, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A whole spec, elaborated.
+
+    graph     as written: nothing merged, nothing left out; results are outputs and losses
+    names     top-level tensors by name: the taps
+    weights   files to load, in order
+    shared    shared layers of the file, with their uses
+    files     every file that was read, this one first
+    """
+
+    source: Source
+    graph: Graph
+    inputs: Mapping[str, Port]
+    targets: Mapping[str, Port]
+    outputs: Mapping[str, Value]
+    names: Mapping[str, Value]
+    params: Mapping[str, Parameter]
+    sections: tuple[Section, ...]
+    shared: tuple[SharedUse, ...] = ()
+    weights: tuple[WeightsFile, ...] = ()
+    files: tuple[str, ...] = field(default=())
