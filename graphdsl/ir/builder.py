@@ -10,7 +10,7 @@ import networkx as nx
 
 from graphdsl.ir.dim import Dim, Symbolic
 from graphdsl.ir.graph import Graph, Layer, Node, Result, Role, Value
-from graphdsl.ir.operator import Operator, TypeRuleError
+from graphdsl.ir.operator import ModalOperator, Operator, TypeRuleError
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.types import DType, TensorType
 from graphdsl.report import Span
@@ -25,7 +25,7 @@ class Place:
     layer    the layer being built, None outside one
     spans    where it was written, innermost first
     reuse    weights that exist already under their name are used again: a further use of a shared layer
-    frozen   weights made here do not learn
+    frozen   weights made here do not learn, and operations that train and serve differently do as in use
     """
 
     path: str = ""
@@ -50,6 +50,16 @@ class Builder:
         self._suffix: dict[str, int] = {}
         self.place = Place()
 
+    @classmethod
+    def on(cls, graph: Graph, *, merge: bool = False) -> Builder:
+        """A builder that has made graph already, results included: for passes that only add."""
+        b = cls(merge=merge)
+        b._graph = graph.nx.copy()
+        b._results = list(graph.results)
+        if merge:
+            b._made = {(node.op, graph.operands(name)): graph.values(name) for name, node in graph.items() if node.op.pure}
+        return b
+
     @contextmanager
     def within(self, place: Place) -> Iterator[None]:
         """Everything emitted inside belongs to place."""
@@ -70,6 +80,8 @@ class Builder:
         name   last part of the node's name; the operator's name when empty; a number is added where it is taken
         exact  name is the whole name, without the place's path before it
         """
+        if self.place.frozen and isinstance(op, ModalOperator):
+            return op.inference(self, operands)
         key = (op, operands)
         if self._merge and op.pure and key in self._made:
             return self._made[key]
