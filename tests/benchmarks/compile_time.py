@@ -1,7 +1,7 @@
 """How long a check takes: against the number of layers, and from a cold start against its imports.
 
-Run `python tests/benchmarks/compile_time.py [--write]`. Prints a line a measurement: medians of several runs, each a process
-of its own for the cold start. --write keeps them in tests/benchmarks/results/compile_time.json.
+Run `python tests/benchmarks/compile_time.py [--write]`. Prints a line a measurement: medians of several runs, each a
+process of its own for the cold start. --write keeps them in tests/benchmarks/results/compile_time.json.
 """
 
 from __future__ import annotations
