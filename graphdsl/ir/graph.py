@@ -63,6 +63,8 @@ class Role(StrEnum):
     TAP = "tap"
     UPDATE = "update"
     """The new value of the weight of the same name, after the step."""
+    GRADIENT = "gradient"
+    """The derivative of the total loss by the weight or input of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,16 @@ class Result:
     role: Role
     value: Value
 
+    @property
+    def key(self) -> str:
+        """What a run calls it: an output by its name, others with their role before it (`loss/total`)."""
+        return self.name if self.role is Role.OUTPUT else f"{self.role}/{self.name}"
+
 
 class Graph:
-    """Immutable. `nx` is a frozen MultiDiGraph: node name -> {"node": Node}, edge (u, v, key = operand position) -> {"port": p}.
+    """Immutable. `nx` is a frozen MultiDiGraph.
+
+    A node's name leads to {"node": Node}, an edge (u, v, key = operand position) to {"port": result of u}.
 
     Nodes stand in topological order: the order they were added in.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
-from graphdsl.ir.operator import Operator
+from graphdsl.ir.operator import Array, Operator
 from graphdsl.ir.types import DType
 from graphdsl.report import Span
 
@@ -53,11 +53,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Program:
-    """Calls in order. inputs, weights and results name the buffers that others fill and read."""
+    """Calls in order. inputs, weights and results name the buffers that others fill and read; constants never change."""
 
     buffers: tuple[Buffer, ...]
     calls: tuple[Call, ...]
     arena_bytes: int
+    constants: Mapping[str, Array]
     inputs: Mapping[str, int]
     weights: Mapping[str, int]
     results: Mapping[str, int]

@@ -1,0 +1,61 @@
+"""What a machine must be able to do to run programs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from graphdsl.ir import Array, Call, DType, Graph
+
+Memory = Any
+"""A stretch of a machine's memory, as its backend knows it."""
+
+View = Any
+"""An array inside such a stretch, as its backend knows it."""
+
+Kernel = Callable[[], None]
+"""A call that is ready: operator, operands and results are inside."""
+
+
+class Backend(ABC):
+    """A kind of machine. One object of it lives as long as the process.
+
+    passes  what it does to a graph before it is lowered: its own operators for what it fuses, other layouts
+    """
+
+    name: ClassVar[str]
+    passes: ClassVar[tuple[Callable[[Graph], Graph], ...]] = ()
+
+    @abstractmethod
+    def alloc(self, size: int) -> Memory:
+        """size bytes, zeroed, aligned to 64. They are free again when nobody holds them or a view of them."""
+
+    @abstractmethod
+    def view(self, memory: Memory, offset: int, shape: tuple[int, ...], dtype: DType) -> View:
+        """The array in row order that begins offset bytes into memory."""
+
+    @abstractmethod
+    def upload(self, view: View, array: Array) -> None:
+        """Copies array, which has the view's shape, into it; numbers are cast."""
+
+    @abstractmethod
+    def download(self, view: View) -> Array:
+        """A copy, once all that was begun is done."""
+
+    @abstractmethod
+    def kernel(self, call: Call, inputs: Sequence[View], outputs: Sequence[View]) -> Kernel:
+        """call, ready to run on these arrays again and again. What it needs besides is allocated here, once."""
+
+    def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
+        """All kernels as one: a machine that can take a whole program (a table, a recording) does better than this loop."""
+
+        def run() -> None:
+            for kernel in kernels:
+                kernel()
+
+        return run
+
+    def synchronize(self) -> None:
+        """Returns when all that was begun is done."""
+        return

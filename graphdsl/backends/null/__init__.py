@@ -1,0 +1,1 @@
+"""A machine that computes nothing: it records what it is asked."""

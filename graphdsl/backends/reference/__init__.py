@@ -1,0 +1,1 @@
+"""The referee: every operator as its own reference says, on NumPy."""

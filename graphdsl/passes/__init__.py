@@ -1,0 +1,36 @@
+"""From the graph that a spec says to the program that a machine runs: Graph -> Graph, one file a pass."""
+
+from graphdsl.passes.fuse import fuse
+from graphdsl.passes.gradient import gradient
+from graphdsl.passes.lower import lower
+from graphdsl.passes.memory import Block, plan
+from graphdsl.passes.order import order
+from graphdsl.passes.pipeline import Hook, Pass, Stage, apply, inference, training
+from graphdsl.passes.simplify import simplify
+from graphdsl.passes.specialise import Mode, specialise
+from graphdsl.passes.total_loss import TOTAL, total_loss
+from graphdsl.passes.update import RATE, UpdateRule, learned, update
+
+__all__ = [
+    "Block",
+    "Hook",
+    "Mode",
+    "Pass",
+    "RATE",
+    "Stage",
+    "TOTAL",
+    "UpdateRule",
+    "apply",
+    "fuse",
+    "gradient",
+    "inference",
+    "learned",
+    "lower",
+    "order",
+    "plan",
+    "simplify",
+    "specialise",
+    "total_loss",
+    "training",
+    "update",
+]

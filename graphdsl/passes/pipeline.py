@@ -1,0 +1,68 @@
+"""The passes in order, and the hook between them: verify, dump, time, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from graphdsl.ir import Graph
+from graphdsl.passes.fuse import fuse
+from graphdsl.passes.gradient import gradient
+from graphdsl.passes.simplify import simplify
+from graphdsl.passes.specialise import Mode, specialise
+from graphdsl.passes.total_loss import total_loss
+from graphdsl.passes.update import UpdateRule, learned, update
+
+Pass = Callable[[Graph], Graph]
+Hook = Callable[[str, Graph], None]
+"""Called after every stage with its name and what it made."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pass with the name that `graphdsl show --after NAME` knows it by."""
+
+    name: str
+    run: Pass
+
+
+def nothing(name: str, graph: Graph) -> None:
+    """The hook that does nothing."""
+
+
+def apply(graph: Graph, stages: Iterable[Stage], hook: Hook = nothing) -> Graph:
+    """graph after all stages."""
+    for stage in stages:
+        graph = stage.run(graph)
+        hook(stage.name, graph)
+    return graph
+
+
+def inference() -> tuple[Stage, ...]:
+    """From what a spec says to a graph that is used: keeps outputs, losses and taps."""
+    return (
+        Stage("specialise", partial(specialise, mode=Mode.INFERENCE)),
+        Stage("simplify", simplify),
+        Stage("fuse", fuse),
+    )
+
+
+def training(
+    rule: UpdateRule, *, learn: Iterable[str] | None = None, factors: Mapping[str, float] | None = None
+) -> tuple[Stage, ...]:
+    """From what a spec says to a graph that makes one step.
+
+    learn    the weights that change; None: all trainable ones
+    factors  of the losses in their sum, by name; 1 where nothing is said
+    """
+    names = None if learn is None else tuple(learn)
+    return (
+        Stage("specialise", partial(specialise, mode=Mode.TRAINING)),
+        Stage("total_loss", lambda graph: total_loss(graph, learned(graph, names), factors)),
+        Stage("simplify", simplify),
+        Stage("gradient", lambda graph: gradient(graph, learned(graph, names))),
+        Stage("update", partial(update, rule=rule)),
+        Stage("simplify_step", simplify),
+        Stage("fuse", fuse),
+    )

@@ -1,0 +1,83 @@
+"""A graph that runs: programs made when their sizes are first met, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphdsl.ir import Array, Graph, Input, Role, Symbolic, TensorType
+from graphdsl.passes import lower
+from graphdsl.report import fail
+from graphdsl.runtime.executor import Executor, Ready
+
+
+class Compiled:
+    """graph (what a pipeline of passes has made) on an executor, whose arena and weights it shares with others.
+
+    Weights that the executor does not have yet begin as seed says.
+    """
+
+    def __init__(self, graph: Graph, executor: Executor, *, seed: int = 0) -> None:
+        for transform in executor.backend.passes:
+            graph = transform(graph)
+        self.graph = graph
+        self.executor = executor
+        self.made = executor.weights.add(graph, seed)
+        needed = graph.needed()
+        self.inputs = {n: node.types[0] for n, node in graph.items() if isinstance(node.op, Input) and n in needed}
+        self.results = tuple(r.key for r in graph.results if r.role is not Role.UPDATE)
+        self._ready: dict[tuple[tuple[str, int], ...], Ready] = {}
+
+    def run(self, inputs: Mapping[str, Any], fetch: Iterable[str] | None = None) -> dict[str, Array]:
+        """One step on these inputs; copies of the results named in fetch, of all by default.
+
+        An input is an array of its type, or a number. What the graph does not read may be there too.
+        """
+        ready = self.step(inputs)
+        return {key: self.executor.read(ready, key) for key in (self.results if fetch is None else fetch)}
+
+    def step(self, inputs: Mapping[str, Any]) -> Ready:
+        """One step whose results stay where they are; `executor.read(ready, key)` copies one."""
+        arrays = self.arrays(inputs)
+        ready = self.ready(binding(self.inputs, arrays))
+        self.executor.run(ready, arrays)
+        return ready
+
+    def ready(self, sizes: Mapping[str, int]) -> Ready:
+        """The program for these sizes, ready to run."""
+        key = tuple(sorted(sizes.items()))
+        found = self._ready.get(key)
+        if found is None:
+            found = self._ready[key] = self.executor.prepare(lower(self.graph, sizes))
+        elif found.generation != self.executor.generation:
+            found = self._ready[key] = self.executor.prepare(found.program)
+        return found
+
+    def arrays(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """What the graph reads, as arrays. Raises Failed E0603 for an input that is not there."""
+        missing = [name for name in self.inputs if name not in inputs]
+        if missing:
+            names = ", ".join(f"`{name}`" for name in missing)
+            raise fail("E0603", f"nothing is fed to {names}", help=f"got {', '.join(inputs) or 'no inputs'}")
+        return {name: np.asarray(inputs[name]) for name in self.inputs}
+
+
+def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dict[str, int]:
+    """The numbers that the free sizes of the inputs stand for. Raises Failed E0603 where an array does not fit."""
+    sizes: dict[str, int] = {}
+    for name, type in types.items():
+        shape = arrays[name].shape
+        if len(shape) != type.rank:
+            raise _unfit(name, type, shape, "")
+        for dim, size in zip(type.shape, shape, strict=True):
+            known = sizes.setdefault(str(dim), size) if isinstance(dim, Symbolic) else dim
+            if known != size:
+                raise _unfit(name, type, shape, f"; {dim} is {known}")
+    return sizes
+
+
+def _unfit(name: str, type: TensorType, shape: tuple[int, ...], why: str) -> Exception:
+    wanted = ", ".join(map(str, type.shape))
+    return fail("E0603", f"`{name}` takes an array of shape [{wanted}], got {list(shape)}{why}")

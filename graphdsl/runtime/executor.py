@@ -1,0 +1,119 @@
+"""Runs programs: one loop over calls that were made ready beforehand.
+
+What a step needs is there before its first call: an arena as large as the largest program wants, a buffer for every input,
+the weights, and a kernel for every call with its arrays inside. A step copies its inputs in and runs the kernels; it
+allocates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphdsl.backends import Backend, Kernel, Memory, View
+from graphdsl.ir import Array, Buffer, Call, DType, Program, Storage
+from graphdsl.report import fail
+from graphdsl.runtime.weights import WeightStore
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A program with its memory: what to fill, what to run, what to read.
+
+    steps       a kernel a call, for looking between them; run is all of them
+    outputs     of each call
+    generation  of the executor's memory that the views lie in
+    """
+
+    program: Program
+    inputs: Mapping[str, View]
+    results: Mapping[str, View]
+    steps: tuple[tuple[Call, Kernel], ...]
+    outputs: tuple[tuple[View, ...], ...]
+    run: Kernel
+    generation: int
+
+
+class Executor:
+    """A backend with its weights and its arena. Programs run one at a time and share all of it.
+
+    generation  grows when memory has had to move: what was made ready before must be made ready again
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.weights = WeightStore(backend)
+        self.generation = 0
+        self._spaces: dict[str, tuple[int, Memory]] = {}
+
+    def prepare(self, program: Program) -> Ready:
+        """The program, ready to run."""
+        self._reserve(program)
+        constants = {name: self._constant(array) for name, array in program.constants.items()}
+        views = [self._view(buffer, constants) for buffer in program.buffers]
+        outputs = tuple(tuple(views[i] for i in call.outputs) for call in program.calls)
+        kernels = [
+            self.backend.kernel(call, [views[i] for i in call.inputs], makes)
+            for call, makes in zip(program.calls, outputs, strict=True)
+        ]
+        return Ready(
+            program,
+            {name: views[index] for name, index in program.inputs.items()},
+            {key: views[index] for key, index in program.results.items()},
+            tuple(zip(program.calls, kernels, strict=True)),
+            outputs,
+            self.backend.sequence(kernels),
+            self.generation,
+        )
+
+    def fill(self, ready: Ready, inputs: Mapping[str, Array]) -> None:
+        """Copies what is fed into the program's input buffers. What the program does not read is left alone."""
+        for name, view in ready.inputs.items():
+            self.backend.upload(view, inputs[name])
+
+    def run(self, ready: Ready, inputs: Mapping[str, Array]) -> None:
+        """One step. What it gives is read from the results with `read`."""
+        assert ready.generation == self.generation, "memory has moved: prepare the program again"
+        self.fill(ready, inputs)
+        ready.run()
+
+    def read(self, ready: Ready, key: str) -> Array:
+        """A copy of a result of the last run."""
+        return self.backend.download(ready.results[key])
+
+    def _reserve(self, program: Program) -> None:
+        """Sees to it that there is room. What moves leaves older programs without memory."""
+        wanted = {"arena": program.arena_bytes}
+        wanted |= {f"input/{name}": program.buffers[index].bytes for name, index in program.inputs.items()}
+        for space, size in wanted.items():
+            if self._spaces.get(space, (-1,))[0] < size:
+                self._spaces[space] = (size, self._alloc(size, program))
+                self.generation += 1
+
+    def _alloc(self, size: int, program: Program) -> Memory:
+        try:
+            return self.backend.alloc(size)
+        except MemoryError as error:
+            largest = max(program.buffers, key=lambda b: b.bytes)
+            raise fail(
+                "E0602",
+                f"a step needs {size / 2**30:.1f} GiB in one piece, which the `{self.backend.name}` backend cannot give",
+                help=f"try a smaller batch; the largest value is `{largest.name}`, {largest.bytes / 2**20:.0f} MiB",
+            ) from error
+
+    def _constant(self, array: Array) -> Memory:
+        memory = self.backend.alloc(array.nbytes)
+        self.backend.upload(self.backend.view(memory, 0, array.shape, DType(array.dtype.name)), array)
+        return memory
+
+    def _view(self, buffer: Buffer, constants: Mapping[str, Memory]) -> View:
+        match buffer.storage:
+            case Storage.ARENA:
+                memory = self._spaces["arena"][1]
+            case Storage.INPUT:
+                memory = self._spaces[f"input/{buffer.key}"][1]
+            case Storage.WEIGHT:
+                memory = self.weights.memory(buffer.key)
+            case Storage.CONSTANT:
+                memory = constants[buffer.key]
+        return self.backend.view(memory, buffer.offset, buffer.shape, buffer.dtype)

@@ -1,0 +1,85 @@
+"""Weights by name: how they begin, where they lie, how they are kept in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+
+import numpy as np
+
+from graphdsl.backends import Backend, Memory, View
+from graphdsl.ir import Array, Graph, Node, TensorType, Weight
+
+
+class WeightStore(Mapping[str, Array]):
+    """Every weight of a model, in the memory of a backend, by name. Reading one copies it.
+
+    What optimizers keep beside weights is here too, under names that begin with `optimizer/`.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.types: dict[str, TensorType] = {}
+        self._views: dict[str, View] = {}
+        self._memories: dict[str, Memory] = {}
+
+    def add(self, graph: Graph, seed: int = 0) -> tuple[str, ...]:
+        """Makes and initialises the weights of graph that are not here yet; gives their names.
+
+        Each begins as its name and the seed say, so that a new layer does not change how the others begin.
+        """
+        new = [(name, node) for name, node in graph.items() if isinstance(node.op, Weight) and name not in self.types]
+        for name, node in new:
+            self._make(name, node.types[0])
+            self[name] = initial(name, node, seed)
+        return tuple(name for name, _ in new)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Takes weights out. Programs that use them must not be run again."""
+        for name in list(names):
+            del self.types[name], self._views[name], self._memories[name]
+
+    def view(self, name: str) -> View:
+        """Where the weight lies, as the backend knows it."""
+        return self._views[name]
+
+    def memory(self, name: str) -> Memory:
+        return self._memories[name]
+
+    def __getitem__(self, name: str) -> Array:
+        return self.backend.download(self._views[name])
+
+    def __setitem__(self, name: str, array: Array) -> None:
+        """Fills a weight. array has its shape."""
+        shape = self.types[name].bind({})
+        assert array.shape == shape, f"{name}: {array.shape} into {shape}"
+        self.backend.upload(self._views[name], array)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.types)
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    def snapshot(self, names: Iterable[str] | None = None) -> dict[str, Array]:
+        """Copies of the weights named, of all by default."""
+        return {name: self[name] for name in (self.types if names is None else names)}
+
+    def restore(self, snapshot: Mapping[str, Array]) -> None:
+        """Puts back what a snapshot holds."""
+        for name, array in snapshot.items():
+            self[name] = array
+
+    def _make(self, name: str, type: TensorType) -> None:
+        shape = type.bind({})
+        self.types[name] = type
+        self._memories[name] = self.backend.alloc(int(np.prod(shape, dtype=np.int64)) * type.dtype.size)
+        self._views[name] = self.backend.view(self._memories[name], 0, shape, type.dtype)
+
+
+def initial(name: str, node: Node, seed: int) -> Array:
+    """How the weight called name begins."""
+    assert isinstance(node.op, Weight)
+    own = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    generator = np.random.default_rng([seed, own])
+    return node.op.init.sample(node.types[0].bind({}), generator).astype(node.types[0].dtype.numpy)
