@@ -1,6 +1,7 @@
 """The language: text to tree, tree to graph."""
 
 from graphdsl.lang.elaborate import elaborate
+from graphdsl.lang.format import format_text
 from graphdsl.lang.parser import decode, parse, read_source
 from graphdsl.lang.spec import (
     Choices,
@@ -32,6 +33,7 @@ __all__ = [
     "WeightsFile",
     "decode",
     "elaborate",
+    "format_text",
     "parse",
     "read_source",
 ]

@@ -46,6 +46,8 @@ class Machine(Protocol):
 
 @dataclass(frozen=True)
 class Grammar:
+    """dag.lark, ready for use."""
+
     lexicon: Lexicon
     tables: lark.Lark
 

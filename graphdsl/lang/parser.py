@@ -22,7 +22,7 @@ from graphdsl.lang.tree import Growing, level_of, open_brackets
 from graphdsl.report import Diagnostic, Failed, Reporter, Source, Span, fail
 
 MAX_CHARACTERS = 2_000_000
-MAX_NESTING = 100
+MAX_NESTING = 64
 MAX_MISTAKES = 200
 
 _NESTING = frozenset({"LPAR", "LSQB", "LBRACE", "IF"})
