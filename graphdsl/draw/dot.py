@@ -13,17 +13,19 @@ INK = "#1f2937"
 QUIET = "#64748b"
 
 FILLS = {
-    "conv": "#dbeafe",
-    "conv_transpose": "#dbeafe",
-    "pool": "#d1fae5",
+    "conv_layers": "#dbeafe",
+    "pool_layers": "#d1fae5",
+    "aggregate": "#d1fae5",
+    "resize": "#d1fae5",
     "linear": "#fef3c7",
     "norm": "#f1f5f9",
-    "recurrent": "#ede9fe",
+    "lstm": "#ede9fe",
+    "gru": "#ede9fe",
     "embedding": "#fce7f3",
     "merge": "#ffedd5",
+    "concat": "#ffedd5",
     "noise": "#f1f5f9",
     "loss": "#fee2e2",
-    "elementwise": "#f8fafc",
 }
 """Fill by the family of operators (the file of ops/ that defines the layer); others are white."""
 
@@ -83,7 +85,7 @@ def _cluster(cluster: _Cluster, names: dict[str, str], indent: str) -> list[str]
         style = "rounded,dashed" if training else "rounded,filled"
         lines += [
             f"{indent}subgraph {_quoted('cluster ' + inner.path)} {{",
-            f'{indent}  label={_quoted(_last(inner.path))}; tooltip={_quoted(inner.path)}; style="{style}"; '
+            f'{indent}  label={_quoted(inner.path)}; tooltip={_quoted(inner.path)}; style="{style}"; '
             f'color="#cbd5e1"; fillcolor="#00000008"; fontsize=10; fontcolor="{QUIET}"; labeljust=l; margin=10;',
             *_cluster(inner, names, indent + "  "),
             f"{indent}}}",
@@ -93,10 +95,6 @@ def _cluster(cluster: _Cluster, names: dict[str, str], indent: str) -> list[str]
 
 def _only_training(cluster: _Cluster) -> bool:
     return all(b.training for b in cluster.boxes) and all(_only_training(c) for c in cluster.inner)
-
-
-def _last(path: str) -> str:
-    return f"{block_name(path)}  ·  {path.rsplit('/', 1)[-1]}" if block_name(path) != path.rsplit("/", 1)[-1] else path
 
 
 def _label(box: Box) -> str:
