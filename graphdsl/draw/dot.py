@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from graphdsl.draw.view import Arrow, Box, BoxRole, block_name, fold, layer_view
+from graphdsl.draw.view import Arrow, Box, BoxRole, fold, layer_view
 from graphdsl.ir import LAYERS, LOSSES, Graph
 
 INK = "#1f2937"

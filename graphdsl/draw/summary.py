@@ -18,8 +18,8 @@ def summary_data(graph: Graph) -> dict[str, Any]:
     "layers": [{"name", "layer", "shape", "parameters", "uses", "flops"}],
     "inputs": {name: type}, "outputs": {name: type}}
 
-    Shapes leave out the batch axis; flops are for one sample, a text where a length is free. Layers that reach no output
-    (they exist in training only) have "training": true.
+    Shapes leave out the batch axis; flops are for one sample, a text where a length is free. Layers without an output
+    behind them (they exist in training only) have "training": true.
     """
     view = layer_view(graph)
     layers = [b for b in view.boxes.values() if b.role in (BoxRole.LAYER, BoxRole.WEIGHT)]
