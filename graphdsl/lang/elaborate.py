@@ -88,7 +88,9 @@ def _shared_use(word: SharedWord) -> SharedUse:
 
 
 def _check_deferred(session: Session, graph: Graph) -> None:
-    """The asserts that speak of `weights`: how many numbers learn."""
+    """The asserts that speak of `weights`: how many numbers learn. Where anything is wrong, nobody knows."""
+    if session.reporter.failed:
+        return
     learning = [n.op.made for _, n in graph.items() if isinstance(n.op, Weight) and n.op.trainable]
     session.parameters = sum(prod(type.bind({})) for type in learning)
     for assertion, frame in session.deferred:

@@ -29,7 +29,6 @@ OTHER_NAMES = {
     "concatenate": "concat",
     "fc": "dense",
     "fully_connected": "dense",
-    "linear": "dense",
     "mean": "average",
     "mul": "multiply",
     "sum": "add",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphdsl.ir import SettingError, TypeRuleError
+from graphdsl.ir import TypeRuleError
 from graphdsl.report import Diagnostic, Failed, Label, Span
 
 
@@ -22,11 +22,6 @@ def refuse(
 def told() -> Failed:
     """To be raised where something cannot go on because of what was told about already."""
     return Failed([])
-
-
-def refuse_setting(owner: str, name: str, error: SettingError, span: Span) -> Failed:
-    """A value outside the domain of its setting."""
-    return refuse("E0208", f"`{name}` of {owner} {error.message}", span, help=error.help)
 
 
 def refuse_rule(error: TypeRuleError, span: Span, labels: Sequence[Label] = ()) -> Failed:

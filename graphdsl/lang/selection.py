@@ -57,9 +57,14 @@ class Weights:
         found = self._within([item.value]) if isinstance(item, ast.Text) else self._named(item.name, frame)
         if found is None:
             return set()
-        if not found:
+        if not found and not (frame.session.reporter.failed and self._is_written(item, frame)):
             raise self._nothing(item, frame)
         return found
+
+    @staticmethod
+    def _is_written(item: ast.Name | ast.Text, frame: Frame) -> bool:
+        """Whether what is meant may be missing only because of other mistakes."""
+        return isinstance(item, ast.Text) or frame.names.find(item.name) is not None
 
     def _named(self, name: str, frame: Frame) -> set[str] | None:
         """None where the name was told about already."""

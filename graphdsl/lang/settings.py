@@ -11,7 +11,7 @@ from graphdsl.lang import ast
 from graphdsl.lang.evaluate import chosen, evaluate, read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.limits import MAX_DEPTH
-from graphdsl.lang.refusal import refuse, refuse_rule, refuse_setting, told
+from graphdsl.lang.refusal import refuse, refuse_rule, told
 from graphdsl.lang.values import UNKNOWN, Datum, describe, is_unknown
 from graphdsl.report import Failed, Label, Span
 
@@ -100,13 +100,13 @@ def read_setting(owner: str, setting: Setting, expression: ast.Expression, frame
     if is_unknown(value):
         return UNKNOWN
     try:
-        return _accept(owner, setting, value, expression.span)
+        return _accept(owner, setting, value, expression.span, frame)
     except Failed as failed:
         frame.session.tell(failed, frame)
         return UNKNOWN
 
 
-def _accept(owner: str, setting: Setting, value: Datum, span: Span) -> Datum:
+def _accept(owner: str, setting: Setting, value: Datum, span: Span, frame: Frame) -> Datum:
     try:
         return setting.domain.accept(value)
     except SettingError as error:
@@ -118,7 +118,8 @@ def _accept(owner: str, setting: Setting, value: Datum, span: Span) -> Datum:
             help = "give the dimension a number in the input's type"
             message = f"`{setting.name}` of {owner} would be {value}, which is known only at run time"
             raise refuse("E0401", message, span, help=help) from None
-        raise refuse_setting(owner, setting.name, error, span) from None
+        help = error.help or (frame.session.suggest(value, setting.domain.words) if isinstance(value, str) else "")
+        raise refuse("E0208", f"`{setting.name}` of {owner} {error.message}", span, help=help) from None
 
 
 def _holds_tensor(value: Datum) -> bool:
@@ -147,8 +148,10 @@ def _for(domain: Domain, expression: ast.Expression, frame: Frame) -> Datum:
     match expression:
         case ast.Name(name) if name in domain.words:
             return name
-        case ast.Name(name, span) if _is_entry(name, domain, frame):
+        case ast.Name(name, span) if domain.kinds and _has_no_meaning(name, frame):
             return make(ast.Call(name, span, (), span), domain.kinds, frame)
+        case ast.Name(name) if domain.words and _has_no_meaning(name, frame):
+            return name  # the domain says that it is none of its words
         case ast.Call() if domain.kinds:
             return make(expression, domain.kinds, frame)
         case ast.ListOf(items):
@@ -158,12 +161,9 @@ def _for(domain: Domain, expression: ast.Expression, frame: Frame) -> Datum:
     return read(expression, frame)
 
 
-def _is_entry(name: str, domain: Domain, frame: Frame) -> bool:
-    """`optimizer = adam`, unless the text gives the name a meaning of its own."""
-    if not domain.kinds or frame.session.vocabulary.find(name, *domain.kinds) is None:
-        return False
-    binding = frame.names.find(name)
-    return binding is None or isinstance(binding.value, Value)
+def _has_no_meaning(name: str, frame: Frame) -> bool:
+    """`optimizer = adam`: a bare word, unless the text defines it."""
+    return frame.names.find(name) is None and frame.names.planned(name) is None
 
 
 @evaluate.register
@@ -237,4 +237,4 @@ def _shown(value: Datum, domain: Domain) -> str:
         return value
     if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
         return "x".join(map(str, value)) if len(value) < 4 else show(value)
-    return describe(value) if isinstance(value, Value) else show(value)
+    return "…" if isinstance(value, Value) else show(value)
