@@ -137,6 +137,9 @@ class ModalOperator(Operator):
     def inference(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         """Emits what it does when the model is used."""
 
+    def reference(self, *arrays: Array) -> Array | tuple[Array, ...]:
+        raise AssertionError(f"specialise replaces {self.name} before anything runs")
+
 
 def _bind(value: Any, binding: Mapping[str, int]) -> Any:
     if isinstance(value, Symbolic):

@@ -94,10 +94,10 @@ def hinge(b: Builder, prediction: Value, target: Value, *, sample_weight: Value 
     target         -1 or 1 in the same shape; or `int(2)`, of which 0 stands for -1
     sample_weight  a tensor that says what each sample counts
     """
-    binary = target.type.kind.name == "indices"
     truth = _binary_target(b, "hinge", prediction, target)
-    side = (lambda t: 2 * t - 1) if binary else (lambda t: t)
-    each = formula(b, lambda p, t: e.maximum(1 - side(t) * p, 0), prediction, truth, title="hinge")
+    if target.type.kind.name == "indices":
+        truth = formula(b, lambda t: 2 * t - 1, truth, title="side")
+    each = formula(b, lambda p, t: e.maximum(1 - t * p, 0), prediction, truth, title="hinge")
     return _mean(b, each, sample_weight)
 
 

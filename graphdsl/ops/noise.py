@@ -20,7 +20,6 @@ from graphdsl.ir import (
     Array,
     BadSample,
     Builder,
-    Cotangents,
     Dim,
     DType,
     ModalOperator,
@@ -31,6 +30,7 @@ from graphdsl.ir import (
     TensorType,
     TypeRuleError,
     Value,
+    evaluate,
     layer,
     operator,
 )
@@ -74,11 +74,11 @@ class RandomUniform(Operator):
         return TensorType(self.shape)
 
     def reference(self, counter: Array) -> Array:  # type: ignore[override]
-        count = prod(self.shape, start=1)  # type: ignore[call-overload]
+        shape = tuple(evaluate(size, {}) for size in self.shape)
         with np.errstate(over="ignore"):
             start = _mix(np.uint64(self.key) + _GOLDEN * (counter.astype(np.uint64) + np.uint64(1)))
-            bits = _mix(start + _GOLDEN * np.arange(1, count + 1, dtype=np.uint64)) >> np.uint64(40)
-        return (bits.astype(np.float32) * np.float32(2**-24)).reshape(self.shape)  # type: ignore[arg-type]
+            bits = _mix(start + _GOLDEN * np.arange(1, prod(shape) + 1, dtype=np.uint64)) >> np.uint64(40)
+        return (bits.astype(np.float32) * np.float32(2**-24)).reshape(shape)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return outputs[0].count * 8
@@ -120,12 +120,6 @@ class _Noise(ModalOperator):
 
     def inference(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         return inputs
-
-    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
-        return d
-
-    def reference(self, x: Array) -> Array:  # type: ignore[override]
-        return x
 
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:

@@ -198,9 +198,6 @@ class BatchNorm(ModalOperator):
             shift = formula(b, lambda s, c: s + c, shift, beta, title="shift")
         return (formula(b, lambda v, f, s: v * f + s, x, factor, shift, title="batch_norm"),)
 
-    def reference(self, *arrays: Array) -> Array:
-        raise AssertionError("specialise replaces batch_norm before anything runs")
-
     def _named(
         self, inputs: tuple[Value, ...]
     ) -> tuple[Value, Value | None, Value | None, Value, Value, tuple[Value, ...]]:
@@ -214,6 +211,15 @@ class BatchNorm(ModalOperator):
     def _follow(self, b: Builder, average: Value, now: Value) -> None:
         keep = self.momentum
         b.update(average, formula(b, lambda a, n: keep * a + (1 - keep) * n, average, now, title="moving_average"))
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        x, half = np.sin(1.7 * np.arange(60.0)).reshape(3, 5, 4), np.linspace(0.5, 1.5, 4)
+        return [
+            Sample(cls(0.9, 1e-3, True, True), (x, half, half - 1, half / 2, half)),
+            Sample(cls(0.9, 1e-3, False, False), (x, half / 2, half, np.array([5, 0, 2], np.int32))),
+            Sample(cls(0.9, 1e-3, True, False, frozen=True), (x, half, half / 2, half)),
+        ]
 
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:
