@@ -7,7 +7,7 @@ from pathlib import Path
 from graphdsl.data import INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places
 from graphdsl.report import fail
 
-TABLES = {".npz": Npz, ".npy": Npy, ".csv": Csv}
+TABLES: dict[str, type[Npz | Npy | Csv]] = {".npz": Npz, ".npy": Npy, ".csv": Csv}
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".pgm", ".ppm"})
 
 
