@@ -54,14 +54,14 @@ class MaxPool(Operator):
         spatial = x.shape[1:-1]
         out = numbers(out_sizes(spatial, self.size, self.stride, self.pad))
         room = padded(x, self.pad, -np.inf)
-        place = padded(np.arange(prod(spatial)).reshape(1, *spatial, 1), self.pad)
+        place = padded(np.arange(prod(spatial), dtype=np.int32).reshape(1, *spatial, 1), self.pad)
         y = np.full((len(x), *out, x.shape[-1]), -np.inf, x.dtype)
         winner = np.broadcast_to(self._first(spatial, out)[None, ..., None], y.shape).astype(np.int32)
         for _, met in places(self.size, self.stride, (1,) * len(out), out):
             candidate = room[met]
             better = (candidate > y) | (candidate != candidate)
-            np.copyto(y, candidate, where=better)
-            np.copyto(winner, place[met], where=better, casting="same_kind")
+            winner = np.where(better, place[met], winner)
+            y = np.maximum(y, candidate)
         return y, winner
 
     def _first(self, spatial: Sequence[int], out: Sequence[int]) -> Array:

@@ -222,15 +222,6 @@ class BatchNorm(ModalOperator):
         ]
 
     @classmethod
-    def samples(cls) -> Sequence[Sample]:
-        x, four = np.sin(1.7 * np.arange(60.0)).reshape(3, 5, 4), np.array([0.5, 1.0, 1.5, 2.0])
-        return [
-            Sample(cls(0.9, 1e-3, True, True), (x, four, four - 1, four / 4, four)),
-            Sample(cls(0.9, 1e-3, False, True), (x, four - 1, four / 4, four, np.array([5, 0, 2], np.int32))),
-            Sample(cls(0.9, 1e-3, True, False, frozen=True), (x, four, four / 4, four)),
-        ]
-
-    @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:
         three, four = TensorType((3,)), TensorType((4,))
         return [BadSample(cls(0.9, 1e-5, False, False), (TensorType((2, 3)), three, four))]
