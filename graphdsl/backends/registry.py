@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 from graphdsl.backends.base import Backend
 from graphdsl.backends.null.backend import NullBackend
@@ -17,10 +17,10 @@ BACKENDS: dict[str, Callable[[], Backend]] = {
 DEFAULT = ReferenceBackend.name
 
 
-@lru_cache(maxsize=None)
+@cache
 def backend(name: str = DEFAULT) -> Backend:
-    """The backend called name, always the same object. Raises Failed E0801 where there is none."""
+    """The backend called name, always the same object. Raises Failed E0803 where there is none."""
     if name not in BACKENDS:
         known = ", ".join(f"`{b}`" for b in BACKENDS)
-        raise fail("E0801", f"there is no backend `{name}`", help=did_you_mean(name, BACKENDS) or f"there are {known}")
+        raise fail("E0803", f"there is no backend `{name}`", help=did_you_mean(name, BACKENDS) or f"there are {known}")
     return BACKENDS[name]()

@@ -1,6 +1,7 @@
 """The graph and what is needed to say what it means: types, operators, nodes, builders, programs."""
 
 from graphdsl.ir.builder import LENGTHS, Builder, Place
+from graphdsl.ir.collector import collector_paused
 from graphdsl.ir.dim import BATCH, Dim, Symbolic, evaluate, names_of, symbol
 from graphdsl.ir.domain import (
     Choice,
@@ -142,6 +143,7 @@ __all__ = [
     "Words",
     "Zeros",
     "boxes",
+    "collector_paused",
     "domain_of",
     "entry_of",
     "evaluate",

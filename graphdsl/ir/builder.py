@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from graphdsl.ir.dim import Dim, Symbolic
-from graphdsl.ir.graph import Graph, Layer, Node, Result, Role, Value
+from graphdsl.ir.graph import Graph, Layer, Node, Result, Role, Value, needed
 from graphdsl.ir.operator import ModalOperator, Operator, TypeRuleError
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.types import DType, TensorType
@@ -57,7 +57,9 @@ class Builder:
         b._graph = graph.nx.copy()
         b._results = list(graph.results)
         if merge:
-            b._made = {(node.op, graph.operands(name)): graph.values(name) for name, node in graph.items() if node.op.pure}
+            b._made = {
+                (node.op, graph.operands(name)): graph.values(name) for name, node in graph.items() if node.op.pure
+            }
         return b
 
     @contextmanager
@@ -74,19 +76,21 @@ class Builder:
         (value,) = self.emit_all(op, *operands, name=name)
         return value
 
-    def emit_all(self, op: Operator, *operands: Value, name: str = "", exact: bool = False) -> tuple[Value, ...]:
+    def emit_all(
+        self, op: Operator, *operands: Value, name: str = "", exact: bool = False, types: tuple[TensorType, ...] = ()
+    ) -> tuple[Value, ...]:
         """Adds op applied to operands and gives its results. Raises TypeRuleError where op refuses.
 
         name   last part of the node's name; the operator's name when empty; a number is added where it is taken
         exact  name is the whole name, without the place's path before it
+        types  of the results, where they are known; else op is asked
         """
         if self.place.frozen and isinstance(op, ModalOperator):
             return op.inference(self, operands)
         key = (op, operands)
         if self._merge and op.pure and key in self._made:
             return self._made[key]
-        types = op.type(*(v.type for v in operands))
-        types = types if isinstance(types, tuple) else (types,)
+        types = types or _types(op, operands)
         full = self._free(name if exact else self._join(self.place.path, name or op.name))
         self._graph.add_node(full, node=Node(op, types, self.place.spans, self.place.layer))
         for position, value in enumerate(operands):
@@ -165,10 +169,13 @@ class Builder:
         edges = sorted(self._graph.in_edges(value.node, keys=True, data="port"), key=lambda e: e[2])
         return tuple(self.value(u, port) for u, _, _, port in edges)
 
-    def finish(self) -> Graph:
-        """The graph. The builder must not be used again."""
-        graph, self._graph = self._graph, nx.MultiDiGraph()
-        return Graph(graph, tuple(self._results))
+    def finish(self, *, drop_dead: bool = False) -> Graph:
+        """The graph, without what no result needs where that is wanted. The builder must not be used again."""
+        nodes, self._graph = self._graph, nx.MultiDiGraph()
+        results = tuple(self._results)
+        if drop_dead:
+            nodes.remove_nodes_from(set(nodes) - needed(nodes, results))
+        return Graph(nodes, results)
 
     def _again(self, full: str, op: Weight) -> Value:
         value = self.value(full)
@@ -197,6 +204,11 @@ class Builder:
 
 LENGTHS = LengthOf.made
 """int32 [batch]"""
+
+
+def _types(op: Operator, operands: tuple[Value, ...]) -> tuple[TensorType, ...]:
+    types = op.type(*(v.type for v in operands))
+    return types if isinstance(types, tuple) else (types,)
 
 
 def _demand_known(name: str, shape: Sequence[Dim]) -> None:

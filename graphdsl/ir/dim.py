@@ -82,12 +82,11 @@ class Symbolic:
         text = " + ".join(_term_text(m, c) for m, c in sorted(self.terms, key=lambda t: (t[0] == (), str(t[0]))))
         return text.replace("+ -", "- ")
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self.terms)
-
     def __hash__(self) -> int:
-        return self._hash
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = hash(self.terms)
+        return known
 
 
 Dim = int | Symbolic

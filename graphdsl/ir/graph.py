@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import cast
 
 import networkx as nx
 
@@ -22,6 +21,9 @@ class Value:
     node: str
     port: int
     type: TensorType
+
+    def __hash__(self) -> int:
+        return hash((self.node, self.port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Result:
         return self.name if self.role is Role.OUTPUT else f"{self.role}/{self.name}"
 
 
+def _position(edge: tuple[int, Value]) -> int:
+    return edge[0]
+
+
 class Graph:
     """Immutable. `nx` is a frozen MultiDiGraph.
 
@@ -102,13 +108,16 @@ class Graph:
     def __contains__(self, name: object) -> bool:
         return name in self.nx
 
+    @cached_property
+    def _nodes(self) -> dict[str, Node]:
+        return dict(self.nx.nodes(data="node"))
+
     def node(self, name: str) -> Node:
-        return cast(Node, self.nx.nodes[name]["node"])
+        return self._nodes[name]
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """Names and nodes, in topological order."""
-        for name, data in self.nx.nodes.items():
-            yield name, data["node"]
+        return iter(self._nodes.items())
 
     def value(self, name: str, port: int = 0) -> Value:
         """A result of the node called name."""
@@ -121,9 +130,10 @@ class Graph:
     @cached_property
     def _operands(self) -> dict[str, tuple[Value, ...]]:
         gathered: dict[str, list[tuple[int, Value]]] = {name: [] for name in self.nx}
-        for u, v, position, data in self.nx.edges(keys=True, data=True):
-            gathered[v].append((position, self.value(u, data["port"])))
-        return {name: tuple(x for _, x in sorted(found, key=lambda p: p[0])) for name, found in gathered.items()}
+        nodes = self._nodes
+        for u, v, position, port in self.nx.edges(keys=True, data="port"):
+            gathered[v].append((position, Value(u, port, nodes[u].types[port])))
+        return {name: tuple(x for _, x in sorted(found, key=_position)) for name, found in gathered.items()}
 
     def operands(self, name: str) -> tuple[Value, ...]:
         """What flows into the node, in operand order."""
@@ -146,11 +156,16 @@ class Graph:
 
     def needed(self) -> frozenset[str]:
         """The nodes that some result needs, found in one sweep backward."""
-        seen: set[str] = set()
-        waiting = [r.value.node for r in self.results]
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting.extend(self.nx.pred[name])
-        return frozenset(seen)
+        return needed(self.nx, self.results)
+
+
+def needed(graph: nx.MultiDiGraph, results: Iterable[Result]) -> frozenset[str]:
+    """The nodes of graph that some of the results need."""
+    seen: set[str] = set()
+    waiting = [r.value.node for r in results]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(graph.pred[name])
+    return frozenset(seen)

@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Program:
-    """Calls in order. inputs, weights and results name the buffers that others fill and read; constants never change."""
+    """Calls in order. inputs, weights and results name the buffers that others fill and read; constants stay."""
 
     buffers: tuple[Buffer, ...]
     calls: tuple[Call, ...]

@@ -18,8 +18,8 @@ def keep(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> None
 def rebuild(graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None = None, merge: bool = True) -> Graph:
     """Folds graph, node by node in order, into a fresh Builder.
 
-    What no result needs is left out and equal pure operations become one, whatever the rule. Names, places and layers stay.
-    Results that the rule adds (b.result, b.update) are kept beside those of the graph.
+    What no result needs is left out and equal pure operations become one, whatever the rule. Names, places and layers
+    stay. Results that the rule adds (b.result, b.update) are kept beside those of the graph.
     """
     kept = graph.with_results(results) if results is not None else graph
     needed = kept.needed()
@@ -27,16 +27,24 @@ def rebuild(graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None
     new = fold(b, kept, rule, [name for name in kept if name in needed])
     for result in kept.results:
         b.result(result.name, result.role, new[result.value.node][result.value.port])
-    return b.finish()
+    return b.finish(drop_dead=True)
 
 
 def fold(b: Builder, graph: Graph, rule: Rule, names: Iterable[str]) -> dict[str, tuple[Value, ...]]:
     """Emits the named nodes of graph (in order) through rule into b; gives what became of each node's results."""
     new: dict[str, tuple[Value, ...]] = {}
     for name in names:
-        node = graph.node(name)
-        operands = tuple(new[v.node][v.port] for v in graph.operands(name))
+        node, before = graph.node(name), graph.operands(name)
+        operands = tuple([new[v.node][v.port] for v in before])
         with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
             replaced = rule(b, name, node, operands)
-            new[name] = b.emit_all(node.op, *operands, name=name, exact=True) if replaced is None else replaced
+            new[name] = _again(b, name, node, before, operands) if replaced is None else replaced
     return new
+
+
+def _again(
+    b: Builder, name: str, node: Node, before: tuple[Value, ...], operands: tuple[Value, ...]
+) -> tuple[Value, ...]:
+    """The same operation in the new graph; its types are asked for again only where operands have other types now."""
+    same = all(old.type is new.type or old.type == new.type for old, new in zip(before, operands, strict=True))
+    return b.emit_all(node.op, *operands, name=name, exact=True, types=node.types if same else ())

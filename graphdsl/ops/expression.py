@@ -92,12 +92,11 @@ class Apply(Expression):
     function: str
     arguments: tuple[Expression, ...]
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.function, self.arguments))
-
     def __hash__(self) -> int:
-        return self._hash
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = hash((self.function, self.arguments))
+        return known  # type: ignore[no-any-return]
 
     def __str__(self) -> str:
         return f"{self.function}({', '.join(map(str, self.arguments))})"

@@ -10,11 +10,11 @@ computed in:
 
 That is the region a node dominates backward (its home is its immediate post-dominator among formulas), found without
 building the dominator tree. A formula with several homes is computed in each of them if that is nearly free: few scalar
-operations and at most one operand of full size, so that nothing more is read than before. relu(x + bias) is such a case: its
-backward step repeats the addition instead of keeping its result.
+operations and at most one operand of full size, so that nothing more is read than before. relu(x + bias) is such a
+case: its backward step repeats the addition instead of keeping its result.
 
-Not merged: results, which must exist in memory; formulas smaller than what they flow into, which would be computed again for
-every element; whole numbers, where each step rounds; homes that would grow beyond MOST_WORK or MOST_OPERANDS.
+Not merged: results, which must exist in memory; formulas smaller than what they flow into, which would be computed
+again for every element; whole numbers, where each step rounds; homes that would grow beyond MOST_WORK or MOST_OPERANDS.
 
 Assumes  `simplify` has run (equal formulas are one node).
 Gives    the same results, bit by bit as far as machines round a formula alike.

@@ -6,13 +6,13 @@ where a value is used several times, its gradients meet and are summed as they a
     w ──> lstm ──> a          d a ──> lstm gradient ──> d w ─┐
       └─> lstm ──> b          d b ──> lstm gradient ──> d w ─┴─ + ──> gradient/w
 
-So a shared weight gets the sum over its uses without anybody thinking of sharing. Only operators on a path from a weight
-that learns to the loss are visited: both ends are found in one sweep each, so the pass is linear in the graph.
+So a shared weight gets the sum over its uses without anybody thinking of sharing. Only operators on a path from a
+weight that learns to the loss are visited: both ends are found in one sweep each, so the pass is linear in the graph.
 
 Assumes  no modal operators are left; the loss is a scalar.
-Gives    the graph as it was, with the gradients' nodes after it, each in the layer and with the spans of the operator it is
-         the gradient of, named `.../gradient/...`; and one result of role gradient for every weight that the loss depends on.
-         A weight without influence on the loss has none.
+Gives    the graph as it was, with the gradients' nodes after it, each in the layer and with the spans of the operator
+         it is the gradient of, named `.../gradient/...`; and one result of role gradient for every weight that the
+         loss depends on. A weight without influence on the loss has none.
 Leaves   operators whose gradient nobody asked for (that of the first layer's input) to be dropped by `simplify`.
 """
 
@@ -29,7 +29,7 @@ from graphdsl.report import fail
 def gradient(graph: Graph, wrt: Collection[str], loss: str = TOTAL) -> Graph:
     """graph with the derivatives of the loss of that name by the nodes in wrt (weights, inputs).
 
-    Raises Failed E0403 where an operator between them cannot be differentiated or nothing in wrt influences the loss.
+    Raises Failed E0407 where an operator between them cannot be differentiated or nothing in wrt influences the loss.
     """
     (end,) = (r.value for r in graph.of_role(Role.LOSS) if r.name == loss)
     b = Builder.on(graph)
@@ -39,7 +39,7 @@ def gradient(graph: Graph, wrt: Collection[str], loss: str = TOTAL) -> Graph:
         sweep.visit(name, graph.node(name))
     found = [(name, sweep.total(graph.value(name))) for name in wrt if name in graph]
     if not any(d is not None for _, d in found):
-        raise fail("E0403", "the loss depends on no weight that learns", help="look at `learn`, `freeze` and the loss")
+        raise fail("E0407", "the loss depends on no weight that learns", help="look at `learn`, `freeze` and the loss")
     for name, d in found:
         if d is not None:
             b.result(name, Role.GRADIENT, d)
@@ -69,7 +69,7 @@ class _Sweep:
         return self.sums.get((value.node, value.port))
 
     def add(self, value: Value, d: Value) -> None:
-        """One more use of value has given its share. Shares are summed as they come, so that none has to wait in memory."""
+        """One more use of value has given its share. Shares are summed as they come: none has to wait in memory."""
         before = self.total(value)
         assert d.type.shape == value.type.shape, f"{value.node}: a gradient of {d.type} for {value.type}"
         whole = d if before is None else formula(self.b, lambda x, y: x + y, before, d, title="add")
@@ -94,7 +94,7 @@ def _demand_gradient(name: str, node: Node) -> None:
     if type(node.op).gradient is not Operator.gradient:
         return
     raise fail(
-        "E0403",
+        "E0407",
         f"`{node.op.name}` cannot be differentiated, and the loss depends through it on weights that learn",
         node.spans[0] if node.spans else None,
         label=f"in `{name}`",

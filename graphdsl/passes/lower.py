@@ -39,6 +39,7 @@ from graphdsl.ir import (
     TensorType,
     Value,
     Weight,
+    collector_paused,
 )
 from graphdsl.ops import Elementwise, expression
 from graphdsl.passes.memory import plan
@@ -55,8 +56,13 @@ COPY = Elementwise(expression.Operand(0), 1, title="copy")
 def lower(graph: Graph, binding: Mapping[str, int]) -> Program:
     """The program that runs graph with these sizes.
 
-    Raises Failed E0404 where a size comes out negative: a sequence too short for a window.
+    Raises Failed E0408 where a size comes out negative: a sequence too short for a window.
     """
+    with collector_paused():
+        return _lower(graph, binding)
+
+
+def _lower(graph: Graph, binding: Mapping[str, int]) -> Program:
     read = _Reading(graph, binding)
     steps = read.steps()
     ends = {r.key: read.access(r.value) for r in graph.results if r.role is not Role.UPDATE}
@@ -92,6 +98,8 @@ class _Reading:
         self.roots = Roots(graph)
         self.homes: dict[Slot, Home] = {}
         self.constants: dict[str, Array] = {}
+        self._accesses: dict[Value, Access] = {}
+        self._ops: dict[Operator, Operator] = {}
         self._shapes: dict[tuple[object, ...], tuple[int, ...]] = {}
 
     def steps(self) -> list[Step]:
@@ -101,14 +109,26 @@ class _Reading:
             node = self.graph.node(name)
             if node.op.fusion is Fusion.VIEW:
                 continue
-            op = node.op.bound(self.binding)
+            op = self._bound(node.op)
             reads = tuple(self.access(v) for v in self.graph.operands(name))
             makes = tuple(self.access(v) for v in self.graph.values(name))
             if not self._folds(name, op, reads, makes):
                 found.append(Step(name, op, reads, makes, node.spans))
         return found
 
+    def _bound(self, op: Operator) -> Operator:
+        known = self._ops.get(op)
+        if known is None:
+            known = self._ops[op] = op.bound(self.binding)
+        return known
+
     def access(self, value: Value) -> Access:
+        found = self._accesses.get(value)
+        if found is None:
+            found = self._accesses[value] = self._accessed(value)
+        return found
+
+    def _accessed(self, value: Value) -> Access:
         root = self.roots.of(value)
         if root not in self.homes:
             self._source(root[0], self.graph.node(root[0]))
@@ -152,7 +172,7 @@ def _demand_positive(
         return
     given = ", ".join(f"{symbol} = {size}" for symbol, size in binding.items() if symbol != "batch")
     raise fail(
-        "E0404",
+        "E0408",
         f"`{name}` would be {list(shape)} where {given}",
         node.spans[0] if node.spans else None,
         label=f"makes {type.describe()}",

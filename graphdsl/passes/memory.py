@@ -1,7 +1,7 @@
 """Pass: where in one stretch of memory every value lies.
 
-All memory of a program is one arena, planned here and allocated once. A block of it is lived in from the call that fills it
-to the last call that reads it; blocks whose lives overlap must not overlap in space:
+All memory of a program is one arena, planned here and allocated once. A block of it is lived in from the call that
+fills it to the last call that reads it; blocks whose lives overlap must not overlap in space:
 
     offset   0        64              192
     call 0   [ x.1    ]
@@ -10,8 +10,8 @@ to the last call that reads it; blocks whose lives overlap must not overlap in s
     call 3   [ pool           ][ conv ]
 
 The planner walks through the calls once. A new block takes the free stretch that fits best (the smallest that is large
-enough, the lowest of these); a block that dies joins the free stretches beside it. Free stretches are kept sorted by size, so
-the walk is n log n.
+enough, the lowest of these); a block that dies joins the free stretches beside it. Free stretches are kept sorted by
+size, so the walk is n log n.
 
 Assumes  blocks in the order of their first call.
 Gives    an offset for every block, each a multiple of ALIGNMENT, and the size of the arena.

@@ -1,22 +1,22 @@
 """Pass: in which order the operations run.
 
-Any topological order computes the same numbers; how much memory waits at the worst moment differs. The graph's own order
-(forward, then backward as the sweep went) is a good one to begin with, with one weakness: whatever passes append late, the
-updates above all, comes when every gradient is already in memory.
+Any topological order computes the same numbers; how much memory waits at the worst moment differs. The graph's own
+order (forward, then backward as the sweep went) is a good one to begin with, with one weakness: whatever passes
+append late, the updates above all, comes when every gradient is already in memory.
 
     own order    d w1, d w2, d w3, …, step w1, step w2, step w3     all gradients alive at once
     ours         d w3, step w3, d w2, step w2, d w1, step w1        one gradient alive
 
-The rule: follow the own order, but whatever gives back at least as much memory as it takes runs as soon as it can. Views
-take nothing, an update takes nothing because it is written into its weight, a sum of two dying values is written into one
-of them.
+The rule: follow the own order, but whatever gives back at least as much memory as it takes runs as soon as it can.
+Views take nothing, an update takes nothing because it is written into its weight, a sum of two dying values is
+written into one of them.
 
-An update waits until everybody else has read the weight's old value. Where an operation needs both the old value and the
-update, waiting would never end; then the first that waits runs, and `lower` gives it a place of its own.
+An update waits until everybody else has read the weight's old value. Where an operation needs both the old value and
+the update, waiting would never end; then the first that waits runs, and `lower` gives it a place of its own.
 
 Assumes  nothing of the graph. sizes gives the bytes of a value.
-Gives    the names of the operations that compute something some result needs (inputs, weights and constants are not among
-         them), topological, the same for the same graph.
+Gives    the names of the operations that compute something some result needs (inputs, weights and constants are not
+         among them), topological, the same for the same graph.
 Leaves   where the memory is to `memory`.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from graphdsl.ir import Graph
+from graphdsl.ir import Graph, collector_paused
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
 from graphdsl.passes.simplify import simplify
@@ -33,9 +33,10 @@ def nothing(name: str, graph: Graph) -> None:
 
 def apply(graph: Graph, stages: Iterable[Stage], hook: Hook = nothing) -> Graph:
     """graph after all stages."""
-    for stage in stages:
-        graph = stage.run(graph)
-        hook(stage.name, graph)
+    with collector_paused():
+        for stage in stages:
+            graph = stage.run(graph)
+            hook(stage.name, graph)
     return graph
 
 

@@ -5,8 +5,9 @@ Works on steps, which are calls whose operands are accesses: a root (the value t
 In place: a formula may be written over an operand that has its shape and dies with it, if no other operand is the same
 memory in another shape. Block by block a formula reads an element before it writes it, on every machine.
 
-Updates: the step that makes a weight's new value may write straight into the weight if every reader of the old value comes
-before it, or is the step itself and a formula of the weight's shape. Otherwise the new value is kept and copied last:
+Updates: the step that makes a weight's new value may write straight into the weight if every reader of the old value
+comes before it, or is the step itself and a formula of the weight's shape. Otherwise the new value is kept and copied
+last:
 
     step(w, d -> w)                      straight: everybody else has read w
     new(w -> tmp), reads(w), copy(tmp -> w)   somebody reads the old w after the new one is made

@@ -1,6 +1,7 @@
 """Pass: the same numbers from less.
 
-Four rewrites, in one fold over the graph, repeated while they find something (at most ROUNDS times):
+Four rewrites in one fold over the graph. Operands come before what uses them, and what a rewrite gives is looked at
+again, so one fold does:
 
     softmax -> crossentropy     one stable operation, by Operator.simplify of the operator that stands last
     2 * (3 * one)               a constant, computed here by the operator's own meaning
@@ -17,58 +18,54 @@ Leaves   merging formulas with one another to `fuse`: here no value that somebod
 
 from __future__ import annotations
 
-from math import prod
-
-from graphdsl.ir import Builder, Constant, Fusion, Graph, Node, Value, rebuild
+from graphdsl.ir import Builder, Constant, Fusion, Graph, Node, Operator, TensorType, Value, rebuild
 from graphdsl.ops import Broadcast, Elementwise, expression
 
-ROUNDS = 4
+MOST_REWRITES = 16
+"""Of one node, one after another."""
 LARGEST_CONSTANT = 65_536
 """How many numbers a constant computed here may hold."""
 
 
 def simplify(graph: Graph) -> Graph:
     """graph with every rewrite done that applies."""
-    for _ in range(ROUNDS):
-        found = 0
+    return rebuild(graph, _rule)
 
-        def rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-            nonlocal found
-            new = _rewritten(b, name, node, operands)
-            found += new is not None
-            return None if new is None else (new,)
 
-        graph = rebuild(graph, rule)
-        if not found:
+def _rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    op, found = node.op, None
+    for _ in range(MOST_REWRITES):
+        new = _rewritten(b, name, op, node.types, operands)
+        if new is None:
             break
-    return graph
+        found, op, operands = new, b.operation(new), b.operands(new)
+    return None if found is None else (found,)
 
 
-def _rewritten(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> Value | None:
-    """What may stand for the node's only result."""
-    if len(node.types) != 1 or node.op.fusion is Fusion.SOURCE:
+def _rewritten(
+    b: Builder, name: str, op: Operator, types: tuple[TensorType, ...], operands: tuple[Value, ...]
+) -> Value | None:
+    """What may stand for the only result of op."""
+    if len(types) != 1 or op.fusion is Fusion.SOURCE:
         return None
-    new = node.op.simplify(b, operands) or _folded(b, name, node, operands)
-    if new is None and isinstance(node.op, Elementwise):
-        new = _formula(b, name, node, node.op, operands)
-    return new if new is not None and new.type == node.types[0] else None
+    new = op.simplify(b, operands) or _folded(b, name, op, types[0], operands)
+    if new is None and isinstance(op, Elementwise):
+        new = _formula(b, name, op, types[0], operands)
+    return new if new is not None and new.type == types[0] else None
 
 
-def _folded(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> Value | None:
-    (made,) = node.types
-    if not node.op.pure or not all(isinstance(d, int) for d in made.shape) or prod(made.shape) > LARGEST_CONSTANT:
+def _folded(b: Builder, name: str, op: Operator, made: TensorType, operands: tuple[Value, ...]) -> Value | None:
+    if not op.pure or not isinstance(made.count, int) or made.count > LARGEST_CONSTANT:
         return None
     constants = [op for v in operands if isinstance(op := b.operation(v), Constant)]
     if len(constants) < len(operands):
         return None
-    array = node.op.reference(*(c.reference() for c in constants))
+    array = op.reference(*(c.reference() for c in constants))
     assert not isinstance(array, tuple)
     return b.emit_all(Constant(made, array.astype(made.dtype.numpy).tobytes()), name=name, exact=True)[0]
 
 
-def _formula(
-    b: Builder, name: str, node: Node, op: Elementwise, operands: tuple[Value, ...]
-) -> Value | None:
+def _formula(b: Builder, name: str, op: Elementwise, made: TensorType, operands: tuple[Value, ...]) -> Value | None:
     """The formula with fewer or smaller operands, or the operand that it is."""
     if isinstance(op.tree, expression.Operand):
         return operands[op.tree.index]
@@ -82,7 +79,7 @@ def _formula(
         return None
     tree = expression.substitute(op.tree, trees) if len(kept) < len(operands) else op.tree
     new = Elementwise(tree, len(kept), op.kind, op.title)
-    if new.type(*(v.type for v in kept)) != node.types[0]:
+    if new.type(*(v.type for v in kept)) != made:
         return None
     return b.emit_all(new, *kept, name=name, exact=True)[0]
 

@@ -1,8 +1,8 @@
 """Pass: decide between training and use.
 
 Dropout and batch normalisation are two operators in one: which of them is meant is known only when somebody asks for a
-graph to train or a graph to use. Until then they stand in the graph as one ModalOperator; here each gives way to what it
-says of itself.
+graph to train or a graph to use. Until then they stand in the graph as one ModalOperator; here each gives way to what
+it says of itself.
 
     x -> dropout(0.5) -> y       training:   x -> random mask -> multiply -> y
                                  inference:  x -> y

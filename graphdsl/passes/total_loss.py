@@ -6,7 +6,7 @@ A graph may have several losses, one a head, and weights may ask to stay small (
     loss/income ── × 1 ───┼─ + ── loss/total
     kernel ─ l2 Σ w² ─────┘
 
-Assumes  every loss is a scalar float.
+Assumes  there is a loss, and every loss is a scalar float.
 Gives    the same graph with one more loss, called `total`. The terms stay results, so that each is reported.
 Leaves   which weights learn to the caller: the penalty of a weight that does not learn is a constant and is left out.
 """
@@ -17,20 +17,15 @@ from collections.abc import Collection, Mapping
 
 from graphdsl.ir import Builder, Graph, Place, Role, Value, Weight
 from graphdsl.ops import formula, sum_over
-from graphdsl.report import fail
 
 TOTAL = "total"
 """The name of the loss that is made small."""
 
 
 def total_loss(graph: Graph, learned: Collection[str], factors: Mapping[str, float] | None = None) -> Graph:
-    """Adds the total loss. factors: by the name of the loss, 1 where nothing is said.
-
-    Raises Failed E0403 where there is nothing to make small.
-    """
+    """Adds the total loss. factors: by the name of the loss, 1 where nothing is said."""
     terms = graph.of_role(Role.LOSS)
-    if not terms:
-        raise fail("E0403", "there is no loss to make small", help="give the train section a `loss`")
+    assert terms, "whoever trains sees to it that there is a loss"
     b = Builder.on(graph)
     with b.within(Place(path="loss/total")):
         parts = [_scaled(b, r.value, (factors or {}).get(r.name, 1.0)) for r in terms]

@@ -1,18 +1,19 @@
 """Pass: from gradients to new weights.
 
-An optimizer is a rule that emits graph: what it keeps beside a weight (states) and one step of its formula. So updates are
-simplified, fused, drawn and run on every backend like everything else.
+An optimizer is a rule that emits graph: what it keeps beside a weight (states) and one step of its formula. So
+updates are simplified, fused, drawn and run on every backend like everything else.
 
     gradient/w ─ guard ─ clip ─┐
     w ─────────────────────────┼─ step ──> update/w
     optimizer/w/momentum ──────┘      └──> update/optimizer/w/momentum
 
-The rate is fed with every batch as the input `train/rate`. A state that is a scalar beside a weight that is none (a count
-of steps) cannot depend on the weight, so all weights share one, `optimizer/steps`.
+The rate is fed with every batch as the input `train/rate`. A state that is a scalar beside a weight that is none (a
+count of steps) cannot depend on the weight, so all weights share one, `optimizer/steps`.
 
-The guard: a step whose loss is not finite must leave the weights alone, or the place where the first NaN came from could
-never be found again. Where the loss is not finite, gradients and rate count as 0 and updates recorded by operators
-(running averages) as not made; in the formulas that costs a scalar comparison, and fusion puts it into the step.
+The guard: a step whose loss is not finite must leave the weights alone, or the place where the first NaN came from
+could never be found again. Where the loss is not finite, gradients and rate count as 0 and updates recorded by
+operators (running averages) as not made; in the formulas that costs a scalar comparison, and fusion puts it into the
+step.
 
 Assumes  `gradient` has run; its results name the weights that learn.
 Gives    an update for every such weight and for its states, in place of the gradient results.

@@ -1,8 +1,8 @@
 """Runs programs: one loop over calls that were made ready beforehand.
 
-What a step needs is there before its first call: an arena as large as the largest program wants, a buffer for every input,
-the weights, and a kernel for every call with its arrays inside. A step copies its inputs in and runs the kernels; it
-allocates nothing.
+What a step needs is there before its first call: an arena as large as the largest program wants, a buffer for every
+input, the weights, and a kernel for every call with its arrays inside. A step copies its inputs in and runs the
+kernels; it allocates nothing.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Executor:
             largest = max(program.buffers, key=lambda b: b.bytes)
             raise fail(
                 "E0602",
-                f"a step needs {size / 2**30:.1f} GiB in one piece, which the `{self.backend.name}` backend cannot give",
+                f"a step needs {size / 2**30:.1f} GiB in one piece, and the `{self.backend.name}` backend cannot give it",
                 help=f"try a smaller batch; the largest value is `{largest.name}`, {largest.bytes / 2**20:.0f} MiB",
             ) from error
 

@@ -23,7 +23,12 @@ class NullView:
 
 
 class NullBackend(Backend):
-    """allocated: sizes asked for, in order. made: calls that kernels were made for. ran: names of calls, as they ran."""
+    """What was asked of it.
+
+    allocated  sizes, in order
+    made       calls that kernels were made for, with their arrays
+    ran        names of calls, as they ran
+    """
 
     name: ClassVar[str] = "null"
 

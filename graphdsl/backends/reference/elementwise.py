@@ -1,8 +1,8 @@
 """Formulas, block by block: what a formula needs between its operands and its result stays in the cache.
 
-A formula of ten operations over a million elements would read and write ten arrays of a million. Instead it is worked out for
-a few thousand elements after another, in registers: small arrays that are made once and used for every block and every step.
-The last operation writes into the result itself.
+A formula of ten operations over a million elements would read and write ten arrays of a million. Instead it is worked
+out for a few thousand elements after another, in registers: small arrays that are made once and used for every block
+and every step. The last operation writes into the result itself.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def blocked(op: Elementwise, inputs: Sequence[Array], output: Array) -> Callable
 
 
 def coalesced(inputs: Sequence[Array], output: Array) -> tuple[list[Array], Array]:
-    """The same arrays with as few axes as possible: neighbours that every input has, or lacks, together become one axis.
+    """The same arrays with as few axes as possible: neighbours that every input has, or lacks, together become one
+    axis.
 
     [32, 28, 28, 8] + [8] is a matter of two axes, [25088, 8] + [8]; equal shapes are one.
     """
