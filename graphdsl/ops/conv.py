@@ -168,13 +168,14 @@ class ConvInputGradient(Sliding):
 
     def reference(self, y: Array, kernel: Array) -> Array:  # type: ignore[override]
         size, out = kernel.shape[:-2], y.shape[1:-1]
+        matrices = self.matrices(kernel).transpose(0, 2, 1)
         room = [s + lo + hi for s, (lo, hi) in zip(numbers(self.size), self.pad, strict=True)]
         x = np.zeros((len(y), *room, self.groups, kernel.shape[-2]), y.dtype)
-        rows, matrices = self.by_group(y), self.matrices(kernel).reshape(self.groups, *size, kernel.shape[-2], -1)
-        for element, met in places(size, self.stride, self.dilation, out):
-            at: Any = (slice(None), *element)
-            sent = rows @ matrices[at].swapaxes(1, 2)
-            x[met] += np.moveaxis(sent, 0, 1).reshape(x[met].shape)
+        for part in blocks(len(y), prod(out) * matrices[:, 0].size):
+            sent = (self.by_group(y[part]) @ matrices).reshape(self.groups, -1, *out, *size, kernel.shape[-2])
+            for element, met in places(size, self.stride, self.dilation, out):
+                at: Any = (..., *element, slice(None))
+                x[part][met] += np.moveaxis(sent[at], 0, -2)
         return cropped(x.reshape(len(y), *room, -1), self.pad)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
