@@ -48,7 +48,7 @@ class Backend(ABC):
         """call, ready to run on these arrays again and again. What it needs besides is allocated here, once."""
 
     def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
-        """All kernels as one. A machine that takes a whole program (a table, a recording) does better than this loop."""
+        """All kernels as one. One that takes a whole program (a table, a recording) does better."""
 
         def run() -> None:
             for kernel in kernels:

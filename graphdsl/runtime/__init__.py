@@ -2,6 +2,23 @@
 
 from graphdsl.runtime.compiled import Compiled, binding
 from graphdsl.runtime.executor import Executor, Ready
-from graphdsl.runtime.weights import WeightStore
+from graphdsl.runtime.profile import Timing, by_operator, find_nonfinite, profile
+from graphdsl.runtime.weight_files import LoadReport, load_weights, read_weights, save_weights
+from graphdsl.runtime.weights import STATES, WeightStore
 
-__all__ = ["Compiled", "Executor", "Ready", "WeightStore", "binding"]
+__all__ = [
+    "Compiled",
+    "Executor",
+    "LoadReport",
+    "Ready",
+    "STATES",
+    "Timing",
+    "WeightStore",
+    "binding",
+    "by_operator",
+    "find_nonfinite",
+    "load_weights",
+    "profile",
+    "read_weights",
+    "save_weights",
+]

@@ -97,7 +97,7 @@ class Executor:
             largest = max(program.buffers, key=lambda b: b.bytes)
             raise fail(
                 "E0602",
-                f"a step needs {size / 2**30:.1f} GiB in one piece, and the `{self.backend.name}` backend cannot give it",
+                f"a step needs {size / 2**30:.1f} GiB at once, and the `{self.backend.name}` backend cannot give it",
                 help=f"try a smaller batch; the largest value is `{largest.name}`, {largest.bytes / 2**20:.0f} MiB",
             ) from error
 

@@ -10,11 +10,14 @@ import numpy as np
 from graphdsl.backends import Backend, Memory, View
 from graphdsl.ir import Array, Graph, Node, TensorType, Weight
 
+STATES = "optimizer/"
+"""What the names of optimizer states begin with."""
+
 
 class WeightStore(Mapping[str, Array]):
     """Every weight of a model, in the memory of a backend, by name. Reading one copies it.
 
-    What optimizers keep beside weights is here too, under names that begin with `optimizer/`.
+    What optimizers keep beside weights is here too, under names that begin with STATES.
     """
 
     def __init__(self, backend: Backend) -> None:

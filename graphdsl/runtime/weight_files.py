@@ -1,0 +1,120 @@
+"""Weights in files: safetensors, which hold names, shapes and numbers and nothing that could be executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from graphdsl.ir import Array
+from graphdsl.report import fail, write_whole
+from graphdsl.runtime.weights import STATES, WeightStore
+
+ORDER = "order"
+"""Key of the metadata under which our files keep the order of their weights: the format itself sorts them."""
+
+MOST_LISTED = 5
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a file and a model.
+
+    by_name      weights filled by their namesakes
+    by_position  (weight, name in the file): without a namesake, matched by order and shape
+    missing      weights of the model that stay as they were
+    unexpected   names in the file that nothing took
+    """
+
+    by_name: tuple[str, ...]
+    by_position: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def describe(self) -> str:
+        """One line for people."""
+        parts = [f"{len(self.by_name)} weights by name"]
+        parts += [f"{len(self.by_position)} by position and shape"] if self.by_position else []
+        parts += [f"not in the file: {_some(self.missing)}"] if self.missing else []
+        parts += [f"not in the model: {_some(self.unexpected)}"] if self.unexpected else []
+        return "; ".join(parts)
+
+
+def save_weights(weights: Mapping[str, Array], path: Path, metadata: Mapping[str, str] | None = None) -> Path:
+    """Writes weights, whole or not at all. Raises Failed E0701."""
+    from safetensors.numpy import save
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    return write_whole(path, save(arrays, {**(metadata or {}), ORDER: json.dumps(list(arrays))}))
+
+
+def read_weights(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays of a file, in their order, and its metadata. Raises Failed E0604."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise fail("E0604", f"there is no file of weights `{path}`")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        order = json.loads(metadata.pop(ORDER, "[]"))
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        help = "weights are kept in safetensors files, of float32 or other numbers that NumPy knows"
+        raise fail("E0604", f"`{path}` is damaged or no file of weights", help=help) from error
+    return {name: arrays[name] for name in dict.fromkeys([*(n for n in order if n in arrays), *arrays])}, metadata
+
+
+def load_weights(weights: WeightStore, path: Path, *, prefix: str = "") -> LoadReport:
+    """Fills the weights whose names begin with prefix from a file that knows them without it.
+
+    By name first; what has no namesake then takes, in order, the next array of its shape that nobody took. All or
+    nothing: raises Failed E0604 for a file that cannot be read and E0605 where a shape differs or nothing fits.
+    """
+    arrays, _ = read_weights(path)
+    own = [n for n in weights if n.startswith(prefix) and not n.startswith(STATES)]
+    named = [n for n in own if n.removeprefix(prefix) in arrays]
+    _demand_shapes(weights, {n: arrays[n.removeprefix(prefix)] for n in named}, path)
+    left = [n for n in arrays if prefix + n not in set(named) and not n.startswith(STATES)]
+    pairs = _by_position(weights, [n for n in own if n not in set(named)], arrays, left)
+    filled, taken = {*named, *(n for n, _ in pairs)}, {source for _, source in pairs}
+    if not filled:
+        raise fail("E0605", f"`{path}` has no weight that fits this model", help=f"it has {_some(arrays)}")
+    weights.restore({n: arrays[n.removeprefix(prefix)] for n in named} | {n: arrays[s] for n, s in pairs})
+    missing = tuple(n for n in own if n not in filled)
+    return LoadReport(tuple(named), tuple(pairs), missing, tuple(n for n in left if n not in taken))
+
+
+def _demand_shapes(weights: WeightStore, arrays: Mapping[str, Array], path: Path) -> None:
+    wrong = [
+        f"`{name}` is {list(weights.types[name].shape)}, in the file {list(array.shape)}"
+        for name, array in arrays.items()
+        if weights.types[name].shape != array.shape
+    ]
+    if wrong:
+        help = "take the weights of this spec, or give its layers the sizes of the file"
+        raise fail("E0605", f"`{path}` is of a model with other sizes: {_some(wrong, quote='')}", help=help)
+
+
+def _by_position(
+    weights: WeightStore, own: list[str], arrays: Mapping[str, Array], left: list[str]
+) -> list[tuple[str, str]]:
+    pairs = []
+    start = 0
+    for name in own:
+        shape = weights.types[name].shape
+        place = next((i for i in range(start, len(left)) if arrays[left[i]].shape == shape), None)
+        if place is not None:
+            pairs.append((name, left[place]))
+            start = place + 1
+    return pairs
+
+
+def _some(names: Iterable[str], quote: str = "`") -> str:
+    """The first few."""
+    listed = [f"{quote}{name}{quote}" for name in names]
+    more = len(listed) - MOST_LISTED
+    return ", ".join(listed[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
