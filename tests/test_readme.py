@@ -1,4 +1,4 @@
-"""What the README says to type is what is tested."""
+"""What the README says to type is what is tested, and what it shows is what comes out."""
 
 from __future__ import annotations
 
@@ -6,25 +6,51 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from graphdsl.cli import app
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_ci_finds_the_test_command() -> None:
     """Runs the line of .ci/run that reads the README, and compares with what a reader sees."""
-    line = next(
-        x for x in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines() if x.startswith("test_command=")
-    )
-    script = f'{line}\nprintf "%s" "$test_command"'
-    found = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    line = next(line for line in script.splitlines() if line.startswith("test_command="))
+    command = ["bash", "-c", f'{line}\nprintf "%s" "$test_command"']
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert f"<!-- tests -->\n```sh\n{found}\n```\n" in README
     assert "pytest" in found
 
 
 def test_files_that_the_readme_names_exist() -> None:
-    """Links, pictures and specs."""
     linked = re.findall(r"\]\(([^):]+)\)", README)
     specs = re.findall(r"\bspecs/\w+\.dag\b", README)
     assert specs
     missing = [name for name in {*linked, *specs} if not (ROOT / name).exists()]
     assert not missing
+
+
+def test_the_spec_on_top_is_the_one_that_is_trained() -> None:
+    """But for its head comment, which in the file names source and parameters."""
+    shown = re.search(r"```\n# Handwritten digits\n(.*?)```", README, re.DOTALL)
+    shipped = (ROOT / "specs" / "digits.dag").read_text(encoding="utf-8")
+    assert shown
+    assert re.sub(r"^#.*\n+", "", shipped, flags=re.MULTILINE) == shown[1]
+
+
+def test_lines_of_googlenet() -> None:
+    lines = (ROOT / "specs" / "googlenet.dag").read_text(encoding="utf-8").count("\n")
+    assert f"[specs/googlenet.dag](specs/googlenet.dag), {lines} lines" in README
+
+
+def test_mistakes_look_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.search(r"<!-- mistake -->\n```\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    (tmp_path / "model.dag").write_text(blocks[1], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["check", "model.dag"]) == 1
+    assert capsys.readouterr().err == blocks[2]
