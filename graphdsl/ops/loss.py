@@ -246,6 +246,7 @@ def _demand_same(title: str, prediction: Value, target: Value) -> None:
         help = "they are compared element by element"
     raise TypeRuleError(
         f"{title} needs equal shapes, got a prediction of {made.describe()} for a target of {wanted.describe()}",
+        code="E0304",
         operand=1,
         help=help,
     )
@@ -296,6 +297,7 @@ def _categorical_target(b: Builder, prediction: Value, target: Value) -> Value:
         raise TypeRuleError(
             f"a prediction of {prediction.type.describe()} for a target of {target.type.describe()}: "
             "the target has one class where the prediction has one set of probabilities",
+            code="E0304",
             operand=1,
         )
     return one_hot_of(b, target, range(classes))

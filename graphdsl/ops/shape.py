@@ -183,6 +183,7 @@ def reshape_layer(b: Builder, x: Value, shape: Shape) -> Value:
         raise TypeRuleError(
             f"reshape keeps the count of numbers: {x.type.describe()} has {_count(x.type, kept)}, "
             f"{made.describe()} would have {prod(sizes)}",
+            code="E0305",
             attribute="shape",
         )
     return reshape(b, x, whole)

@@ -229,7 +229,7 @@ BIG = TensorType((BATCH, 28, 28, 128))
         (lambda: made("slice", FREE, end=3, axis=0), "E0401", None, "only at run time"),
         (lambda: made("pad", PICTURE, start=(1, 2, 3)), "E0305", None, "3 sizes for the 2 axes"),
         (lambda: made("pad", ROW, start=1), "E0301", 0, "a picture or a sequence, got float[8]"),
-        (lambda: made("reshape", ROW, shape=(3, 3)), "E0301", None, "float[8] has 8, float[3, 3] would have 9"),
+        (lambda: made("reshape", ROW, shape=(3, 3)), "E0305", None, "float[8] has 8, float[3, 3] would have 9"),
         (lambda: made("transpose", PICTURE), "E0305", None, "each of the 3 axes"),
         (lambda: made("embedding", ROW, features=4), "E0303", 0, "whole numbers below a known bound, got float[8]"),
         (lambda: made("softmax", WORDS), "E0301", 0, "softmax calculates with float numbers"),

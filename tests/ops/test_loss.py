@@ -233,8 +233,8 @@ def test_head_size_against_classes() -> None:
 def test_shapes_must_be_equal(name: str) -> None:
     flat = TensorType((BATCH,))
     said = "got a prediction of float[1] for a target of float"
-    refused(lambda: graph_of(name, ONE, flat), "E0301", 1, said, "declare the target as float[1]")
-    refused(lambda: graph_of(name, TEN, ONE), "E0301", 1, "float[10]", "`dense(1)`")
+    refused(lambda: graph_of(name, ONE, flat), "E0304", 1, said, "declare the target as float[1]")
+    refused(lambda: graph_of(name, TEN, ONE), "E0304", 1, "float[10]", "`dense(1)`")
 
 
 def test_classes_are_no_numbers() -> None:
