@@ -123,11 +123,15 @@ def broadcast(title: str, shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...]:
     common: list[Dim] = [1] * rank
     for index, shape in enumerate(shapes):
         for axis, size in enumerate(shape, rank - len(shape)):
-            if common[axis] != size and common[axis] != 1 and size != 1:
-                got = " and ".join(TensorType(s).describe() for s in shapes)
-                raise TypeRuleError(f"{title} needs equal shapes, got {got}", operand=index)
-            common[axis] = size if common[axis] == 1 else common[axis]
+            common[axis] = _meet(title, shapes, index, common[axis], size)
     return tuple(common)
+
+
+def _meet(title: str, shapes: Sequence[tuple[Dim, ...]], index: int, common: Dim, size: Dim) -> Dim:
+    if common == 1 or size in (1, common):
+        return size if common == 1 else common
+    got = " and ".join(TensorType(s).describe() for s in shapes)
+    raise TypeRuleError(f"{title} needs equal shapes, got {got}", operand=index)
 
 
 # --- formulas of the language ----------------------------------------------------------------------------------------

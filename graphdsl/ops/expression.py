@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ class Apply(Expression):
         known = self.__dict__.get("_hash")
         if known is None:
             known = self.__dict__["_hash"] = hash((self.function, self.arguments))
-        return known  # type: ignore[no-any-return]
+        return known
 
     def __str__(self) -> str:
         return f"{self.function}({', '.join(map(str, self.arguments))})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -131,7 +132,7 @@ def _instruction(function: str, values: Sequence[Any], out: Array) -> Instructio
     if function == "where":
         return _where, (*values, out)
     if isinstance(compute, np.ufunc):
-        return compute, (*values, out)
+        return partial(compute, out=out), tuple(values)
     return _general, (compute, values, out)
 
 
