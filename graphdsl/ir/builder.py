@@ -48,6 +48,7 @@ class Builder:
         self._merge = merge
         self._made: dict[tuple[Operator, tuple[Value, ...]], tuple[Value, ...]] = {}
         self._suffix: dict[str, int] = {}
+        self._updates: dict[str, Result] = {}
         self.place = Place()
 
     @classmethod
@@ -135,10 +136,20 @@ class Builder:
         return self.emit_all(op, name=self._free(full), exact=True)[0]
 
     def update(self, weight: Value, value: Value) -> None:
-        """After the step, weight holds value."""
+        """After the step, weight holds value. A later update of the same weight takes its place; see latest."""
+        before = self._updates.get(weight.node)
+        if before is not None:
+            self._results.remove(before)
         self.result(weight.node, Role.UPDATE, value)
+        self._updates[weight.node] = self._results[-1]
+
+    def latest(self, weight: Value) -> Value:
+        """What weight holds after the updates so far: what a further use of a shared layer goes on from."""
+        update = self._updates.get(weight.node)
+        return weight if update is None else update.value
 
     def result(self, name: str, role: Role, value: Value) -> None:
+        """Declares what a run of the graph is for."""
         self._results.append(Result(name, role, value))
 
     def lengths(self, dim: Dim) -> Value | None:

@@ -210,7 +210,8 @@ class BatchNorm(ModalOperator):
 
     def _follow(self, b: Builder, average: Value, now: Value) -> None:
         keep = self.momentum
-        b.update(average, formula(b, lambda a, n: keep * a + (1 - keep) * n, average, now, title="moving_average"))
+        before = b.latest(average)
+        b.update(average, formula(b, lambda a, n: keep * a + (1 - keep) * n, before, now, title="moving_average"))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -98,3 +98,14 @@ def test_features_must_be_known(name):
     with pytest.raises(TypeRuleError) as error:
         normed(name, 3, symbol("T"))
     assert error.value.code == "E0401"
+
+
+def test_a_shared_batch_norm_follows_both_uses():
+    b = Builder()
+    left, right = (b.input(name, TensorType((BATCH, 2))) for name in ("left", "right"))
+    for number, x in enumerate((left, right), 1):
+        with b.within(Place(path=f"n_{number}", weights="n", reuse=True)):
+            b.result(f"y{number}", Role.OUTPUT, LAYERS["batch_norm"].make(b, x, momentum=0.5))
+    got = evaluate(modal(b.finish(), "training"), {"left": X, "right": 2 * X})
+    once = 0.5 * X.mean(0)
+    np.testing.assert_allclose(got["update", "n/mean"], 0.5 * once + 0.5 * (2 * X).mean(0))
