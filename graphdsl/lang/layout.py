@@ -18,6 +18,12 @@ OUTER = STARTERS - _INNER
 
 _MAX_NAMES = 16
 
+# What goes on with a definition or ends it, wherever it stands in its line.
+_NEVER_FIRST = frozenset({
+    "ARROW", "COMMA", "EQUAL", "COLON", "DOT", "SIGN", "STAR", "SCALE", "POWER", "COMPARE", "AND", "OR", "THEN", "ELSE",
+    "LPAR", "LSQB", "LBRACE", "RPAR", "RSQB", "RBRACE",
+})  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -48,9 +54,12 @@ def first_of_line(tokens: Sequence[Token], index: int) -> bool:
 def begins(tokens: Sequence[Token], index: int) -> bool:
     """Does a definition begin here? `param x` anywhere; `NAME =`, `NAME, NAME =` or a section first in their line."""
     token = tokens[index]
-    if token.type != "NAME" and token.type not in STARTERS:
+    if token.type == END:
         return False
     after = tokens[index + 1]
+    if token.type not in STARTERS and token.type != "NAME":
+        names = token.text.isidentifier() or token.type not in _NEVER_FIRST
+        return after.type == "EQUAL" and names and first_of_line(tokens, index)
     if token.type in STARTERS and (after.type in ("NAME", "STRING") or token.type == "ASSERT"):
         return after.type != "EQUAL"
     if not first_of_line(tokens, index):
@@ -127,13 +136,30 @@ class _Sweep:
         return taken
 
 
-def resume(tokens: Sequence[Token], layout: Layout, index: int, inside: bool) -> int:
+def margin(tokens: Sequence[Token], start: int) -> int:
+    """How far a line is indented that begins at the offset start; -1 where none does."""
+    text = tokens[0].source.text
+    before = text[text.rfind("\n", 0, start) + 1 : start]
+    return -1 if before.strip() else len(before)
+
+
+def resume(tokens: Sequence[Token], layout: Layout, index: int, inside: bool, indent: int) -> int:
     """The place from which to read on: where a definition begins, the `}` of this level, or the end.
 
+    A line that is indented no more than the broken definition (by indent) begins one too, whatever comes first in it.
     Brackets that are closed are stepped over, so what looks like a definition in them is not taken for one.
     """
     while (token := tokens[index]).type != END:
         if begins(tokens, index) or (inside and token.type == "RBRACE"):
             return index
+        if indent >= 0 and token.type not in _NEVER_FIRST and 0 <= _indented(tokens, index) <= indent:
+            return index
         index = layout.closers.get(token.start, index) + 1
     return index
+
+
+def _indented(tokens: Sequence[Token], index: int) -> int:
+    """How far a token is indented that begins a line; -1 for others."""
+    end = tokens[index - 1].end if index else 0
+    between = tokens[index].source.text[end : tokens[index].start]
+    return len(between) - between.rindex("\n") - 1 if "\n" in between else -1

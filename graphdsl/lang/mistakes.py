@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphdsl.lang import ast
-from graphdsl.lang.layout import OUTER, begins
+from graphdsl.lang.layout import OUTER, begins, first_of_line
 from graphdsl.lang.situation import Situation
 from graphdsl.lang.tokens import (
     BAD_NUMBER,
@@ -32,6 +32,9 @@ _OPERATORS = frozenset({"SIGN", "STAR", "SCALE", "POWER", "COMPARE", "AND", "OR"
 _PIPE_BEGINS = frozenset({"ARROW", "EQUAL", "COMMA", "THEN", "ELSE", "IF", "LBRACE"})
 _VALUES = frozenset({"NAME", "NUMBER", "SIZE", "STRING", "LPAR", "LSQB", "IN", "IF", "NOT", "TRUE", "FALSE", "NONE"})
 _LITERALS = frozenset({"NUMBER", "SIZE", "STRING", "TRUE", "FALSE", "NONE"})
+
+_COMMENTS = "comments begin with `#`"
+_WANTED = {"ARROW": "a layer", "DOT": "a fact such as `channels`", "COLON": "a type such as `float[28, 28, 1]`"}
 
 # What people type for what the language has.
 _MEANT = {
@@ -208,7 +211,8 @@ def _headless(s: Situation) -> Mistake | None:
     if not 0 < len(read) <= 2 or not all(isinstance(v, Token) and v.type == "NAME" for v in read):
         return None
     name: Token = read[0]
-    if len(read) == 2 and s.token.type == "NAME" and s.after.type == "LBRACE":
+    in_one_line = len(read) == 2 and not first_of_line(s.tokens, s.index - 1)
+    if in_one_line and s.token.type == "NAME" and s.after.type == "LBRACE":
         message, help = f"{s.found} is out of place", "a section has at most one name"
         return Mistake(_says("E0111", message, s.token.span, help=help))
     resume = s.index - 1 if len(read) == 2 else s.index
@@ -227,7 +231,8 @@ def _equal_help(s: Situation, read: list[Token]) -> str:
         return f"write `{read[0].text[:40]} = …`"
     if len(read) == 2 and s.token.type == "EQUAL":
         return f"a name is one word: `{read[0].text}_{read[1].text}`" if len(read[0].text + read[1].text) < 40 else ""
-    if s.token.type == "LPAR":
+    closer = s.layout.closers.get(s.token.start, -1)
+    if len(read) == 1 and closer > 0 and s.tokens[closer + 1].type == "EQUAL":
         return f"a recipe begins with the word: `block {read[0].text[:40]}(…) = …`"
     return "a definition is `name = …`, a section `name { … }`"
 
@@ -238,7 +243,7 @@ def _swallowed(s: Situation) -> Mistake | None:
     if s.bracket in ("LPAR", "LSQB") or head < 1 or s.previous.type != "NAME" or not begins(s.tokens, head):
         return None
     before = s.tokens[head - 1]
-    wanted = "a layer" if before.type == "ARROW" else "a value"
+    wanted = _WANTED.get(before.type, "a value")
     return Mistake(_says("E0110", f"{wanted} is missing after {quoted(before.text)}", before.span), resume=head)
 
 
@@ -278,7 +283,7 @@ def _sign(s: Situation) -> Mistake | None:
         help = "a type follows: `input image: float[28, 28, 1]`"
         return Mistake(_says("E0110", f"a `:` is missing after {after}", s.place, help=help), "COLON", drop=swapped)
     word = next((w for w in ("THEN", "ELSE") if s.takes(w)), "")
-    if word and s.token.type not in _OPERATORS:
+    if word and s.token.type not in _OPERATORS | {"EQUAL"}:
         help = "a choice is written `if condition then a else b`"
         return Mistake(_says("E0110", f"`{word.lower()}` is missing after {after}", s.place, help=help))
     return None
@@ -310,19 +315,18 @@ def _nothing_follows(s: Situation) -> Mistake | None:
     if not wanted:
         return None
     label = f"found {s.found}" if s.place.start == s.token.start else ""
-    return Mistake(_says("E0110", f"{wanted} is missing after {quoted(s.previous.text)}", s.place, label))
+    help = _COMMENTS if s.token.text == s.previous.text == "/" else ""
+    if s.token.type == "DOT" and s.after.type == "NUMBER":
+        help = f"write `0.{s.after.text[:20]}`"
+    return Mistake(_says("E0110", f"{wanted} is missing after {quoted(s.previous.text)}", s.place, label, help))
 
 
 def _wanted(s: Situation) -> str:
     """What the grammar waits for, in a word."""
     if not s.unfinished or s.complete:
         return ""
-    if s.previous.type == "ARROW":
-        return "a layer"
-    if s.previous.type == "DOT":
-        return "a fact such as `channels`"
-    if s.previous.type == "COLON":
-        return "a type such as `float[28, 28, 1]`"
+    if s.previous.type in _WANTED:
+        return _WANTED[s.previous.type]
     if s.takes("NUMBER"):
         return "a value"
     if s.takes("STRING") and s.previous.type == "USE":
@@ -343,8 +347,6 @@ def _out_of_place(s: Situation) -> Mistake | None:
         help = "powers do not chain: write `a ** (b ** c)`"
     if s.token.type == "ARROW" and not s.unfinished:
         help = "data flows from something: `name = input -> …`"
-    if s.token.text == s.previous.text == "/" and s.index:
-        help = "comments begin with `#`"
     where = f"after {quoted(s.previous.text)}" if s.index else "here"
     return Mistake(_says("E0111", f"{s.found} is out of place {where}", s.token.span, help=help))
 

@@ -8,13 +8,14 @@ definition is told about once. Every step consumes a token or gives up a definit
 from __future__ import annotations
 
 from bisect import bisect_left
+from codecs import BOM_UTF8
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from graphdsl.lang import ast
 from graphdsl.lang.grammar import Machine, Refused, grammar
-from graphdsl.lang.layout import Layout, read_layout, resume
+from graphdsl.lang.layout import Layout, margin, read_layout, resume
 from graphdsl.lang.mistakes import CLOSE_BLOCK, Mistake, explain
 from graphdsl.lang.situation import Situation
 from graphdsl.lang.tokens import Token
@@ -46,11 +47,12 @@ def decode(data: bytes, path: str) -> Source:
 
     Raises E0114 at the first byte that cannot be text.
     """
+    data = data.removeprefix(BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        before = len(data[: error.start].decode("utf-8-sig", errors="replace"))
-        span = Span(Source(path, data.decode("utf-8-sig", errors="replace")), before, before + 1)
+        before = len(data[: error.start].decode())
+        span = Span(Source(path, data.decode(errors="replace")), before, before + 1)
         raise fail("E0114", f"byte 0x{data[error.start]:02x} is not UTF-8 text", span, help=_SAVE) from None
     if "\0" in text:
         source = Source(path, text)
@@ -206,12 +208,13 @@ class _Reading:
 
         Without an index: from the refused token, or behind the brackets that are open there and will be closed.
         """
+        indent = margin(self._tokens, self._start())
         opened = self._drop_unfinished()
         if index is None:
             index = max([self._at, *(self._layout.closers.get(token.start, 0) + 1 for token in opened)])
         index = min(max(index, self._given_up + 1), len(self._tokens) - 1)
         inside = len(self._machine.value_stack) > 1
-        self._at = self._given_up = resume(self._tokens, self._layout, index, inside)
+        self._at = self._given_up = resume(self._tokens, self._layout, index, inside, indent)
 
     def _drop_unfinished(self) -> list[Token]:
         """Back to where the last definition of the innermost level ended. Gives the brackets opened since."""
