@@ -32,9 +32,8 @@ def define(definition: ast.Definition, frame: Frame) -> None:
         carry_out(definition, frame)
     except Failed as failed:
         frame.session.tell(failed, frame)
-        for name in names_of(definition):
-            if frame.names.find(name.name) is None:
-                frame.names.bind(name.name, UNKNOWN, name.span)
+        for name in [n for n in names_of(definition) if frame.names.find(n.name) is None]:
+            frame.names.bind(name.name, UNKNOWN, name.span)
 
 
 def names_of(definition: ast.Definition) -> tuple[ast.NameDef, ...]:

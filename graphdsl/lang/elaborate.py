@@ -13,7 +13,7 @@ from graphdsl.lang.definitions import names_of
 from graphdsl.lang.frame import Frame, Module, Session
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.params import tell_unknown_settings
-from graphdsl.lang.parser import parse, read_source
+from graphdsl.lang.parser import read_source
 from graphdsl.lang.refusal import Exhausted
 from graphdsl.lang.selection import Weights
 from graphdsl.lang.spec import SharedUse, Spec
@@ -52,7 +52,7 @@ def elaborate(
 def _carry_out(session: Session, module: Module) -> Names:
     """Every definition of the file; what they built is in the session, what they name in the module."""
     path = os.path.normpath(module.source.path)
-    file = session.files[path] = parse(module.source, session.reporter)
+    file = session.parsed(path, module.source)
     session.opening.append(path)
     names = Names(planned=[n for d in file.definitions for n in names_of(d)])
     try:

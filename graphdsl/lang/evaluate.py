@@ -124,7 +124,7 @@ def _unbound(expression: ast.Name, frame: Frame) -> Datum:
         return evaluate(ast.Call(name, expression.span, (), expression.span), frame)
     if session.is_lost(name, expression.span):
         return UNKNOWN
-    values = [n for n, b in frame.names.visible() if not isinstance(b.value, BlockWord | SharedWord)]
+    values = (n for n, b in frame.names.visible() if not isinstance(b.value, BlockWord | SharedWord))
     raise refuse("E0201", f"nothing is called `{name}`", expression.span, help=session.suggest(name, values))
 
 

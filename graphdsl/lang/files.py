@@ -10,7 +10,6 @@ from graphdsl.lang import ast
 from graphdsl.lang.definitions import carry_out, define, names_of
 from graphdsl.lang.frame import Frame, Module, Session
 from graphdsl.lang.names import Names, Scope
-from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import refuse
 from graphdsl.report import Failed, Span
 
@@ -44,7 +43,7 @@ def beside(text: str, span: Span) -> str:
 def _file(path: str, text: str, span: Span, session: Session) -> ast.File:
     if path not in session.files:
         try:
-            session.files[path] = parse(session.load(path), session.reporter)
+            session.parsed(path, session.load(path))
         except Failed as failed:
             reason = failed.diagnostics[0].message if failed.diagnostics else f"cannot read `{text}`"
             raise refuse("E0216", reason, span) from None

@@ -11,6 +11,7 @@ from graphdsl.ir import Builder, Layer, Place, Slot, Value
 from graphdsl.lang import ast
 from graphdsl.lang.limits import MAX_LAYERS
 from graphdsl.lang.names import Names, Scope
+from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import Exhausted, refuse
 from graphdsl.lang.spec import Parameter, Port, Section, WeightsFile
 from graphdsl.lang.values import SharedWord
@@ -51,6 +52,7 @@ class Session:
         self.blocks: dict[str, list[str]] = {}
         self.deferred: list[tuple[ast.Assert, Frame]] = []
         self.parameters: int | None = None
+        self._broken: set[str] = set()
         self._layers = 0
         self._told: set[tuple[str, str, int, int]] = set()
         self._words: frozenset[str] | None = None
@@ -78,11 +80,19 @@ class Session:
             self.tell(refuse("E0402", message, span, help="repeat less, or nest fewer repetitions"), frame)
             raise Exhausted
 
+    def parsed(self, path: str, source: Source) -> ast.File:
+        """The tree of source, which is known by path from now on."""
+        reporter = Reporter()
+        self.files[path] = parse(source, reporter)
+        for diagnostic in reporter.diagnostics:
+            self.reporter.add(diagnostic)
+            self._broken.add(source.path)
+        return self.files[path]
+
     def is_lost(self, name: str, span: Span) -> bool:
         """Whether a definition of name near span could not be read: then the name is not to blame."""
-        unread = [d for d in self.reporter.diagnostics if d.code.startswith("E01")]
-        here = any(d.span and d.span.source.path == span.source.path for d in unread)
-        return here and re.search(rf"\b{re.escape(name)}\s*[=:,(]", span.source.text) is not None
+        defined = rf"\b{re.escape(name)}\s*[=:,(]"
+        return span.source.path in self._broken and re.search(defined, span.source.text) is not None
 
     @property
     def words(self) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from itertools import chain
 
 from graphdsl.ir import Slot, Symbolic, Value
 from graphdsl.lang import ast
@@ -139,8 +140,8 @@ def _unknown(call: ast.Call, frame: Frame) -> Failed:
         places = {"loss": "the `loss` of a section", "metric": "the `metrics` of a section", "augment": "`augment`"}
         help = f"it belongs into {places[entry.kind]}" if entry.kind in places else ""
         return refuse("E0223", f"`{name}` is a {entry.kind}, and no layer", call.name_span, help=help)
-    known = [n for kind in _kinds(frame) for n in session.vocabulary.entries(kind)]
-    mine = [n for n, b in frame.names.visible() if isinstance(b.value, BlockWord | SharedWord)]
+    known = (n for kind in _kinds(frame) for n in session.vocabulary.entries(kind))
+    mine = (n for n, b in frame.names.visible() if isinstance(b.value, BlockWord | SharedWord))
     other = OTHER_NAMES.get(name.lower())
-    help = f"did you mean `{other}`?" if other in known else session.suggest(name, [*known, *mine, "model"])
+    help = f"did you mean `{other}`?" if other else session.suggest(name, chain(known, mine, ("model",)))
     return refuse("E0202", f"no layer or block is called `{name}`", call.name_span, help=help)

@@ -9,9 +9,10 @@ from graphdsl.lang import ast
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.metrics import items_of
 from graphdsl.lang.pipes import repeats
-from graphdsl.lang.refusal import refuse
+from graphdsl.lang.refusal import refuse, told
 from graphdsl.lang.settings import make
 from graphdsl.lang.spec import Recipe
+from graphdsl.lang.values import is_unknown
 from graphdsl.report import Failed
 
 
@@ -37,6 +38,9 @@ def _sample(part: ast.Expression, frame: Frame) -> str:
     known = [*frame.module.inputs, *frame.module.targets]
     if isinstance(part, ast.Name) and part.name in known:
         return part.name
+    binding = frame.names.find(part.name) if isinstance(part, ast.Name) else None
+    if binding is not None and is_unknown(binding.value):
+        raise told()
     help = frame.session.suggest(part.name, known) if isinstance(part, ast.Name) else ""
     raise refuse("E0320", "a recipe begins with an input or a target", part.span, help=help)
 

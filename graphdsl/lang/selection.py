@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from graphdsl.ir import Graph, Value, Weight
 from graphdsl.lang import ast
@@ -39,9 +40,12 @@ class Weights:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.readers: Mapping[str, tuple[str, ...]] = {
-            name: (name, *graph.users(name)) for name, node in graph.items() if isinstance(node.op, Weight)
-        }
+
+    @cached_property
+    def readers(self) -> Mapping[str, tuple[str, ...]]:
+        """Each weight and the operations that read it. Few specs ask."""
+        weights = [name for name, node in self.graph.items() if isinstance(node.op, Weight)]
+        return {name: (name, *self.graph.users(name)) for name in weights}
 
     def chosen(self, chosen: Chosen) -> tuple[str, ...]:
         """Names of the weights, in the graph's order. Tells E0218 for a name that stands for none."""
@@ -90,8 +94,8 @@ class Weights:
 
     def _within(self, paths: Iterable[str]) -> set[str]:
         """Weights that are made or read inside one of the paths."""
-        starts = tuple(f"{p}/" for p in paths)
-        exact = {p.rstrip("/") for p in starts}
+        exact = {p.rstrip("/") for p in paths}
+        starts = tuple(f"{p}/" for p in exact)
         inside = {w for w, names in self.readers.items() if starts and any(n.startswith(starts) for n in names)}
         return inside | (exact & self.readers.keys())
 
@@ -99,6 +103,6 @@ class Weights:
         name = item.value if isinstance(item, ast.Text) else item.name
         if isinstance(item, ast.Name) and frame.names.find(name) is not None:
             return refuse("E0218", f"`{name}` has no weights", item.span)
-        known = [n for n, b in frame.names.visible() if isinstance(b.value, Value | SharedWord | BlockWord)]
+        known = (n for n, b in frame.names.visible() if isinstance(b.value, Value | SharedWord | BlockWord))
         help = frame.session.suggest(name, known)
         return refuse("E0218", f"nothing with weights is called `{name}`", item.span, help=help)

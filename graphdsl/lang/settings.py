@@ -53,8 +53,14 @@ def match(owner: str, names: Sequence[str], required: Sequence[str], call: ast.C
 def _at(owner: str, names: Sequence[str], position: int, argument: ast.Argument) -> str:
     if position < len(names):
         return names[position]
-    takes = "no settings" if not names else f"at most {len(names)} settings: {', '.join(names)}"
-    raise refuse("E0209", f"{owner} takes {takes}", argument.span)
+    raise refuse("E0209", f"{owner} takes {_counted(names)}", argument.span)
+
+
+def _counted(names: Sequence[str]) -> str:
+    if not names:
+        return "no settings"
+    count = "one setting" if len(names) == 1 else f"at most {len(names)} settings"
+    return f"{count}: {', '.join(names)}"
 
 
 def _admit(

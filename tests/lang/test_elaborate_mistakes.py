@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from graphdsl.report import Diagnostic
+from tests.support.language import elaborated
 
 IMAGE = "input image: float[28, 28, 1]\ntarget label: int(10)\n"
 HEAD = IMAGE + "output class = image -> flatten -> dense(10) -> softmax\n"
@@ -18,7 +16,11 @@ NAMES = {
     "misspelt block": ("E0202", "block bottleneck = in -> relu\n" + VECTOR + "y = x -> «botleneck»", "`bottleneck`"),
     "misspelt name": ("E0201", IMAGE + "y = «imag» -> flatten", "did you mean `image`?"),
     "misspelt setting of a layer": ("E0205", IMAGE + "y = image -> conv(8, 3, «strid»=2)", "did you mean `stride`?"),
-    "misspelt setting of a block": ("E0205", "block b(c, stride=1) = in -> relu\n" + VECTOR + "y = x -> b(1, «strid»=2)", "stride"),
+    "misspelt setting of a block": (
+        "E0205",
+        "block b(c, stride=1) = in -> relu\n" + VECTOR + "y = x -> b(1, «strid»=2)",
+        "did you mean `stride`?",
+    ),
     "setting twice": ("E0206", IMAGE + "y = image -> conv(8, 3, stride=1, «stride»=2)", ""),
     "setting twice, once by place": ("E0206", IMAGE + "y = image -> conv(8, 3, «filters»=2)", ""),
     "setting missing": ("E0207", IMAGE + "y = image -> flatten -> «dense»", "dense(units"),
@@ -35,7 +37,7 @@ NAMES = {
     "optimizer misspelt": ("E0214", HEAD + "train {\n  optimizer = «adan»(lr=1)\n}", "did you mean `adam`?"),
     "optimizer misspelt, bare": ("E0214", HEAD + "train {\n  optimizer = «adan»\n}", "did you mean `adam`?"),
     "loss in place of an optimizer": ("E0214", HEAD + "train {\n  optimizer = «mse»()\n}", ""),
-    "setting of an optimizer misspelt": ("E0205", HEAD + "train {\n  optimizer = adam(«lrr»=1)\n}", "did you mean `lr`?"),
+    "setting of an optimizer misspelt": ("E0205", HEAD + "train {\n  optimizer = adam(«lrr»=1)\n}", "`lr`?"),
     "tensor as a layer": ("E0213", VECTOR + "read = x -> relu\ny = x -> «read» -> dense(2)", "follow `->`"),
     "layer as a tensor": ("E0213", VECTOR + "y = [x, «relu»] -> add", "x -> relu"),
     "block as a tensor": ("E0213", "block b = in -> relu\n" + VECTOR + "y = [x, «b»] -> add", "x -> b"),
@@ -45,7 +47,11 @@ NAMES = {
     "augmentation as a layer": ("E0223", IMAGE + "y = image -> «random_crop»(3)", "`augment`"),
     "name twice": ("E0203", VECTOR + "y = x -> relu\n«y» = x -> tanh", ""),
     "input and name": ("E0203", VECTOR + "«x» = 3", ""),
-    "setting of a block that hides a param": ("E0203", "param c = 3\nblock b(«c») = in -> relu\n" + VECTOR + "y = x -> b(1)", ""),
+    "setting of a block that hides a param": (
+        "E0203",
+        "param c = 3\nblock b(«c») = in -> relu\n" + VECTOR + "y = x -> b(1)",
+        "",
+    ),
     "block called as a layer is": ("E0203", "block «dense»(c) = in -> relu", ""),
     "name too early": ("E0204", VECTOR + "y = «z» -> relu\nz = x -> relu", ""),
     "name in its own definition": ("E0204", VECTOR + "y = x + «y»", "no cycles"),
@@ -61,7 +67,7 @@ NAMES = {
     "freeze of what has no weights": ("E0218", HEAD + "train {\n  freeze = «image»\n}", "no weights"),
     "recipe for what is no input": ("E0320", HEAD + "train {\n  augment = «class» -> flip\n}", ""),
     "no recipe": ("E0320", HEAD + "train {\n  augment = «3»\n}", "->"),
-    "assertion": ("E0215", "param c = 3\nassert «c % 2 == 0» \"c must be even\"", ""),
+    "assertion": ("E0215", 'param c = 3\nassert «c % 2 == 0» "c must be even"', ""),
     "assertion about weights": ("E0215", HEAD + "assert «weights < 6e3»", ""),
 }
 
@@ -88,7 +94,8 @@ SHAPES = {
     "dense on an image": ("E0301", IMAGE + "y = image -> «dense(10)»", "flatten"),
     "loss fed with logits": (
         "E0303",
-        IMAGE + "output y = image -> flatten -> dense(10)\ntrain {\n  loss = [«y», label] -> categorical_crossentropy\n}",
+        IMAGE + "output y = image -> flatten -> dense(10)\n"
+        "train {\n  loss = [«y», label] -> categorical_crossentropy\n}",
         "softmax",
     ),
     "head against classes": (
@@ -128,11 +135,11 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("name", mistakes := {**NAMES, **PARAMS, **SHAPES, **LIMITS})
-def test_told_at_its_place(name: str, told: Callable[..., tuple[object, tuple[Diagnostic, ...]]]) -> None:
+def test_told_at_its_place(name: str) -> None:
     code, marked, help = mistakes[name]
     text = marked.replace("«", "").replace("»", "")
     start, end = marked.index("«"), marked.index("»") - 1
-    _, diagnostics = told(text)
+    _, diagnostics = elaborated(text)
     found = [(d.code, d.span.start, d.span.end) for d in diagnostics if d.span]
     assert found == [(code, start, end)], [(str(d.span), d.code, d.message, d.span.text) for d in diagnostics]
     assert help in diagnostics[0].help + diagnostics[0].message
