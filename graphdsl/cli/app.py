@@ -63,6 +63,9 @@ def graphdsl() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
+    # A step is many small products. Measured on 2 cores that were not idle, a pool of 2 BLAS threads made a step of
+    # specs/digits.dag take 55 ms instead of 5. It also keeps results the same on machines with other core counts.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ.get("GRAPHDSL_THREADS", "1"))
     sys.exit(run(arguments))
 
 
