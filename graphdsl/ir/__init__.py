@@ -31,6 +31,7 @@ from graphdsl.ir.domain import (
     show,
 )
 from graphdsl.ir.graph import Graph, Layer, Node, Result, Role, Value
+from graphdsl.ir.notation import NotationError, notation
 from graphdsl.ir.operator import (
     OPERATORS,
     Array,
@@ -62,7 +63,9 @@ from graphdsl.ir.registry import (
 from graphdsl.ir.rewrite import Rule, fold, rebuild
 from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSetting, Slot
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
+from graphdsl.ir.text import GraphTextError, node_text, parse_graph, print_graph
 from graphdsl.ir.types import IMAGE, PLAIN, PROBABILITIES, PROBABILITY, DType, Kind, TensorType, boxes, indices
+from graphdsl.ir.verify import RULES, InvalidGraph, Violation, demand_valid, verify
 
 __all__ = [
     "Array",
@@ -85,11 +88,13 @@ __all__ = [
     "Fraction",
     "Fusion",
     "Graph",
+    "GraphTextError",
     "IMAGE",
     "INITIALIZERS",
     "Init",
     "Initializer",
     "Input",
+    "InvalidGraph",
     "Kind",
     "LAYERS",
     "LENGTHS",
@@ -102,6 +107,7 @@ __all__ = [
     "Natural",
     "Node",
     "NonNegative",
+    "NotationError",
     "Number",
     "OPERATORS",
     "Operator",
@@ -113,6 +119,7 @@ __all__ = [
     "Positive",
     "Program",
     "REQUIRED",
+    "RULES",
     "Rate",
     "Real",
     "Registry",
@@ -138,12 +145,14 @@ __all__ = [
     "TypeRuleError",
     "Types",
     "Value",
+    "Violation",
     "Weight",
     "Whole",
     "Words",
     "Zeros",
     "boxes",
     "collector_paused",
+    "demand_valid",
     "domain_of",
     "entry_of",
     "evaluate",
@@ -152,8 +161,13 @@ __all__ = [
     "layer",
     "loss",
     "names_of",
+    "node_text",
+    "notation",
     "operator",
+    "parse_graph",
+    "print_graph",
     "rebuild",
     "show",
     "symbol",
+    "verify",
 ]

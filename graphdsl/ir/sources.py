@@ -13,9 +13,15 @@ from graphdsl.ir.dim import BATCH, Dim, evaluate, symbol
 from graphdsl.ir.operator import Array, Fusion, Operator, Sample, operator
 from graphdsl.ir.types import DType, TensorType
 
+INITIAL: dict[str, type[Initializer]] = {}
+"""Every initialiser by class name."""
+
 
 class Initializer(ABC):
-    """How a weight begins. Concrete ones are frozen dataclasses."""
+    """How a weight begins. Concrete ones are frozen dataclasses; printed graphs know them by their class name."""
+
+    def __init_subclass__(cls) -> None:
+        INITIAL[cls.__name__] = cls
 
     @abstractmethod
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:

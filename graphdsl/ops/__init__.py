@@ -1,6 +1,6 @@
 """What operators mean, one file a family. Importing this package fills the registries of layers and losses."""
 
-from graphdsl.ops import activation, conv_layers, expression, norm, pool_layers, resize
+from graphdsl.ops import activation, conv_layers, expression, norm, notation, pool_layers, resize
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
@@ -57,6 +57,7 @@ __all__ = [
     "key_of",
     "mask_steps",
     "norm",
+    "notation",
     "pool_layers",
     "project",
     "random_uniform",

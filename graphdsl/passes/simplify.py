@@ -5,7 +5,7 @@ again, so one fold does:
 
     softmax -> crossentropy     one stable operation, by Operator.simplify of the operator that stands last
     2 * (3 * one)               a constant, computed here by the operator's own meaning
-    where(finite, x, 0) + 0     formulas take scalar constants in as numbers, which `expression.call` then simplifies;
+    where(finite, x, 0) + 0     formulas take constants in as numbers, which `expression.call` then simplifies;
                                 a formula that is just one of its operands gives way to it
     stretch(x, [batch, 10]) * y x * y where the result has the same shape: formulas stretch by themselves
 
@@ -17,6 +17,8 @@ Leaves   merging formulas with one another to `fuse`: here no value that somebod
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from graphdsl.ir import Builder, Constant, Fusion, Graph, Node, Operator, TensorType, Value, rebuild
 from graphdsl.ops import Broadcast, Elementwise, expression
@@ -57,7 +59,7 @@ def _rewritten(
 def _folded(b: Builder, name: str, op: Operator, made: TensorType, operands: tuple[Value, ...]) -> Value | None:
     if not op.pure or not isinstance(made.count, int) or made.count > LARGEST_CONSTANT:
         return None
-    constants = [op for v in operands if isinstance(op := b.operation(v), Constant)]
+    constants = [c for c in map(b.operation, operands) if isinstance(c, Constant)]
     if len(constants) < len(operands):
         return None
     array = op.reference(*(c.reference() for c in constants))
@@ -85,8 +87,13 @@ def _formula(b: Builder, name: str, op: Elementwise, made: TensorType, operands:
 
 
 def _number(b: Builder, value: Value) -> float | None:
+    """The number that all elements of a float constant are."""
     made = b.operation(value)
-    return made.number if isinstance(made, Constant) and value.type.dtype.is_float else None
+    if not isinstance(made, Constant) or not value.type.dtype.is_float:
+        return None
+    first = made.data[: value.type.dtype.size]
+    alike = bool(first) and made.data == first * (len(made.data) // len(first))
+    return float(np.frombuffer(first, value.type.dtype.numpy)[0]) if alike else None
 
 
 def _unstretched(b: Builder, value: Value) -> Value:
