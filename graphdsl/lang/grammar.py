@@ -25,6 +25,7 @@ from lark.parsers.lalr_parser_state import ParserState
 
 from graphdsl.lang.tokens import REST, Lexicon, Token
 from graphdsl.lang.tree import TreeBuilder
+from graphdsl.report import Source
 
 GRAMMAR = Path(__file__).with_name("dag.lark")
 
@@ -56,12 +57,19 @@ class Grammar:
         return cast(Machine, self.tables.parse_interactive().parser_state)
 
 
-def fork(machine: Machine) -> Machine:
-    """A copy to try tokens on. It builds no tree."""
+def takes(machine: Machine, kind: str) -> bool:
+    """Would a token of that type be taken next? Tried on a copy that builds no tree."""
     silent = copy(machine.parse_conf)
     silent.callbacks = {}
-    stacks = list(machine.state_stack), list(machine.value_stack)
-    return cast(Machine, ParserState(silent, machine.lexer, *stacks))
+    trial = ParserState(silent, machine.lexer, list(machine.state_stack), list(machine.value_stack))
+    try:
+        cast(Machine, trial).feed_token(Token(kind, "", 0, _NOWHERE))
+    except Refused:
+        return False
+    return True
+
+
+_NOWHERE = Source("", "")
 
 
 @cache

@@ -66,7 +66,8 @@ _MEANT = {
 class Mistake:
     """A diagnostic and how to read on.
 
-    insert  the type of a token that is plainly missing before the refused one
+    insert  the type of a token that is missing before the refused one; only where nothing else can have been meant,
+            so that no later stage finds fault with what was made up here
     drop    whether to leave the refused one out
     resume  the token from which to look for the next definition; None: from the refused one
     """
@@ -162,7 +163,7 @@ def _unclosed(s: Situation) -> Mistake:
     said = _says("E0104", f"`{inner.text}` is never closed", inner.span, help=f"add `{SIGNS[closer]}`", other=other)
     if inner.type == "LBRACE":
         return Mistake(said, CLOSE_BLOCK)
-    return Mistake(said, resume=boundary) if boundary < s.index else Mistake(said, closer)
+    return Mistake(said, resume=boundary if boundary < s.index else None)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -270,7 +271,7 @@ def _comma(s: Situation) -> Mistake | None:
         return None
     arrow = s.token.type == "NAME" and s.takes("ARROW")
     message = f"a `,` or a `->` is missing before {s.found}" if arrow else f"a `,` is missing before {s.found}"
-    return Mistake(_says("E0108", message, s.token.span), "COMMA")
+    return Mistake(_says("E0108", message, s.token.span), "" if arrow else "COMMA")
 
 
 def _sign(s: Situation) -> Mistake | None:
@@ -279,6 +280,9 @@ def _sign(s: Situation) -> Mistake | None:
     swapped = s.token.type in ("COLON", "EQUAL")
     if s.takes("EQUAL") and s.bracket not in ("LPAR", "LSQB"):
         return Mistake(_says("E0107", f"a `=` is missing after {after}", s.place), "EQUAL", drop=swapped)
+    if s.takes("COLON") and s.unfinished[0].type == "WEIGHT" and s.token.type == "EQUAL":
+        help = "write `weight canvas: float[256, 256, 3] = …`"
+        return Mistake(_says("E0110", f"a `:` and a type are missing after {after}", s.place, help=help))
     if s.takes("COLON"):
         help = "a type follows: `input image: float[28, 28, 1]`"
         return Mistake(_says("E0110", f"a `:` is missing after {after}", s.place, help=help), "COLON", drop=swapped)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from graphdsl.lang import ast
-from graphdsl.lang.grammar import Machine, Refused, grammar
+from graphdsl.lang.grammar import Machine, Refused, grammar, takes
 from graphdsl.lang.layout import Layout, margin, read_layout, resume
 from graphdsl.lang.mistakes import CLOSE_BLOCK, Mistake, explain
 from graphdsl.lang.situation import Situation
@@ -197,8 +197,9 @@ class _Reading:
     def _insert(self, kind: str) -> None:
         here = self._tokens[self._at]
         if kind == CLOSE_BLOCK:
-            self._drop_unfinished()
             kind = "RBRACE"
+            if not takes(self._machine, kind):
+                self._drop_unfinished()
         if kind:
             self._machine.feed_token(Token(kind, "", here.start, here.source))
             self._supplied = here.start

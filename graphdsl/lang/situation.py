@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from graphdsl.lang import ast
-from graphdsl.lang.grammar import Machine, Refused, fork
+from graphdsl.lang.grammar import Machine, takes
 from graphdsl.lang.layout import Layout, begins, first_of_line
 from graphdsl.lang.tokens import END, Token, quoted
 from graphdsl.lang.tree import Growing, level_of, open_brackets
@@ -89,11 +89,7 @@ class Situation:
 
     def takes(self, kind: str) -> bool:
         """Would a token of that type be taken instead?"""
-        try:
-            fork(self.machine).feed_token(Token(kind, "", self.token.start, self.token.source))
-        except Refused:
-            return False
-        return True
+        return takes(self.machine, kind)
 
     def continues(self, name: Token) -> bool:
         """Was this name, read as the head of a definition, more likely meant to go on with the one before?

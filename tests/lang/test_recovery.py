@@ -49,10 +49,15 @@ def test_keywords_begin_a_definition_in_any_line() -> None:
 
 
 def test_a_missing_token_is_supplied() -> None:
-    text = "a = [b c] -> add\nparam d 3\ninput e float[3]\nf = g(3\nh = [i, j)"
+    text = "a = b -> conv(3 4)\nparam d 3\ninput e float[3]\nh = [i, j)\ntrain {\n  k = 1\n"
     assert len(mistakes(text)) == 5
-    whole = "a = [b, c] -> add\nparam d = 3\ninput e: float[3]\nf = g(3)\nh = [i, j]"
+    whole = "a = b -> conv(3, 4)\nparam d = 3\ninput e: float[3]\nh = [i, j]\ntrain { k = 1 }"
     assert read(text)[0] == read(whole)[0]
+
+
+@pytest.mark.parametrize("text", ["a = f(3 -> relu", "a = [b c] -> add", "a = [b, c -> conv(3, d]"])
+def test_what_could_mean_several_things_is_not_made_up(text: str) -> None:
+    assert names(f"{text}\ny = x") == ["y"]
 
 
 def test_what_was_forgotten_to_be_closed_takes_no_other_definition() -> None:
