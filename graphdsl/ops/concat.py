@@ -88,13 +88,13 @@ class Concat(Operator):
 
 
 def _demand_alike(inputs: Sequence[TensorType], axis: int) -> None:
-    """Raises TypeRuleError for the operand that differs from most: with two, the second."""
+    """Raises TypeRuleError for the operand that differs from most; where no size is more common, from the first."""
     sides = [(t.shape[:axis], t.shape[axis + 1 :], t.dtype) for t in inputs]
-    usual = Counter(sides).most_common(1)[0][0]
+    usual, times = Counter(sides).most_common(1)[0]
     if all(s == usual for s in sides):
         return
     odd = next(i for i, s in enumerate(sides) if s != usual)
-    among = "the first is" if len(inputs) == 2 else "most are"
+    among = "the first is" if times == 1 else "most are"
     raise TypeRuleError(
         f"concat needs equal sizes on every axis but the one it joins: "
         f"branch {odd + 1} is {inputs[odd].describe()}, {among} {inputs[sides.index(usual)].describe()}",

@@ -79,7 +79,8 @@ class Reporter:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        return tuple(self._seen.values())
+        """All of them, those of one file in the order of its text."""
+        return tuple(sorted(self._seen.values(), key=_position))
 
     @property
     def failed(self) -> bool:
@@ -88,6 +89,11 @@ class Reporter:
     def raise_if_failed(self) -> None:
         if self.failed:
             raise Failed(self.diagnostics)
+
+
+def _position(diagnostic: Diagnostic) -> tuple[str, int]:
+    span = diagnostic.span
+    return (span.source.path, span.start) if span else ("", 0)
 
 
 def _plain(diagnostic: Diagnostic) -> str:
