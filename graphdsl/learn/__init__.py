@@ -1,6 +1,7 @@
 """Training: what sections of a spec ask for, and how it is done."""
 
 from graphdsl.learn.callbacks import CALLBACKS, Callback, Memory
+from graphdsl.learn.checkpoint import State, load_state
 from graphdsl.learn.curves import curves
 from graphdsl.learn.events import (
     Action,
@@ -14,28 +15,49 @@ from graphdsl.learn.events import (
     StepDone,
     Stop,
 )
+from graphdsl.learn.feed import Batches, Feeder, Feeds, NoData
+from graphdsl.learn.folder import CHECKPOINT, WEIGHTS, new_folder, newest_weights
+from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
+from graphdsl.learn.machine import Judge
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
+from graphdsl.learn.plan import Objective, Plan, plans
+from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
+from graphdsl.learn.run import Done, Job, run
 from graphdsl.learn.schedules import SCHEDULES, Cosine, Moment, Schedule, schedule_of
 from graphdsl.learn.section import STEP, TRAIN
 
 __all__ = [
     "Action",
+    "Batches",
     "Begun",
     "CALLBACKS",
+    "CHECKPOINT",
     "Callback",
     "Cosine",
+    "Done",
     "Ended",
     "EpochDone",
+    "Feeder",
+    "Feeds",
+    "Job",
+    "Judge",
     "Keep",
+    "Keeper",
+    "KeepsFolder",
+    "KeepsNothing",
     "METRICS",
     "Memory",
     "Metric",
     "Moment",
+    "NoData",
     "OPTIMIZERS",
+    "Objective",
     "Optimizer",
     "Pair",
+    "Plan",
+    "Progress",
     "Reading",
     "Restore",
     "SCHEDULES",
@@ -43,12 +65,20 @@ __all__ = [
     "Save",
     "ScaleRate",
     "Schedule",
+    "State",
     "StepDone",
     "Stop",
     "TRAIN",
+    "WEIGHTS",
     "curves",
+    "load_state",
     "metric",
+    "new_folder",
+    "newest_weights",
+    "plans",
+    "progress",
     "reading_of",
+    "run",
     "schedule_of",
     "steps_that_exist",
 ]

@@ -59,7 +59,7 @@ class Checkpoint(Callback):
     def __post_init__(self) -> None:
         if self.which is None and self.every is None:
             raise fail(
-                "E0604", "`checkpoint` is not told when", help='write `checkpoint("best")` or `checkpoint(every=5)`'
+                "E0611", "`checkpoint` is not told when", help='write `checkpoint("best")` or `checkpoint(every=5)`'
             )
 
     def on_epoch(self, event: EpochDone, memory: Memory) -> Iterable[Action]:
@@ -146,12 +146,12 @@ class CsvLog(Callback):
 
 
 def _monitored(event: EpochDone, monitor: str | None) -> str:
-    """The name of the number to judge by. Raises E0603 when there is no such number."""
+    """The name of the number to judge by. Raises E0610 when there is no such number."""
     name = monitor or ("valid.loss" if "valid.loss" in event.numbers else "loss")
     if name not in event.numbers:
         known = ", ".join(f"`{n}`" for n in event.numbers)
         raise fail(
-            "E0603",
+            "E0610",
             f"there is no `{name}` to monitor",
             help=did_you_mean(name, event.numbers) or f"there are {known}",
         )

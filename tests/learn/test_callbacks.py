@@ -69,7 +69,7 @@ def test_checkpoint_every_n() -> None:
 
 
 def test_checkpoint_must_be_told_when() -> None:
-    with pytest.raises(Failed, match="E0604"):
+    with pytest.raises(Failed, match="E0611"):
         made("checkpoint")
 
 
@@ -105,9 +105,9 @@ def test_reduce_on_plateau_cools_down_and_has_a_floor() -> None:
     assert epochs(made("reduce_on_plateau", patience=1, floor=0.05), [3, 3, 3]) == [[]] * 4
 
 
-@pytest.mark.triggers("E0603")
+@pytest.mark.triggers("E0610")
 def test_an_unknown_number_is_named() -> None:
-    with pytest.raises(Failed, match=r"E0603.*valid\.losss.*did you mean `valid\.loss`"):
+    with pytest.raises(Failed, match=r"E0610.*valid\.losss.*did you mean `valid\.loss`"):
         epochs(made("early_stop", patience=1, monitor="valid.losss"), [1.0])
 
 

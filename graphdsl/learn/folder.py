@@ -1,0 +1,42 @@
+"""The folder of a run: made when there is something to put in, never one that exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from graphdsl.report import fail
+
+WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def new_folder(runs: Path, stem: str) -> Path:
+    """Makes `runs/STEM-N` with the first N after all that are there. Raises E0701."""
+    number = max((n for n, _ in _numbered(runs, stem)), default=0) + 1
+    folder = runs / f"{stem}-{number}"
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        # Another run began at the same moment.
+        return new_folder(runs, stem)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise fail("E0701", f"cannot make `{folder}`: {reason}", help="choose another folder") from error
+    return folder
+
+
+def newest_weights(runs: Path, stem: str) -> Path | None:
+    """The weights of the newest run of this spec that has some."""
+    with_weights = [(n, f / WEIGHTS) for n, f in _numbered(runs, stem) if (f / WEIGHTS).exists()]
+    return max(with_weights)[1] if with_weights else None
+
+
+def _numbered(runs: Path, stem: str) -> Iterable[tuple[int, Path]]:
+    if not runs.is_dir():
+        return
+    for folder in runs.iterdir():
+        found = re.fullmatch(re.escape(stem) + r"-(\d{1,9})", folder.name)
+        if found:
+            yield int(found[1]), folder

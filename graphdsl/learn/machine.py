@@ -1,0 +1,118 @@
+"""The graphs of a section, ready to run: one that trains for each objective, and one that judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from graphdsl.ir import BATCH, Array, Builder, Graph, Node, Role, Value, Weight, rebuild
+from graphdsl.learn.feed import Batches, Feeder, pair
+from graphdsl.learn.plan import Objective, Plan
+from graphdsl.learn.tally import Tally, told
+from graphdsl.ops import COUNTER
+from graphdsl.passes import RATE, Stage, apply, inference, learned, total_loss, training
+from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
+
+TOTAL = "loss/total"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step takes: what is fed, how many samples that is, its number in training, the rates by objective."""
+
+    fed: Mapping[str, Any]
+    samples: int
+    number: int = 0
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+class Machine:
+    """Trains the weights of one section. All its graphs share the weights of the executor."""
+
+    def __init__(self, whole: Graph, plan: Plan, executor: Executor) -> None:
+        self._plan = plan
+        self._trainers = {o.name: _trainer(whole, o, plan, executor) for o in plan.objectives}
+
+    def train(self, step: Step, tally: Tally) -> float:
+        """Every objective makes a step on the same samples; the tally gets its numbers. Gives the loss.
+
+        Raises E0601, naming the layer, where a loss is no finite number: its weights are then as before the step.
+        """
+        totals: dict[str, float] = {}
+        got: dict[str, Array] = {}
+        for objective in self._plan.objectives:
+            trainer = self._trainers[objective.name]
+            inputs = {**step.fed, RATE: step.rates[objective.name], COUNTER: counter(self._plan.seed, step.number)}
+            results = trainer.run(inputs)
+            if not np.isfinite(results[TOTAL]):
+                find_nonfinite(trainer, inputs)
+            totals[objective.name] = float(results[TOTAL])
+            got |= results
+        loss = sum(totals.values())
+        _count(self._plan, step, {"loss": loss, **told(self._plan.objectives, totals, got)}, got, tally)
+        return loss
+
+
+class Judge:
+    """Losses and metrics of the model as it is used."""
+
+    def __init__(self, whole: Graph, plan: Plan, executor: Executor, feeder: Feeder) -> None:
+        self._plan = plan
+        self._feeder = feeder
+        self._graph = Compiled(apply(plan.judged(whole), _judging(plan)), executor, seed=plan.seed)
+
+    def numbers(self, batches: Batches) -> dict[str, float]:
+        """What they are over all of batches."""
+        tally = Tally(self._plan.watches)
+        for batch in batches.epoch():
+            self._add(Step(self._feeder.feed(batch), batch.sizes[str(BATCH)]), tally)
+        return tally.numbers()
+
+    def _add(self, step: Step, tally: Tally) -> None:
+        got = self._graph.run(step.fed)
+        objectives = self._plan.objectives
+        totals = {o.name: sum(float(got[f"loss/{o.key(t)}"]) for t in o.terms) for o in objectives}
+        _count(self._plan, step, {"loss": float(got[TOTAL]), **told(objectives, totals, got)}, got, tally)
+
+
+def _count(plan: Plan, step: Step, losses: Mapping[str, float], got: Mapping[str, Array], tally: Tally) -> None:
+    tally.add(step.samples, losses)
+    for watch in plan.watches:
+        tally.observe(watch.name, watch.metric.observe(pair(watch, got, step.fed)))
+
+
+def counter(seed: int, step: int) -> int:
+    """What decides the random numbers of a step: no two steps of one seed share it, nor do two small seeds."""
+    return (seed * 0x1_0000_0000 + step) % 2**63
+
+
+def _trainer(whole: Graph, objective: Objective, plan: Plan, executor: Executor) -> Compiled:
+    graph = apply(objective.graph(whole), training(objective.optimizer, learn=objective.learn))
+    return Compiled(_with_own_states(graph, objective.name), executor, seed=plan.seed)
+
+
+def _judging(plan: Plan) -> tuple[Stage, ...]:
+    """As for use, with the losses added up as in training."""
+    first, *rest = inference()
+    weights = {name for o in plan.objectives for name in o.learn}
+    return first, Stage("total_loss", lambda g: total_loss(g, [n for n in learned(g) if n in weights])), *rest
+
+
+def _with_own_states(graph: Graph, owner: str) -> Graph:
+    """The optimizer's states under the name of the objective: several optimizers must not share one count of steps."""
+    if not owner:
+        return graph
+
+    def renamed(name: str) -> str:
+        return f"{STATES}{owner}/{name.removeprefix(STATES)}" if name.startswith(STATES) else name
+
+    def rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if not isinstance(node.op, Weight) or renamed(name) == name:
+            return None
+        return b.emit_all(node.op, name=renamed(name), exact=True)
+
+    new = rebuild(graph, rule)
+    return new.with_results(replace(r, name=renamed(r.name)) if r.role is Role.UPDATE else r for r in new.results)

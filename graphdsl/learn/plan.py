@@ -1,0 +1,216 @@
+"""What a train section asks for, checked and built: everything the loop needs but data and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphdsl.ir import Graph, Made, Registry, Result, Role, TypeRuleError, Value
+from graphdsl.lang import LossTerm, MetricTerm, Recipe, Section, Spec
+from graphdsl.learn.callbacks import CALLBACKS, Callback
+from graphdsl.learn.metrics import METRICS, Metric
+from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
+from graphdsl.learn.reading import Reading
+from graphdsl.learn.schedules import SCHEDULES
+from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
+from graphdsl.passes import learned
+from graphdsl.report import Diagnostic, Failed, Reporter, Span
+
+REGISTRIES: Mapping[str, Registry] = {r.kind: r for r in (OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A metric at a head. name: `digit.accuracy`."""
+
+    name: str
+    metric: Metric
+    reading: Reading
+    prediction: Value
+    target: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Something to make small, by which weights, and how.
+
+    name   of the step it is, empty when a section has only this one
+    learn  names of the weights that change
+    """
+
+    name: str
+    terms: tuple[LossTerm, ...]
+    watches: tuple[Watch, ...]
+    optimizer: Optimizer
+    learn: tuple[str, ...]
+
+    @property
+    def losses(self) -> list[Result]:
+        """The losses, as results of a graph."""
+        return [Result(self.key(t), Role.LOSS, t.value) for t in self.terms]
+
+    def key(self, term: LossTerm) -> str:
+        """What results call a loss: two steps may each have one of the same name."""
+        return f"{self.name}.{term.name}" if self.name else term.name
+
+    def graph(self, whole: Graph) -> Graph:
+        """The graph of the spec, run for this objective: its losses, and what its metrics compare."""
+        return whole.with_results([*self.losses, *watched(self.watches)])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One train section. epochs or steps is None when it is not what ends training."""
+
+    name: str
+    objectives: tuple[Objective, ...]
+    callbacks: tuple[Callback, ...]
+    epochs: int | None
+    steps: int | None
+    seed: int
+    load: str | None
+    precision: str
+    data: Made | None
+    valid: Made | None
+    test: Made | None
+    augment: tuple[Recipe, ...]
+    span: Span
+
+    @property
+    def watches(self) -> tuple[Watch, ...]:
+        return tuple(w for o in self.objectives for w in o.watches)
+
+    @property
+    def higher(self) -> frozenset[str]:
+        """Names of numbers of which more is better."""
+        names = [w.name for w in self.watches if w.metric.higher]
+        return frozenset([*names, *(f"valid.{n}" for n in names)])
+
+    def judged(self, whole: Graph) -> Graph:
+        """The graph of the spec, run for all losses and metrics: what validation and tests use."""
+        losses = [result for o in self.objectives for result in o.losses]
+        return whole.with_results([*losses, *watched(self.watches)])
+
+
+def watched(watches: Iterable[Watch]) -> list[Result]:
+    """What metrics compare, as results `NAME/prediction` and `NAME/target`."""
+    found = []
+    for watch in watches:
+        found.append(Result(f"{watch.name}/prediction", Role.TAP, watch.prediction))
+        found.append(Result(f"{watch.name}/target", Role.TAP, watch.target))
+    return found
+
+
+def plans(spec: Spec) -> tuple[Plan, ...]:
+    """A plan for each train section, in order. All that is wrong with them is told at once (Failed)."""
+    reporter = Reporter()
+    found = [_plan(spec, s, reporter) for s in spec.sections if s.kind == "train"]
+    reporter.raise_if_failed()
+    return tuple(found)
+
+
+def build(made: Made) -> Any:
+    """What a Made record stands for, what is inside it built first. Its errors point at where it was written."""
+    settings = {name: _built(value) for name, value in made.settings.items()}
+    try:
+        return REGISTRIES[made.kind][made.name].make(**settings)
+    except Failed as failed:
+        located = (Diagnostic(d.code, d.message, d.span or made.span, help=d.help) for d in failed.diagnostics)
+        raise Failed(located) from failed
+
+
+def _built(value: Any) -> Any:
+    return build(value) if isinstance(value, Made) else value
+
+
+def _plan(spec: Spec, section: Section, reporter: Reporter) -> Plan:
+    settings = section.settings
+    steps = [s for s in section.nested if s.kind == "step"]
+    names = Names()
+    objectives = [_objective(spec, section, s, names, reporter) for s in steps or [section]]
+    callbacks = [_reported(build, made, reporter) for made in settings.get("callbacks", ())]
+    both = "epochs" in settings and "steps" in settings
+    if both:
+        reporter.add(
+            Diagnostic(
+                "E0612", "`epochs` and `steps` both say how long", section.spans["steps"], help="write one of them"
+            )
+        )
+    return Plan(
+        section.name or section.kind,
+        tuple(objectives),
+        tuple(c for c in callbacks if c is not None),
+        settings.get("epochs", None if "steps" in settings else EPOCHS),
+        settings.get("steps"),
+        settings.get("seed", SEED),
+        settings.get("load"),
+        settings.get("precision", "float32"),
+        settings.get("data"),
+        settings.get("valid"),
+        settings.get("test"),
+        tuple(settings.get("augment", ())),
+        section.span,
+    )
+
+
+class Names:
+    """Gives each number of a section a name of its own."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = {"loss", "rate", "seconds", "epoch", "section", "step"}
+
+    def free(self, wanted: str) -> str:
+        name, number = wanted, 2
+        while name in self._taken:
+            name, number = f"{wanted}_{number}", number + 1
+        self._taken.add(name)
+        return name
+
+
+def _objective(spec: Spec, section: Section, part: Section, names: Names, reporter: Reporter) -> Objective:
+    """The objective that part, the section itself or a step in it, states."""
+    outer = section.settings
+    terms = part.settings.get("loss", ())
+    if not terms:
+        help = "write `loss = [output, target] -> mse`, or another loss: `graphdsl ops` lists them"
+        reporter.add(Diagnostic("E0613", f"`{part.name or part.kind}` has no loss to make small", part.span, help=help))
+    optimizer = part.settings.get("optimizer") or outer.get("optimizer") or Made("optimizer", OPTIMIZER)
+    metrics = part.settings.get("metrics", ())
+    found = [_watch(m, names, reporter) for m in metrics]
+    return Objective(
+        "" if part is section else part.name,
+        tuple(terms),
+        tuple(w for w in found if w is not None),
+        _reported(build, optimizer, reporter),
+        _learn(spec.graph, part.settings, outer),
+    )
+
+
+def _learn(graph: Graph, part: Mapping[str, Any], outer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the weights that change: those that `learn` names, or all, without those that `freeze` names."""
+    chosen = part.get("learn") or outer.get("learn")
+    frozen = {*part.get("freeze", ()), *outer.get("freeze", ())}
+    return tuple(name for name in learned(graph, chosen) if name not in frozen)
+
+
+def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:
+    metric: Metric | None = _reported(build, term.metric, reporter)
+    if metric is None or term.target is None:
+        return None
+    try:
+        reading = metric.reading(term.prediction.type, term.target.type)
+    except TypeRuleError as error:
+        reporter.add(Diagnostic(error.code, error.message, term.span, help=error.help))
+        return None
+    return Watch(names.free(f"{term.name}.{metric.label}"), metric, reading, term.prediction, term.target)
+
+
+def _reported(make: Callable[[Made], Any], made: Made, reporter: Reporter) -> Any:
+    """make(made), or None when that failed, which is then reported."""
+    try:
+        return make(made)
+    except Failed as failed:
+        for diagnostic in failed.diagnostics:
+            reporter.add(diagnostic)
+        return None

@@ -1,0 +1,78 @@
+"""All train sections of a spec, in the order of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphdsl.lang import Spec
+from graphdsl.learn.checkpoint import State
+from graphdsl.learn.feed import Feeder, Feeds
+from graphdsl.learn.interrupt import Interrupt
+from graphdsl.learn.keeper import Keeper
+from graphdsl.learn.loop import Loop, Surroundings
+from graphdsl.learn.plan import Plan
+from graphdsl.learn.progress import Progress
+from graphdsl.runtime import STATES, Executor
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished run.
+
+    metrics  of train, valid and test, by name; empty where there are no such data
+    seconds  spent on training, parts before a resume included
+    folder   what it left; None when nothing was to be written
+    """
+
+    metrics: dict[str, dict[str, float]]
+    seconds: float
+    folder: Path | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained, and with what.
+
+    plans  of the sections
+    feeds  their data
+    load   puts the weights of a file into the model: what `load` in a section means
+    """
+
+    spec: Spec
+    plans: Sequence[Plan]
+    feeds: Sequence[Feeds]
+    executor: Executor
+    load: Callable[[str], object]
+
+
+def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
+    """Trains from where state stands to the end. Raises Failed, and KeyboardInterrupt after a Ctrl+C was obeyed."""
+    with Interrupt() as interrupt:
+        around = Surroundings(job.spec, job.executor, Feeder(job.spec), keeper, progress, interrupt)
+        while state.section < len(job.plans):
+            over = _section(job, around, state)
+            state = state.next_section() if over else state
+            if interrupt.asked:
+                keeper.checkpoint(state, around.weights)
+                raise KeyboardInterrupt
+        keeper.finish(around.weights)
+    metrics = {part: state.metrics.get(part, {}) for part in ("train", "valid", "test")}
+    return Done(metrics, state.seconds, keeper.folder)
+
+
+def _section(job: Job, around: Surroundings, state: State) -> bool:
+    """Trains a section; gives whether it is over. What its optimizers kept is gone then."""
+    plan, feeds = job.plans[state.section], job.feeds[state.section]
+    if plan.load is not None and state.step == 0:
+        job.load(plan.load)
+    if len(job.plans) > 1:
+        around.progress.say(plan.name)
+    loop = Loop(plan, feeds, around, state)
+    around.weights.restore(state.weights)
+    state.weights = {}
+    over = loop.run()
+    if over:
+        around.weights.forget([name for name in around.weights if name.startswith(STATES)])
+    return over

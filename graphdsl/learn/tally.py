@@ -1,0 +1,64 @@
+"""The numbers of an epoch while it runs: losses averaged over samples, what metrics counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from graphdsl.ir import Array
+from graphdsl.learn.metrics import Metric
+from graphdsl.learn.plan import Objective, Watch
+
+
+class Tally:
+    """Adds up steps. What it has so far can be taken out and put back, for runs that stop inside an epoch."""
+
+    def __init__(self, watches: Sequence[Watch]) -> None:
+        self._metrics: dict[str, Metric] = {w.name: w.metric for w in watches}
+        self._seen: dict[str, list[Array]] = {name: [] for name in self._metrics}
+        self._sums: dict[str, float] = {}
+        self._samples = 0
+
+    def add(self, samples: int, losses: Mapping[str, float]) -> None:
+        """A step on so many samples; its losses count in proportion."""
+        self._samples += samples
+        for name, loss in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + loss * samples
+
+    def observe(self, name: str, observed: Array) -> None:
+        """What the metric of this name counted in a step."""
+        self._seen[name].append(observed)
+
+    def numbers(self) -> dict[str, float]:
+        """Losses and metrics by name."""
+        losses = {name: total / self._samples for name, total in self._sums.items()}
+        metrics = {n: m.value(m.merge(self._seen[n])) for n, m in self._metrics.items() if self._seen[n]}
+        return {**losses, **metrics}
+
+    def taken(self) -> tuple[dict[str, float], dict[str, Array]]:
+        """Sums (with the number of samples under an empty name), and what metrics counted."""
+        merged = {name: self._metrics[name].merge(seen) for name, seen in self._seen.items() if seen}
+        return {**self._sums, "": float(self._samples)}, merged
+
+    def put(self, sums: Mapping[str, float], observed: Mapping[str, Array]) -> None:
+        """The reverse of `taken`."""
+        self._sums = {name: total for name, total in sums.items() if name}
+        self._samples = int(sums[""])
+        for name, array in observed.items():
+            self._seen[name] = [array]
+
+
+def told(objectives: Iterable[Objective], totals: Mapping[str, float], got: Mapping[str, Array]) -> dict[str, float]:
+    """The losses of a step by the name people know: `critic.loss` for each of several objectives, and `age.loss`, as it
+    is before it is weighed, for each of several heads.
+
+    totals   of the objectives, by name
+    got      results of the graph, those of all objectives together
+    """
+    found: dict[str, float] = {}
+    for objective in objectives:
+        if objective.name:
+            found[f"{objective.name}.loss"] = totals[objective.name]
+        for term in objective.terms if len(objective.terms) > 1 else ():
+            value = float(got[f"loss/{objective.key(term)}"])
+            found[f"{objective.key(term)}.loss"] = value / term.weight if term.weight else value
+    return found

@@ -1,0 +1,147 @@
+"""Data for a model: what its sections name, or what a program hands over, bound to inputs and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from graphdsl.data import AUGMENTS, Augment, Batches, Bound, Dataset, Feed, Places, Wanted, arrays, bind, read
+from graphdsl.ir import Graph, Made
+from graphdsl.lang import Spec
+from graphdsl.learn import Batches as Judged
+from graphdsl.learn import Feeds, NoData, Plan
+from graphdsl.report import Span, fail
+
+PREDICTED = 256
+"""Samples in a batch where nothing says otherwise and nothing is learned."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Data that a program hands over in place of those that the sections name.
+
+    valid  samples to validate on, or the fraction of the others that is kept for it
+    """
+
+    train: Dataset
+    valid: Dataset | float = 0.0
+    batch: int = 32
+
+
+@dataclass
+class Supply:
+    """Finds data for a spec. names: the class names and words behind numbers, as the first data that were met say."""
+
+    spec: Spec
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _read: dict[Made, Feed] = field(default_factory=dict)
+
+    def feeds(self, plan: Plan, given: Given | None = None) -> Feeds:
+        """The data of a section. Raises what reading and binding raise, and E0615 where there are none."""
+        wanted = self.wanted(plan.judged(self.spec.graph))
+        feed = self._train_feed(plan, given)
+        if feed is None:
+            return Feeds(_nothing(plan, wanted))
+        train, valid = self._split(plan, feed, wanted)
+        judged = self._given_valid(given, wanted) if given else self._named(plan.valid, wanted)
+        if valid is not None and judged is not None:
+            raise fail(
+                "E0612", "`valid` is given twice, in the section and in its `data`", plan.span, help="keep one of them"
+            )
+        return Feeds(
+            Batches(train, feed.batch, shuffle=feed.shuffle, training=True, seed=plan.seed),
+            judged or (Batches(valid, feed.batch) if valid else None),
+            self._named(plan.test, wanted),
+        )
+
+    def wanted(self, graph: Graph) -> list[Wanted]:
+        """The inputs and targets that graph reads, in the order of the spec."""
+        needed = graph.needed()
+        inputs = [Wanted(p.name, "input", p.type, p.span) for n, p in self.spec.inputs.items() if n in needed]
+        return inputs + [Wanted(p.name, "target", p.type, p.span) for n, p in self.spec.targets.items() if n in needed]
+
+    def bound(
+        self,
+        dataset: Dataset,
+        wanted: Sequence[Wanted],
+        augments: Mapping[str, tuple[Augment, ...]] | None = None,
+        span: Span | None = None,
+    ) -> Bound:
+        """Columns joined to inputs and targets. Columns for what this graph does not read may be left over."""
+        declared = len(self.spec.inputs) + len(self.spec.targets)
+        spare = len(wanted) < declared
+        found = bind(dataset, wanted, augments=augments, names=self.names, span=span, spare=spare)
+        self.names = {**found.names, **self.names}
+        return found
+
+    def judging(self, plan: Plan, dataset: Dataset | None) -> Judged | None:
+        """dataset, or else the test data of a section, or else what it validates on."""
+        wanted = self.wanted(plan.judged(self.spec.graph))
+        if dataset is not None:
+            return Batches(self.bound(dataset, wanted), PREDICTED)
+        if plan.test is not None:
+            return self._named(plan.test, wanted)
+        return self.feeds(plan).valid
+
+    def asking(self, graph: Graph, dataset: Dataset | None, plans: Sequence[Plan]) -> Batches:
+        """Samples to run graph on: the given ones, or the test data of the spec. Columns may be left over."""
+        wanted = self.wanted(graph)
+        tests = [plan.test for plan in plans if plan.test is not None]
+        if dataset is None and not tests:
+            raise fail(
+                "E0615", "there are no samples to predict", help="name files, or write `test = …` in the train section"
+            )
+        found = self._feed(tests[-1]).dataset if dataset is None else dataset
+        return Batches(bind(found, wanted, names=self.names, spare=True), PREDICTED)
+
+    def _train_feed(self, plan: Plan, given: Given | None) -> Feed | None:
+        if given is not None:
+            fraction = given.valid if isinstance(given.valid, float) else 0.0
+            return Feed(given.train, given.batch, fraction)
+        return self._feed(plan.data) if plan.data else None
+
+    def _split(self, plan: Plan, feed: Feed, wanted: Sequence[Wanted]) -> tuple[Bound, Bound | None]:
+        whole = self.bound(feed.dataset, wanted, self._augments(plan), plan.data.span if plan.data else None)
+        if not feed.valid:
+            return whole, None
+        return whole.split(feed.valid, seed=plan.seed, shuffle=feed.shuffle)
+
+    def _given_valid(self, given: Given, wanted: Sequence[Wanted]) -> Batches | None:
+        if isinstance(given.valid, float):
+            return None
+        return Batches(self.bound(given.valid, wanted), given.batch)
+
+    def _named(self, made: Made | None, wanted: Sequence[Wanted]) -> Batches | None:
+        if made is None:
+            return None
+        feed = self._feed(made)
+        return Batches(self.bound(feed.dataset, wanted, span=made.span), feed.batch)
+
+    def _feed(self, made: Made) -> Feed:
+        key = replace(made, span=None)
+        if key not in self._read:
+            self._read[key] = read(made, Places(Path(self.spec.source.path).parent))
+        return self._read[key]
+
+    def _augments(self, plan: Plan) -> dict[str, tuple[Augment, ...]]:
+        found: dict[str, tuple[Augment, ...]] = {}
+        for recipe in plan.augment:
+            steps = tuple(AUGMENTS.build(step) for step in recipe.steps)
+            found |= {name: (*found.get(name, ()), *steps) for name in recipe.names}
+        return found
+
+
+def _nothing(plan: Plan, wanted: Sequence[Wanted]) -> NoData:
+    """Steps without data, in ten portions: right where the graph reads nothing."""
+    if wanted:
+        names = ", ".join(f"`{w.name}`" for w in wanted)
+        help = 'write `data = csv("file.csv")` or another reader, or give arrays to `fit`'
+        raise fail("E0615", f"`{plan.name}` has no `data`, and the model reads {names}", plan.span, help=help)
+    return NoData(-(-(plan.steps or plan.epochs or 1) // 10))
+
+
+def dataset(inputs: Any, targets: Any = None) -> Dataset:
+    """What a program hands over: a Dataset as it is, arrays as columns."""
+    return inputs if isinstance(inputs, Dataset) else arrays(inputs, targets)
