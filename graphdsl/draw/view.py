@@ -18,6 +18,8 @@ from graphdsl.ir import Dim, Fusion, Graph, Input, Layer, Node, Role, Symbolic, 
 
 
 class BoxRole(StrEnum):
+    """What a box stands for."""
+
     INPUT = "input"
     TARGET = "target"
     WEIGHT = "weight"

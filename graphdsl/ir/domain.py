@@ -122,6 +122,8 @@ class Real(Domain):
 
 @dataclass(frozen=True)
 class FlagDomain(Domain):
+    """`true` and `false`."""
+
     def describe(self) -> str:
         return "true or false"
 
@@ -133,6 +135,8 @@ class FlagDomain(Domain):
 
 @dataclass(frozen=True)
 class TextDomain(Domain):
+    """Texts."""
+
     def describe(self) -> str:
         return "a text in quotes"
 
@@ -259,6 +263,8 @@ class TensorDomain(Domain):
 
 @dataclass(frozen=True)
 class NoneDomain(Domain):
+    """`none` alone."""
+
     def describe(self) -> str:
         return "none"
 

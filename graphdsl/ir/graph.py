@@ -60,6 +60,8 @@ class Node:
 
 
 class Role(StrEnum):
+    """What a result is to whoever runs the graph."""
+
     OUTPUT = "output"
     LOSS = "loss"
     TAP = "tap"

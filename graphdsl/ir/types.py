@@ -13,6 +13,8 @@ from graphdsl.ir.dim import BATCH, Dim, evaluate
 
 
 class DType(StrEnum):
+    """The number types of tensors."""
+
     FLOAT32 = "float32"
     FLOAT64 = "float64"
     INT32 = "int32"
