@@ -165,16 +165,11 @@ def block_name(path: str) -> str:
 def _arrows(
     graph: Graph, key_of: Mapping[str, str], gathered: Mapping[str, _Gathering], serving: frozenset[str]
 ) -> Iterable[Arrow]:
-    for name in graph:
-        target = key_of.get(name)
-        if target is None:
-            continue
-        for value in graph.operands(name):
-            source = key_of.get(value.node)
-            if source is None or (source == target and _use(graph, value.node) == _use(graph, name)):
-                continue
-            if isinstance(graph.node(value.node).op, Weight) and gathered[source].role is not BoxRole.WEIGHT:
-                continue
+    for name, value in ((name, v) for name in key_of for v in graph.operands(name) if v.node in key_of):
+        source, target = key_of[value.node], key_of[name]
+        inside = source == target and _use(graph, value.node) == _use(graph, name)
+        own = isinstance(graph.node(value.node).op, Weight) and gathered[source].role is not BoxRole.WEIGHT
+        if not inside and not own:
             gathered[source].types.setdefault(value.type)
             number = _number(gathered[target], graph, name) or _number(gathered[source], graph, value.node)
             yield Arrow(source, target, value.type, number, name not in serving)

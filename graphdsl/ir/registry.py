@@ -128,10 +128,8 @@ def entry_of(kind: str, name: str, make: Callable[..., Any]) -> Entry:
 def domain_of(hint: Any) -> Domain:
     """The domain an annotation stands for: Annotated[..., domain] first, then plain bool, int, float, str, X | None."""
     if get_origin(hint) is Annotated:
-        for extra in get_args(hint)[1:]:
-            if isinstance(extra, Domain):
-                return extra
-        return domain_of(get_args(hint)[0])
+        plain, *extras = get_args(hint)
+        return next((e for e in extras if isinstance(e, Domain)), None) or domain_of(plain)
     if get_origin(hint) in (Union, UnionType):
         return Either(tuple(domain_of(h) for h in get_args(hint)))
     if get_origin(hint) is tuple:
