@@ -12,7 +12,6 @@ from graphdsl.lang import ast
 from graphdsl.lang.arithmetic import bounded, compute, negate
 from graphdsl.lang.facts import fact
 from graphdsl.lang.frame import Frame
-from graphdsl.lang.limits import MAX_DEPTH
 from graphdsl.lang.refusal import refuse, told
 from graphdsl.lang.tensors import combine
 from graphdsl.lang.values import (
@@ -31,17 +30,14 @@ from graphdsl.report import Failed, Label
 def read(expression: ast.Expression, frame: Frame) -> Datum:
     """What expression stands for; Unknown after telling what is wrong with it."""
     session = frame.session
-    session.depth += 1
     try:
-        if session.depth > MAX_DEPTH:
-            message = f"more than {MAX_DEPTH} levels of brackets, blocks and models inside each other"
-            raise refuse("E0403", message, expression.span, help="give the inner part a name of its own")
+        session.descend(expression.span)
         return evaluate(expression, frame)
     except Failed as failed:
         session.tell(failed, frame)
         return UNKNOWN
     finally:
-        session.depth -= 1
+        session.ascend()
 
 
 def read_flow(expression: ast.Expression, frame: Frame) -> Flow:

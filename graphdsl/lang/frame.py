@@ -9,10 +9,10 @@ from typing import Any
 
 from graphdsl.ir import Builder, Layer, Place, Slot, Value
 from graphdsl.lang import ast
-from graphdsl.lang.limits import MAX_LAYERS
+from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.parser import parse
-from graphdsl.lang.refusal import Exhausted, refuse
+from graphdsl.lang.refusal import Exhausted, refuse, told
 from graphdsl.lang.spec import Parameter, Port, Section, WeightsFile
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
@@ -42,7 +42,6 @@ class Session:
         self.reporter = reporter
         self.load = load
         self.builder = Builder()
-        self.depth = 0
         self.files: dict[str, ast.File] = {}
         self.opening: list[str] = []
         self.imported: dict[str, Names] = {}
@@ -53,6 +52,8 @@ class Session:
         self.deferred: list[tuple[ast.Assert, Frame]] = []
         self.parameters: int | None = None
         self._broken: set[str] = set()
+        self._depth = 0
+        self._told_of_depth = False
         self._layers = 0
         self._told: set[tuple[str, str, int, int]] = set()
         self._words: frozenset[str] | None = None
@@ -79,6 +80,20 @@ class Session:
             message = f"the spec asks for more than {MAX_LAYERS:,} layers"
             self.tell(refuse("E0402", message, span, help="repeat less, or nest fewer repetitions"), frame)
             raise Exhausted
+
+    def descend(self, span: Span) -> None:
+        """One level deeper; `ascend` follows whether this raises or not. Tells E0403 once: every way out is too deep."""
+        self._depth += 1
+        if self._depth <= MAX_DEPTH:
+            return
+        if self._told_of_depth:
+            raise told()
+        self._told_of_depth = True
+        message = f"more than {MAX_DEPTH} levels of brackets, blocks and models inside each other"
+        raise refuse("E0403", message, span, help="give the inner part a name of its own")
+
+    def ascend(self) -> None:
+        self._depth -= 1
 
     def parsed(self, path: str, source: Source) -> ast.File:
         """The tree of source, which is known by path from now on."""

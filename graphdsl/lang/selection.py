@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from graphdsl.ir import Graph, Value, Weight
+from graphdsl.ir import Graph, Input, Value, Weight
 from graphdsl.lang import ast
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.metrics import items_of
@@ -61,14 +61,18 @@ class Weights:
         found = self._within([item.value]) if isinstance(item, ast.Text) else self._named(item.name, frame)
         if found is None:
             return set()
-        if not found and not (frame.session.reporter.failed and self._is_written(item, frame)):
+        if not found and not (frame.session.reporter.failed and self._may_be_missing(item, frame)):
             raise self._nothing(item, frame)
         return found
 
-    @staticmethod
-    def _is_written(item: ast.Name | ast.Text, frame: Frame) -> bool:
-        """Whether what is meant may be missing only because of other mistakes."""
-        return isinstance(item, ast.Text) or frame.names.find(item.name) is not None
+    def _may_be_missing(self, item: ast.Name | ast.Text, frame: Frame) -> bool:
+        """Whether weights may be missing only because of other mistakes."""
+        if isinstance(item, ast.Text):
+            return True
+        binding = frame.names.find(item.name)
+        value = binding.value if binding else None
+        fed = isinstance(value, Value) and isinstance(self.graph.node(value.node).op, Input)
+        return binding is not None and not fed
 
     def _named(self, name: str, frame: Frame) -> set[str] | None:
         """None where the name was told about already."""

@@ -10,7 +10,6 @@ from graphdsl.ir import REQUIRED, Domain, Entry, Made, Setting, SettingError, Sy
 from graphdsl.lang import ast
 from graphdsl.lang.evaluate import chosen, evaluate, read
 from graphdsl.lang.frame import Frame
-from graphdsl.lang.limits import MAX_DEPTH
 from graphdsl.lang.refusal import refuse, refuse_rule, told
 from graphdsl.lang.values import UNKNOWN, Datum, describe, is_unknown
 from graphdsl.report import Failed, Label, Span
@@ -138,16 +137,14 @@ def _holds_tensor(value: Datum) -> bool:
 def read_for(domain: Domain, expression: ast.Expression, frame: Frame) -> Datum:
     """What expression stands for where domain is wanted: its words may stand bare, its entries may be called."""
     session = frame.session
-    session.depth += 1
     try:
-        if session.depth > MAX_DEPTH:
-            raise refuse("E0403", f"more than {MAX_DEPTH} levels of brackets inside each other", expression.span)
+        session.descend(expression.span)
         return _for(domain, expression, frame)
     except Failed as failed:
         session.tell(failed, frame)
         return UNKNOWN
     finally:
-        session.depth -= 1
+        session.ascend()
 
 
 def _for(domain: Domain, expression: ast.Expression, frame: Frame) -> Datum:
