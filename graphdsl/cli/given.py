@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from graphdsl.data import INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places
@@ -26,8 +27,13 @@ def dataset(paths: tuple[str, ...]) -> Dataset | None:
     if len(found) == 1 and found[0].is_dir():
         return Folder(paths[0]).read(places)
     if len(found) == 1 and found[0].suffix.lower() in TABLES:
-        return TABLES[found[0].suffix.lower()](paths[0]).read(places)
+        return _lone_is_input(TABLES[found[0].suffix.lower()](paths[0]).read(places))
     raise _unknown(found)
+
+
+def _lone_is_input(read: Dataset) -> Dataset:
+    """A single column needs no name: it is what the model reads."""
+    return replace(read, roles=dict.fromkeys(read.columns, INPUT)) if len(read.columns) == 1 else read
 
 
 def _unknown(found: list[Path]) -> Exception:

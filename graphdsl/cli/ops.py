@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graphdsl.cli.options import choose
-from graphdsl.ir import REQUIRED, Entry, Registry, Setting, show
+from graphdsl.ir import INITIALIZERS, REQUIRED, Entry, Registry, Setting, show
 from graphdsl.model import VOCABULARY
 
 
@@ -39,7 +39,10 @@ def listing(registry: Registry) -> str:
 def page(entry: Entry) -> str:
     """How an entry is written, what its settings may be, and its text."""
     width = max((len(s.name) for s in entry.settings), default=0)
-    rows = [f"  {s.name:<{width}}  {s.domain.describe()}{default(s)}" for s in entry.settings]
+    rows = [
+        f"  {s.name:<{width}}  {s.domain.describe()}{'' if s.default is REQUIRED else f' (default {default(s)})'}"
+        for s in entry.settings
+    ]
     settings = ["\n".join(["settings", *rows])] if rows else []
     return "\n\n".join([f"{entry.kind} {usage(entry)}", entry.doc, *settings])
 
@@ -48,9 +51,13 @@ def usage(entry: Entry) -> str:
     """`[a, b] -> name(required, optional=1)`"""
     names = ", ".join("…" if operand == "*" else operand for operand in entry.operands)
     source = f"[{names}] -> " if len(entry.operands) > 1 or entry.variadic else f"{names} -> " if names else ""
-    settings = ", ".join(s.name if s.default is REQUIRED else f"{s.name}={show(s.default)}" for s in entry.settings)
+    settings = ", ".join(s.name if s.default is REQUIRED else f"{s.name}={default(s)}" for s in entry.settings)
     return f"{source}{entry.name}({settings})" if settings else f"{source}{entry.name}"
 
 
 def default(setting: Setting) -> str:
-    return "" if setting.default is REQUIRED else f" (default {show(setting.default)})"
+    """The default of a setting as a spec would write it: words without quotes, initialisers by name."""
+    value = setting.default
+    if isinstance(value, str) and value in setting.domain.words:
+        return value
+    return next((name for name, entry in INITIALIZERS.items() if entry.make is type(value)), show(value))

@@ -11,10 +11,14 @@ from graphdsl.model import compile
 @click.command()
 @spec_argument
 @settings_option
+@click.option("--epochs", type=click.IntRange(1), help="In place of what the spec says.")
 @click.option("--runs", default="runs", metavar="FOLDER", show_default=True, help="Where the run's own folder is made.")
+@click.option("--resume", metavar="FOLDER", type=click.Path(file_okay=False), help="Go on with a run that was stopped.")
 @click.option("--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Start from these weights.")
 @answers
-def command(spec: str, settings: dict[str, str], runs: str, weights: str | None) -> Answer:
+def command(
+    spec: str, settings: dict[str, str], epochs: int | None, runs: str, resume: str | None, weights: str | None
+) -> Answer:
     """Train a model by the train sections of its spec.
 
     Ctrl+C stops after the current step, saves, and says how to go on.
@@ -22,12 +26,13 @@ def command(spec: str, settings: dict[str, str], runs: str, weights: str | None)
     \b
     graphdsl run model.dag
     graphdsl run model.dag --set data=photos --set width=32
+    graphdsl run model.dag --resume runs/model-1
     graphdsl run model.dag --format json
     """
     model = compile(spec, settings)
     if weights is not None:
         model.load(weights)
-    done = model.fit(runs=runs)
+    done = model.fit(epochs=epochs, runs=runs, resume=resume)
     data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
     rows = [metrics_line(part, values) for part, values in done.metrics.items() if values]
     return Answer("\n".join([*rows, f"{done.seconds:.1f} s; everything is in {done.folder}"]), data)

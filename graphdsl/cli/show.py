@@ -57,7 +57,7 @@ def sheets(model: Model, filters: str | None, features: str | None, picture: str
     if filters is not None:
         written.append(filters_sheet(model.filters(filters), target(output, filters, "filters")))
     if features is not None and picture is not None:
-        maps = model.features(features, dataset((picture,)))
+        maps = model.features(features, dataset((picture,)))[0]
         written.append(features_sheet(maps, target(None if filters else output, features, "features")))
     return Answer("\n".join(f"wrote {path}" for path in written), {"written": [str(path) for path in written]})
 

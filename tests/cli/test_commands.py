@@ -1,0 +1,194 @@
+"""The commands on a small spec and real digits, end to end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from graphdsl.cli import app
+
+SPEC = """# A very small net
+param width = 4 in [4, 8]
+
+input  image: float[8, 8, 1]
+target label: int(10)
+
+output digit = image -> conv(width, 3) -> relu -> flatten -> dense(10) -> softmax
+
+train {
+  data      = digits(part="test", batch=100)
+  test      = digits(part="test")
+  loss      = [digit, label] -> categorical_crossentropy
+  metrics   = [digit, label] -> accuracy
+  optimizer = adam(lr=0.01)
+  epochs    = 1
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the spec and a finished run."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "small.dag").write_text(SPEC)
+    command = [sys.executable, "-m", "graphdsl", "run", "small.dag", "--format", "json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    (folder / "answer.json").write_text(done.stdout.splitlines()[-1])
+    return folder
+
+
+@pytest.fixture
+def folder(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it as the working directory."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def graphdsl(folder: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command that must succeed; gives what it printed."""
+
+    def run(*arguments: str) -> str:
+        capsys.readouterr()
+        code = app.run(arguments)
+        out, err = capsys.readouterr()
+        assert code == 0, err
+        return out
+
+    return run
+
+
+def last_line(text: str) -> Any:
+    return json.loads(text.splitlines()[-1])
+
+
+def test_run_answers_with_metrics_and_a_folder(trained: Path) -> None:
+    answer = json.loads((trained / "answer.json").read_text())
+    assert set(answer) == {"metrics", "seconds", "run_dir"}
+    assert set(answer["metrics"]) == {"train", "valid", "test"}
+    assert set(answer["metrics"]["test"]) == {"loss", "digit.accuracy"}
+    left = {path.name for path in (trained / answer["run_dir"]).iterdir()}
+    assert {"spec.dag", "metrics.csv", "curves.svg", "weights.safetensors", "graph.svg", "summary.txt"} <= left
+
+
+def test_evaluate_finds_the_newest_run(graphdsl: Any, folder: Path) -> None:
+    found = last_line(graphdsl("evaluate", "small.dag", "--format", "json"))["metrics"]
+    said = json.loads((folder / "answer.json").read_text())["metrics"]["test"]
+    assert found == pytest.approx(said)
+    assert "digit.accuracy" in graphdsl("evaluate", "small.dag")
+
+
+def test_predict_pictures(graphdsl: Any) -> None:
+    Image.fromarray(np.full((8, 8), 128, np.uint8)).save("grey.png")
+    outputs = last_line(graphdsl("predict", "small.dag", "grey.png", "--format", "json"))["outputs"]
+    assert np.asarray(outputs["digit"]).shape == (1, 10)
+    assert sum(outputs["digit"][0]) == pytest.approx(1, abs=1e-5)
+    assert "class " in graphdsl("predict", "small.dag", "grey.png")
+
+
+def test_predict_into_a_file(graphdsl: Any) -> None:
+    np.save("pictures.npy", np.zeros((12, 8, 8, 1), np.float32))
+    said = graphdsl("predict", "small.dag", "pictures.npy", "-o", "out.npz")
+    assert "and 2 more" in said
+    assert np.load("out.npz")["digit"].shape == (12, 10)
+
+
+def test_show_is_a_table_or_json(graphdsl: Any) -> None:
+    assert "parameters: 1,490" in graphdsl("show", "small.dag")
+    data = last_line(graphdsl("show", "small.dag", "--set", "width=8", "--format", "json"))
+    assert data["parameters"] == {"total": 80 + 2890, "trainable": 80 + 2890}
+    assert {"name", "layer", "shape", "parameters", "uses", "flops"} <= set(data["layers"][0])
+    assert set(data["inputs"]) == {"image"}
+    assert set(data["outputs"]) == {"digit"}
+
+
+def test_show_a_stage_of_the_compiler(graphdsl: Any) -> None:
+    assert "digit/conv_1" in graphdsl("show", "small.dag", "--after", "gradient")
+
+
+@pytest.mark.triggers("E0804")
+def test_an_unknown_stage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["show", "small.dag", "--after", "gradeint"]) == 1
+    assert "did you mean `gradient`?" in capsys.readouterr().err
+
+
+def test_show_filters_and_features(graphdsl: Any) -> None:
+    Image.fromarray(np.full((8, 8), 128, np.uint8)).save("grey.png")
+    graphdsl("show", "small.dag", "--filters", "digit/conv_1", "-o", "filters.png")
+    said = graphdsl("show", "small.dag", "--features", "digit/conv_1", "--input", "grey.png")
+    assert said == "wrote digit.conv_1.features.png\n"
+    assert all(Image.open(name).size > (8, 8) for name in ("filters.png", "digit.conv_1.features.png"))
+
+
+@pytest.mark.triggers("E0805")
+def test_an_unknown_layer(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["show", "small.dag", "--filters", "digit/conv_2"]) == 1
+    assert "did you mean `digit/conv_1`?" in capsys.readouterr().err
+
+
+def test_features_need_an_input(folder: Path) -> None:
+    assert app.run(["show", "small.dag", "--features", "digit/conv_1"]) == 2
+
+
+def test_render(graphdsl: Any, folder: Path) -> None:
+    assert graphdsl("render", "small.dag", "-o", "small.html") == "wrote small.html\n"
+    assert "<html" in (folder / "small.html").read_text()
+    assert graphdsl("render", "small.dag", "-o", "small.dot") == "wrote small.dot\n"
+
+
+def test_check_says_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "wrong.dag").write_text("input x: float[4]\noutput y = x -> desne(2)\n")
+    assert app.run(["check", "small.dag", "wrong.dag", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    (mistake,) = last_line(out)["diagnostics"]
+    assert (mistake["path"], mistake["line"], mistake["column"], mistake["end_column"]) == ("wrong.dag", 2, 17, 22)
+    assert "did you mean `dense`?" in err
+    assert last_line(out)["ok"] is False
+
+
+def test_check_is_glad(graphdsl: Any) -> None:
+    assert graphdsl("check", "small.dag") == "small.dag is fine\n"
+    assert last_line(graphdsl("check", "small.dag", "--format", "json")) == {"ok": True, "diagnostics": []}
+
+
+def test_a_setting_outside_its_domain(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["check", "small.dag", "--set", "width=5"]) == 1
+    assert "[4, 8]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "check", "show", "render", "predict", "evaluate"])
+def test_a_missing_spec(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([command, "none.dag"]) == 1
+    err = capsys.readouterr().err
+    assert "none.dag" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
+    command = [sys.executable, "-m", "graphdsl", "run", "small.dag", "--epochs", "100000"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("epoch ")
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.read()
+    assert process.returncode == 130
+    assert "--resume runs/small-2" in said
+    assert "Traceback" not in said
+    assert (folder / "runs" / "small-2" / "checkpoint.safetensors").exists()
+
+
+def test_a_reader_that_leaves(folder: Path) -> None:
+    line = f"{sys.executable} -m graphdsl show small.dag --after gradient | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 141)
+    assert done.stderr == ""
