@@ -47,7 +47,8 @@ def save_weights(weights: Mapping[str, Array], path: Path, metadata: Mapping[str
     """Writes weights, whole or not at all. Raises Failed E0701."""
     from safetensors.numpy import save
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    # Not ascontiguousarray: it gives single numbers an axis.
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
     return write_whole(path, save(arrays, {**(metadata or {}), ORDER: json.dumps(list(arrays))}))
 
 
