@@ -165,7 +165,7 @@ def block_name(path: str) -> str:
 def _arrows(
     graph: Graph, key_of: Mapping[str, str], gathered: Mapping[str, _Gathering], serving: frozenset[str]
 ) -> Iterable[Arrow]:
-    for name, value in ((name, v) for name in key_of for v in graph.operands(name) if v.node in key_of):
+    for name, value in ((n, v) for n in key_of for v in graph.operands(n) if v.node in key_of):
         source, target = key_of[value.node], key_of[name]
         inside = source == target and _use(graph, value.node) == _use(graph, name)
         own = isinstance(graph.node(value.node).op, Weight) and gathered[source].role is not BoxRole.WEIGHT

@@ -90,7 +90,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a pipe: `conv(64, 3) * 2`. A stage without brackets has no arguments; repeat is None when unwritten."""
+    """One step of a pipe: `conv(64, 3) * 2`. Without brackets it has no arguments; repeat is None when unwritten."""
 
     call: Call
     repeat: Expression | None
@@ -99,7 +99,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Pipe:
-    """`x -> conv(64, 3) -> relu`. A pipe without a source (`shared enc = a -> b`, an `augment` recipe) has source None."""
+    """`x -> conv(64, 3) -> relu`. A pipe without a source (`shared enc = a -> b`) has source None."""
 
     source: Expression | None
     stages: tuple[Stage, ...]
@@ -260,7 +260,7 @@ class Formal:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`block res(c, stride=1) = in -> …`: body is one Define named `out`; with braces, the local definitions in order."""
+    """`block res(c, stride=1) = in -> …`: body is one Define of `out`; with braces, the local definitions in order."""
 
     name: NameDef
     formals: tuple[Formal, ...]
