@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from graphdsl.cli.given import dataset
+from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
 from graphdsl.model import compile
 from graphdsl.report import write_whole
@@ -24,9 +25,10 @@ SHOWN = 10
 @weights_option
 @settings_option
 @click.option("-o", "--output", metavar="FILE.npz", help="Save the outputs as arrays.")
+@backend_option
 @answers
 def command(
-    spec: str, data: tuple[str, ...], weights: str | None, settings: dict[str, str], output: str | None
+    spec: str, data: tuple[str, ...], weights: str | None, settings: dict[str, str], output: str | None, backend: str
 ) -> Answer:
     """What a trained model says about DATA, or else about the test data of the spec.
 
@@ -37,7 +39,7 @@ def command(
     graphdsl predict model.dag new.npz -o answers.npz
     graphdsl predict model.dag new.csv --weights best.safetensors --format json
     """
-    model = compile(spec, settings)
+    model = compile(spec, settings, backend=backend)
     model.load(weights)
     outputs = model.predict(dataset(data))
     if output is not None:

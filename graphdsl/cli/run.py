@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument
 from graphdsl.model import compile
 
@@ -15,9 +16,16 @@ from graphdsl.model import compile
 @click.option("--runs", default="runs", metavar="FOLDER", show_default=True, help="Where the run's own folder is made.")
 @click.option("--resume", metavar="FOLDER", type=click.Path(file_okay=False), help="Go on with a run that was stopped.")
 @click.option("--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Start from these weights.")
+@backend_option
 @answers
 def command(
-    spec: str, settings: dict[str, str], epochs: int | None, runs: str, resume: str | None, weights: str | None
+    spec: str,
+    settings: dict[str, str],
+    epochs: int | None,
+    runs: str,
+    resume: str | None,
+    weights: str | None,
+    backend: str,
 ) -> Answer:
     """Train a model by the train sections of its spec.
 
@@ -29,7 +37,7 @@ def command(
     graphdsl run model.dag --resume runs/model-1
     graphdsl run model.dag --format json
     """
-    model = compile(spec, settings)
+    model = compile(spec, settings, backend=backend)
     if weights is not None:
         model.load(weights)
     done = model.fit(epochs=epochs, runs=runs, resume=resume)

@@ -88,6 +88,7 @@ def test_without_graphviz_there_is_still_a_picture(
     assert len(written.read_text()) > 500_000
 
 
+@pytest.mark.triggers("E0702")
 def test_an_unknown_ending_is_refused(graph: Graph, tmp_path: Path) -> None:
     with pytest.raises(Failed) as refused:
         draw.render(graph, tmp_path / "net.pgn")

@@ -35,6 +35,7 @@ def test_sequences_have_maps_too(tmp_path: Path) -> None:
         assert sheet.size == (49, 49)
 
 
+@pytest.mark.triggers("E0703")
 @pytest.mark.parametrize("shape", [(4,), (3, 3, 64, 128)])
 def test_what_has_no_picture_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(Failed) as refused:
