@@ -21,6 +21,7 @@ from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.machine import Judge
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
+from graphdsl.learn.own import load_callbacks
 from graphdsl.learn.plan import Objective, Plan, plans
 from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
@@ -71,6 +72,7 @@ __all__ = [
     "TRAIN",
     "WEIGHTS",
     "curves",
+    "load_callbacks",
     "load_state",
     "metric",
     "new_folder",

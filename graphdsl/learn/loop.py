@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphdsl.ir import BATCH
 from graphdsl.lang import Spec
-from graphdsl.learn.callbacks import Callback, Memory
 from graphdsl.learn.checkpoint import State
 from graphdsl.learn.events import (
     Action,
@@ -27,6 +25,7 @@ from graphdsl.learn.feed import Batch, Feeder, Feeds
 from graphdsl.learn.interrupt import Interrupt
 from graphdsl.learn.keeper import Keeper
 from graphdsl.learn.machine import Judge, Machine, Step
+from graphdsl.learn.own import ask
 from graphdsl.learn.plan import Plan
 from graphdsl.learn.progress import Progress
 from graphdsl.learn.schedules import Moment
@@ -140,7 +139,7 @@ class Loop:
         """Tells every callback and does what they ask for. Gives the reason to stop, if there is one."""
         reason = ""
         for callback, memory in zip(self._plan.callbacks, self.state.memories, strict=True):
-            for action in _answers(callback, event, memory):
+            for action in ask(callback, event, memory):
                 reason = self._act(action) or reason
         return reason
 
@@ -172,15 +171,3 @@ class Loop:
         valid = {n.removeprefix("valid."): v for n, v in numbers.items() if n.startswith("valid.")}
         train = {n: v for n, v in numbers.items() if not n.startswith("valid.")}
         return {"train": train, "valid": valid}
-
-
-def _answers(callback: Callback, event: Event, memory: Memory) -> Iterable[Action]:
-    match event:
-        case Begun():
-            return callback.on_begin(event, memory)
-        case StepDone():
-            return callback.on_step(event, memory)
-        case EpochDone():
-            return callback.on_epoch(event, memory)
-        case Ended():
-            return callback.on_end(event, memory)

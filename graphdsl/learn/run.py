@@ -48,13 +48,16 @@ class Job:
 
 
 def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
-    """Trains from where state stands to the end. Raises Failed, and KeyboardInterrupt after a Ctrl+C was obeyed."""
+    """Trains from where state stands to the end.
+
+    Raises Failed; and KeyboardInterrupt when a Ctrl+C came before the last step and all is saved.
+    """
     with Interrupt() as interrupt:
         around = Surroundings(job.spec, job.executor, Feeder(job.spec), keeper, progress, interrupt)
         while state.section < len(job.plans):
             over = _section(job, around, state)
             state = state.next_section() if over else state
-            if interrupt.asked:
+            if interrupt.asked and state.section < len(job.plans):
                 keeper.checkpoint(state, around.weights)
                 raise KeyboardInterrupt
         keeper.finish(around.weights)

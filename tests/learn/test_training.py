@@ -1,0 +1,368 @@
+"""Training from a spec's text to weights: what is reported, and that it can stop and go on."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphdsl
+from graphdsl.ir import Array
+from graphdsl.learn import Action, Callback, EpochDone, Memory, StepDone, Stop, load_callbacks
+from graphdsl.model import Model
+from graphdsl.report import Failed
+
+CLASSIFY = """
+input  x: float[4]
+target label: int(3)
+output class = x -> dense(8) -> relu -> dropout(0.2) -> dense(3) -> softmax
+train {
+  loss      = [class, label] -> categorical_crossentropy
+  metrics   = [class, label] -> accuracy
+  optimizer = adam(lr=cosine(0.05), clip_norm=1)
+  epochs    = 4
+  %s
+}
+"""
+
+HEADS = """
+input  x: float[4]
+target age: float[1]
+target label: int(3)
+body = x -> dense(6, l2=0.01) -> tanh
+output age_guess = body -> dense(1)
+output class = body -> dense(3) -> softmax
+train {
+  loss = [[age_guess, age] -> mse(weight=0.25), [class, label] -> categorical_crossentropy(weight=10)]
+  metrics = [[age_guess, age] -> mae, [class, label] -> accuracy]
+  optimizer = sgd(lr=0.01)
+  epochs = 1
+}
+"""
+
+
+def compiled(text: str, folder: Path) -> Model:
+    path = folder / "small.dag"
+    path.write_text(text)
+    model: Model = graphdsl.compile(str(path))
+    return model
+
+
+def samples(count: int = 70) -> tuple[Array, Array]:
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=(count, 4)).astype(np.float32)
+    return x, x[:, :3].argmax(axis=1)
+
+
+def weights(model: Model) -> dict[str, Array]:
+    return {n: a for n, a in model.executor.weights.items() if not n.startswith("optimizer/")}
+
+
+def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[n], b[n]) for n in a)
+
+
+def fit(model: Model, folder: Path, **options: Any) -> Any:
+    return model.fit(*samples(), batch=16, valid=0.3, runs=folder / "runs", shown=False, **options)
+
+
+def test_it_learns_and_leaves_a_whole_folder(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    done = fit(model, tmp_path, epochs=30)
+    assert done.metrics["valid"]["class.accuracy"] > 0.8
+    assert done.folder == tmp_path / "runs" / "small-1"
+    left = {p.name for p in done.folder.iterdir()}
+    assert left >= {"spec.dag", "metrics.csv", "curves.svg", "weights.safetensors", "summary.txt"}
+    assert not {n for n in left if n.startswith((".", "checkpoint"))}
+    rows = list(csv.DictReader((done.folder / "metrics.csv").read_text().splitlines()))
+    assert len(rows) == 30
+    assert float(rows[-1]["valid.loss"]) == done.metrics["valid"]["loss"]
+
+
+def test_weights_come_back(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    done = fit(model, tmp_path)
+    other = compiled(CLASSIFY % "seed = 9", tmp_path)
+    other.load(done.folder / "weights.safetensors")
+    assert same(weights(model), weights(other))
+    assert model.evaluate(*samples()) == other.evaluate(*samples())
+    np.testing.assert_array_equal(model.predict(samples()[0])["class"], other.predict(samples()[0])["class"])
+
+
+def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
+    models = [compiled(CLASSIFY % f"seed = {seed}", tmp_path) for seed in (5, 5, 6)]
+    for model in models:
+        fit(model, tmp_path)
+    assert same(weights(models[0]), weights(models[1]))
+    assert not same(weights(models[0]), weights(models[2]))
+
+
+def test_nothing_is_written_when_nobody_wants_it(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    done = model.fit(*samples(), runs=None, shown=False)
+    assert done.folder is None
+    assert [p.name for p in tmp_path.iterdir()] == ["small.dag"]
+
+
+def test_heads_are_told_one_by_one_and_summed(tmp_path: Path) -> None:
+    model = compiled(HEADS, tmp_path)
+    x, label = samples(32)
+    done = model.fit({"x": x}, {"age": x[:, :1], "label": label}, batch=32, runs=None, shown=False)
+    train = done.metrics["train"]
+    assert set(train) == {"loss", "age_guess.loss", "class.loss", "age_guess.mae", "class.accuracy"}
+    kernel = compiled(HEADS, tmp_path).executor.weights["body/dense_1/kernel"].astype(np.float64)
+    total = 0.25 * train["age_guess.loss"] + 10 * train["class.loss"] + 0.01 * np.square(kernel).sum()
+    assert train["loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_the_last_smaller_batch_counts_as_much_as_it_holds(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    x, label = samples(33)
+    model.fit(x, label, batch=16, runs=None, shown=False)
+    guess = model.predict(x)["class"]
+    numbers = model.evaluate(x, label)
+    assert numbers["class.accuracy"] == pytest.approx((guess.argmax(axis=1) == label).mean())
+    assert numbers["loss"] == pytest.approx(-np.log(guess[np.arange(33), label]).mean(), rel=1e-5)
+
+
+# --- callbacks
+
+
+@dataclass(frozen=True)
+class Press(Callback):
+    """Presses Ctrl+C after a step."""
+
+    step: int
+
+    def on_step(self, event: StepDone, memory: Memory) -> Iterable[Action]:
+        if event.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return ()
+
+
+@dataclass(frozen=True)
+class Watch(Callback):
+    """Stops after an epoch."""
+
+    epoch: int
+
+    def on_epoch(self, event: EpochDone, memory: Memory) -> Iterable[Action]:
+        memory["seen"] = memory.get("seen", 0) + 1
+        if event.number == self.epoch:
+            yield Stop(f"seen {memory['seen']}")
+
+
+def test_early_stop_puts_the_best_weights_back(tmp_path: Path) -> None:
+    text = CLASSIFY.replace("cosine(0.05)", "3") % 'callbacks = [early_stop(2), checkpoint("best")]'
+    model = compiled(text, tmp_path)
+    done = fit(model, tmp_path, epochs=40)
+    rows = list(csv.DictReader((done.folder / "metrics.csv").read_text().splitlines()))
+    losses = [float(r["valid.loss"]) for r in rows]
+    assert len(rows) == losses.index(min(losses)) + 3 < 40
+    assert done.metrics["valid"]["loss"] == min(losses)
+    best = compiled(text, tmp_path)
+    best.load(done.folder / "best.safetensors")
+    assert same(weights(model), weights(best))
+
+
+@pytest.mark.parametrize("step", [1, 5, 8, 12])
+def test_a_resumed_run_is_one_that_never_stopped(tmp_path: Path, step: int) -> None:
+    """Four steps an epoch: inside an epoch and at its end."""
+    text = CLASSIFY % "callbacks = [early_stop(50), reduce_on_plateau(patience=1)]"
+    whole = compiled(text, tmp_path)
+    done = fit(whole, tmp_path)
+    stopped = compiled(text, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, tmp_path, callbacks=[Press(step)])
+    resumed = compiled(text, tmp_path)
+    again = fit(resumed, tmp_path, callbacks=[Press(0)], resume=tmp_path / "runs" / "small-2")
+    assert same(weights(whole), weights(resumed))
+    assert again.metrics == done.metrics
+    first, second = (tmp_path / "runs" / f"small-{n}" / "metrics.csv" for n in (1, 2))
+    assert [_without_time(r) for r in _rows(first)] == [_without_time(r) for r in _rows(second)]
+    assert not (tmp_path / "runs" / "small-2" / "checkpoint.safetensors").exists()
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def _without_time(row: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in row.items() if name != "seconds"}
+
+
+def test_ctrl_c_in_the_last_step_is_too_late(tmp_path: Path) -> None:
+    done = fit(compiled(CLASSIFY % "", tmp_path), tmp_path, callbacks=[Press(16)])
+    assert (done.folder / "weights.safetensors").exists()
+
+
+def test_sections_run_in_order_and_stop_between(tmp_path: Path) -> None:
+    """The second section freezes the first layer and begins with an optimizer of its own."""
+    loss = "loss = [class, label] -> categorical_crossentropy"
+    more = f"train finetune {{ {loss} freeze = hidden optimizer = adam epochs = 2 }}"
+    text = CLASSIFY.replace("output class = x -> dense(8)", "hidden = x -> dense(8)\noutput class = hidden") % "" + more
+    whole = compiled(text, tmp_path)
+    done = fit(whole, tmp_path)
+    assert [r["section"] for r in _rows(done.folder / "metrics.csv")] == ["train"] * 4 + ["finetune"] * 2
+    stopped, resumed = compiled(text, tmp_path), compiled(text, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, tmp_path, callbacks=[Press(16)])
+    fit(resumed, tmp_path, callbacks=[Press(0)], resume=tmp_path / "runs" / "small-2")
+    assert same(weights(whole), weights(resumed))
+    first = compiled(text, tmp_path)
+    first.load(_epoch_before(tmp_path, text))
+    assert np.array_equal(weights(first)["hidden/dense_1/kernel"], weights(whole)["hidden/dense_1/kernel"])
+    assert not np.array_equal(weights(first)["class/dense_1/kernel"], weights(whole)["class/dense_1/kernel"])
+
+
+def _epoch_before(folder: Path, text: str) -> Path:
+    """The weights after the first section alone."""
+    alone = compiled(text[: text.index("train finetune")], folder)
+    fit(alone, folder)
+    return alone.save(folder / "first.safetensors")
+
+
+GAN = """
+input  x: float[4]
+target label: int(3)
+generator = x -> dense(4)
+critic    = generator -> dense(3) -> softmax
+output class = critic
+train {
+  epochs = 3
+  step critic    { loss = [class, label] -> categorical_crossentropy  learn = critic  optimizer = adam }
+  step generator { loss = [class, label] -> categorical_crossentropy(weight=2)  learn = generator  optimizer = adam
+                   metrics = [class, label] -> accuracy }
+}
+"""
+
+
+def test_steps_take_turns_with_optimizers_of_their_own(tmp_path: Path) -> None:
+    model = compiled(GAN, tmp_path)
+    begun = weights(model)
+    seen: dict[str, Array] = {}
+
+    @dataclass(frozen=True)
+    class Look(Callback):
+        def on_epoch(self, event: EpochDone, memory: Memory) -> Iterable[Action]:
+            seen.update(model.executor.weights)
+            return ()
+
+    done = fit(model, tmp_path, callbacks=[Look()])
+    train = done.metrics["train"]
+    assert set(train) == {"loss", "critic.loss", "generator.loss", "class.accuracy"}
+    assert train["loss"] == pytest.approx(train["critic.loss"] + train["generator.loss"])
+    assert seen["optimizer/critic/steps"] == seen["optimizer/generator/steps"] == 12
+    after = weights(model)
+    assert not any(np.array_equal(begun[n], after[n]) for n in begun)
+
+
+def test_interrupting_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*samples(), runs=tmp_path, callbacks=[Press(2)])
+    said = capsys.readouterr().out
+    assert f"graphdsl run {tmp_path / 'small.dag'} --resume {tmp_path / 'small-1'}" in said
+
+
+def test_a_callback_of_ones_own(tmp_path: Path) -> None:
+    done = fit(compiled(CLASSIFY % "", tmp_path), tmp_path, callbacks=[Watch(2)])
+    assert len(_rows(done.folder / "metrics.csv")) == 2
+
+
+def test_a_file_of_callbacks_gives_the_spec_new_words(tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text(
+        "from dataclasses import dataclass\n"
+        "from graphdsl.learn import CALLBACKS, Callback, Stop\n"
+        "@CALLBACKS.register('stop_at')\n"
+        "@dataclass(frozen=True)\n"
+        "class StopAt(Callback):\n"
+        "    epoch: int = 1\n"
+        "    def on_epoch(self, event, memory):\n"
+        "        if event.number == self.epoch:\n"
+        "            yield Stop('enough')\n"
+    )
+    assert load_callbacks(own) == ("stop_at",)
+    done = fit(compiled(CLASSIFY % "callbacks = stop_at(3)", tmp_path), tmp_path)
+    assert len(_rows(done.folder / "metrics.csv")) == 3
+
+
+@pytest.mark.triggers("E0617")
+def test_a_file_of_callbacks_that_fails(tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text("\nraise ValueError('half done')\n")
+    with pytest.raises(Failed, match=r"E0617.*ValueError: half done at .*mine\.py:2"):
+        load_callbacks(own)
+    with pytest.raises(Failed, match="E0617"):
+        load_callbacks(tmp_path / "none.py")
+
+
+# --- mistakes
+
+
+@pytest.mark.triggers("E0614")
+def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="E0614"):
+        fit(compiled(CLASSIFY % "", tmp_path), tmp_path, resume=tmp_path)
+
+
+def test_a_spec_that_has_changed_cannot_go_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(compiled(CLASSIFY % "", tmp_path), tmp_path, callbacks=[Press(3)])
+    with pytest.raises(Failed, match="E0614"):
+        fit(compiled(CLASSIFY % "seed = 2", tmp_path), tmp_path, resume=tmp_path / "runs" / "small-1")
+
+
+@pytest.mark.triggers("E0615")
+def test_no_data(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    for call in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(Failed, match="E0615"):
+            call()
+    assert [p.name for p in tmp_path.iterdir()] == ["small.dag"]
+
+
+@pytest.mark.triggers("E0616")
+def test_no_weights_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Failed, match="E0616"):
+        compiled(CLASSIFY % "", tmp_path).load()
+
+
+@pytest.mark.triggers("E0601")
+def test_a_loss_that_is_no_number_stops_at_once_and_names_the_layer(tmp_path: Path) -> None:
+    text = HEADS.replace("-> tanh", "-> dense(6) -> dense(6)").replace("lr=0.01", "lr=1e30")
+    model = compiled(text, tmp_path)
+    x, label = samples()
+    with pytest.raises(Failed, match=r"E0601.*dense_") as caught:
+        model.fit({"x": x}, {"age": x[:, :1], "label": label}, runs=None, shown=False)
+    assert caught.value.diagnostics[0].span is not None
+    assert all(np.isfinite(array).all() for array in weights(model).values())
+
+
+@pytest.mark.triggers("E0804")
+@pytest.mark.triggers("E0805")
+def test_names_that_are_not_there(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    with pytest.raises(Failed, match=r"E0804.*did you mean `fuse`"):
+        model.stage("fusee")
+    with pytest.raises(Failed, match="E0805"):
+        model.filters("class/dense_7")
+    with pytest.raises(Failed, match="E0805"):
+        model.features("class/dense_7", samples()[0])
+
+
+def test_looking_inside(tmp_path: Path) -> None:
+    model = compiled(CLASSIFY % "", tmp_path)
+    assert model.filters("class/dense_1").shape == (4, 8)
+    assert model.features("class/dense_1", samples()[0]).shape == (70, 8)
+    assert model.features("class", samples()[0]).shape == (70, 3)
+    assert "update/class/dense_1/kernel" in model.stage("update")
