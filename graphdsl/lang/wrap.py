@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from graphdsl.lang.tokens import CLOSERS, OPENERS
 from graphdsl.lang.words import Word, closing, gap, joined
 
-WIDTH = 100
+WIDTH = 110
 STEP = 2
 
 Words = Sequence[Word]
