@@ -84,7 +84,7 @@ def test_long_definitions_are_broken() -> None:
         "y = image " + f"-> {stage} " * 3 + f"-> {stage}",
         "z = [",
         "w = if some_name == 1 and some_name == 1 and some_name == 1 and some_name == 1",
-        "v = some_name + some_name + some_name + some_name + some_name + some_name + some_name + some_name",
+        "v = " + " + ".join(["some_name"] * 9),
         "u = photo(",
         ")",
     ]
