@@ -6,6 +6,7 @@ import click
 
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument
+from graphdsl.learn import load_callbacks
 from graphdsl.model import compile
 
 
@@ -16,6 +17,13 @@ from graphdsl.model import compile
 @click.option("--runs", default="runs", metavar="FOLDER", show_default=True, help="Where the run's own folder is made.")
 @click.option("--resume", metavar="FOLDER", type=click.Path(file_okay=False), help="Go on with a run that was stopped.")
 @click.option("--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Start from these weights.")
+@click.option(
+    "--callbacks",
+    metavar="FILE.py",
+    multiple=True,
+    type=click.Path(dir_okay=False),
+    help="Run this Python file of yours; callbacks that it registers are words of the spec. May be repeated.",
+)
 @backend_option
 @answers
 def command(
@@ -25,6 +33,7 @@ def command(
     runs: str,
     resume: str | None,
     weights: str | None,
+    callbacks: tuple[str, ...],
     backend: str,
 ) -> Answer:
     """Train a model by the train sections of its spec.
@@ -37,6 +46,8 @@ def command(
     graphdsl run model.dag --resume runs/model-1
     graphdsl run model.dag --format json
     """
+    for file in callbacks:
+        load_callbacks(file)
     model = compile(spec, settings, backend=backend)
     if weights is not None:
         model.load(weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -26,7 +27,6 @@ from graphdsl.learn import (
     KeepsFolder,
     KeepsNothing,
     Plan,
-    Progress,
     State,
     load_state,
     new_folder,
@@ -125,7 +125,8 @@ class Model:
         try:
             return run(job, keeper, seen, state)
         except KeyboardInterrupt:
-            self._say_how_to_go_on(keeper, seen)
+            if keeper.folder is not None:
+                seen.say(f"stopped; all is saved. To go on: {self._how_to_go_on(keeper.folder, epochs)}")
             raise
         finally:
             seen.close()
@@ -233,12 +234,10 @@ class Model:
         render(self.graph, folder / "graph.svg", title=self.name)
         return KeepsFolder(folder, self.identity, self._metadata)
 
-    def _say_how_to_go_on(self, keeper: Keeper, seen: Progress) -> None:
-        if keeper.folder is None:
-            return
-        given = [f"--set {name}={value}" for name, value in self.settings.items()]
-        words = ["graphdsl run", self.spec.source.path, *given, "--resume", str(keeper.folder)]
-        seen.say(f"stopped; all is saved. To go on: {' '.join(words)}")
+    def _how_to_go_on(self, folder: Path, epochs: int | None) -> str:
+        settings = [f"--set {name}={shlex.quote(str(value))}" for name, value in self.settings.items()]
+        words = ["graphdsl run", shlex.quote(self.spec.source.path), *settings, "--resume", shlex.quote(str(folder))]
+        return " ".join([*words, *([f"--epochs {epochs}"] if epochs is not None else [])])
 
 
 def _changed(plan: Plan, epochs: int | None, callbacks: Sequence[Callback]) -> Plan:

@@ -13,8 +13,12 @@ from graphdsl.ir import Array
 from graphdsl.report import fail, write_whole
 from graphdsl.runtime.weights import STATES, WeightStore
 
+OWN = "graphdsl"
+"""The one key of a file's metadata that we write, a JSON object. Several would stand in another order in every file, and
+equal weights would not be equal files."""
+
 ORDER = "order"
-"""Key of the metadata under which our files keep the order of their weights: the format itself sorts them."""
+"""The names in their order, inside that object: the format itself sorts them."""
 
 MOST_LISTED = 5
 
@@ -49,24 +53,24 @@ def save_weights(weights: Mapping[str, Array], path: Path, metadata: Mapping[str
 
     # Not ascontiguousarray: it gives single numbers an axis.
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    return write_whole(path, save(arrays, {**(metadata or {}), ORDER: json.dumps(list(arrays))}))
+    return write_whole(path, save(arrays, {OWN: json.dumps({**(metadata or {}), ORDER: list(arrays)})}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays of a file, in their order, and its metadata. Raises Failed E0604."""
+    """The arrays of a file, in their order, and the metadata that `save_weights` was given. Raises Failed E0604."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise fail("E0604", f"there is no file of weights `{path}`")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
+            metadata = json.loads((file.metadata() or {}).get(OWN, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        order = json.loads(metadata.pop(ORDER, "[]"))
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        order = [n for n in metadata.pop(ORDER, []) if n in arrays]
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
         help = "weights are kept in safetensors files, of float32 or other numbers that NumPy knows"
         raise fail("E0604", f"`{path}` is damaged or no file of weights", help=help) from error
-    return {name: arrays[name] for name in dict.fromkeys([*(n for n in order if n in arrays), *arrays])}, metadata
+    return {name: arrays[name] for name in dict.fromkeys([*order, *arrays])}, metadata
 
 
 def load_weights(weights: WeightStore, path: Path, *, prefix: str = "") -> LoadReport:

@@ -101,6 +101,8 @@ def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
     for model in models:
         fit(model, tmp_path)
     assert same(weights(models[0]), weights(models[1]))
+    files = [(tmp_path / "runs" / f"small-{n}" / "weights.safetensors").read_bytes() for n in (1, 2)]
+    assert files[0] == files[1]
     assert not same(weights(models[0]), weights(models[2]))
 
 
