@@ -14,8 +14,8 @@ from graphdsl.report import fail, write_whole
 from graphdsl.runtime.weights import STATES, WeightStore
 
 OWN = "graphdsl"
-"""The one key of a file's metadata that we write, a JSON object. Several would stand in another order in every file, and
-equal weights would not be equal files."""
+"""The one key of a file's metadata that we write, a JSON object. Several would stand in another order in every file,
+and equal weights would not be equal files."""
 
 ORDER = "order"
 """The names in their order, inside that object: the format itself sorts them."""
