@@ -16,7 +16,17 @@ from graphdsl.lang.refusal import refuse, refuse_rule, told
 from graphdsl.lang.settings import build, read_for
 from graphdsl.lang.sources import given
 from graphdsl.lang.spec import Port
-from graphdsl.lang.values import UNKNOWN, BlockWord, Datum, SharedWord, TargetTensor, describe, is_number, is_unknown
+from graphdsl.lang.values import (
+    UNKNOWN,
+    BlockWord,
+    Datum,
+    SharedWord,
+    TargetTensor,
+    article,
+    describe,
+    is_number,
+    is_unknown,
+)
 from graphdsl.report import Failed, Label
 
 
@@ -214,4 +224,4 @@ def _demand_own_word(name: ast.NameDef, frame: Frame) -> None:
     if entry is not None or name.name == "model":
         kind = entry.kind if entry else "layer"
         help = "choose another name, so that every reader knows which is meant"
-        raise refuse("E0203", f"`{name.name}` is a {kind} of the language", name.span, help=help)
+        raise refuse("E0203", f"`{name.name}` is {article(kind)} of the language", name.span, help=help)

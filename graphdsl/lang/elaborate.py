@@ -17,6 +17,7 @@ from graphdsl.lang.parser import read_source
 from graphdsl.lang.refusal import Exhausted
 from graphdsl.lang.selection import Weights
 from graphdsl.lang.spec import SharedUse, Spec
+from graphdsl.lang.unused import check_unused
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
 from graphdsl.report import Failed, Reporter, Source
@@ -55,8 +56,10 @@ def _carry_out(session: Session, module: Module) -> Names:
     file = session.parsed(path, module.source)
     session.opening.append(path)
     names = Names(planned=[n for d in file.definitions for n in names_of(d)])
+    frame = Frame(session, module, names, Scope())
     try:
-        files.carry_out_all(file.definitions, Frame(session, module, names, Scope()))
+        files.carry_out_all(file.definitions, frame)
+        check_unused(names, frame)
     except Exhausted:
         module.sections.clear()
     return names

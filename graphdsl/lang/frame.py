@@ -9,7 +9,7 @@ from typing import Any
 
 from graphdsl.ir import Builder, Layer, Place, Slot, Value
 from graphdsl.lang import ast
-from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS
+from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS, MAX_USES
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import Exhausted, refuse, told
@@ -82,15 +82,17 @@ class Session:
             raise Exhausted
 
     def descend(self, span: Span) -> None:
-        """One level deeper; `ascend` follows whether this raises or not. Tells E0403 once: every way out is too deep."""
+        """One level deeper; `ascend` follows whether this raises or not. Refuses E0403 once, then in silence."""
         self._depth += 1
-        if self._depth <= MAX_DEPTH:
-            return
+        if self._depth > MAX_DEPTH:
+            raise self.too_deep(f"more than {MAX_DEPTH} levels of brackets, blocks and models inside each other", span)
+
+    def too_deep(self, message: str, span: Span) -> Failed:
+        """E0403, the first time."""
         if self._told_of_depth:
-            raise told()
+            return told()
         self._told_of_depth = True
-        message = f"more than {MAX_DEPTH} levels of brackets, blocks and models inside each other"
-        raise refuse("E0403", message, span, help="give the inner part a name of its own")
+        return refuse("E0403", message, span, help="give the inner part a name of its own")
 
     def ascend(self) -> None:
         self._depth -= 1
@@ -174,7 +176,9 @@ class Frame:
         return replace(self, scope=scope)
 
     def used(self, word: str, span: Span, scope: Scope, names: Names, *, reuse: bool = False) -> Frame:
-        """Inside a block (shared layer, model) called word, used at span."""
+        """Inside a block (shared layer, model) called word, used at span. Raises E0403 where that is too deep."""
+        if len(self.chain) >= MAX_USES:
+            raise self.session.too_deep(f"more than {MAX_USES} blocks and models inside each other", span)
         return replace(
             self,
             names=names,

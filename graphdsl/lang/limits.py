@@ -13,6 +13,9 @@ MAX_REPEATS = 100_000
 MAX_DEPTH = 64
 """How deep expressions, blocks and models may stand inside each other, counted together."""
 
+MAX_USES = 32
+"""How deep blocks, shared layers and models alone may be used inside each other."""
+
 MAX_ELEMENTS = 2**31 - 1
 """Numbers in one tensor, for one sample."""
 

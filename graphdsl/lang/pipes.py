@@ -19,6 +19,7 @@ from graphdsl.lang.values import (
     ModelWord,
     SharedWord,
     TargetTensor,
+    article,
     describe,
     is_unknown,
 )
@@ -139,7 +140,7 @@ def _unknown(call: ast.Call, frame: Frame) -> Failed:
     if entry is not None:
         places = {"loss": "the `loss` of a section", "metric": "the `metrics` of a section", "augment": "`augment`"}
         help = f"it belongs into {places[entry.kind]}" if entry.kind in places else ""
-        return refuse("E0223", f"`{name}` is a {entry.kind}, and no layer", call.name_span, help=help)
+        return refuse("E0223", f"`{name}` is {article(entry.kind)}, and no layer", call.name_span, help=help)
     known = (n for kind in _kinds(frame) for n in session.vocabulary.entries(kind))
     mine = (n for n, b in frame.names.visible() if isinstance(b.value, BlockWord | SharedWord))
     other = OTHER_NAMES.get(name.lower())

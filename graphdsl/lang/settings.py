@@ -11,7 +11,7 @@ from graphdsl.lang import ast
 from graphdsl.lang.evaluate import chosen, evaluate, read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.refusal import refuse, refuse_rule, told
-from graphdsl.lang.values import UNKNOWN, Datum, describe, is_unknown
+from graphdsl.lang.values import UNKNOWN, Datum, article, describe, is_unknown
 from graphdsl.report import Failed, Label, Span
 
 
@@ -83,13 +83,18 @@ class Settings:
     text: str
 
 
+def match_entry(entry: Entry, call: ast.Call, frame: Frame, *more: Setting) -> Arguments:
+    """The arguments for a registered word, matched but not read."""
+    settings = (*entry.settings, *more)
+    required = [s.name for s in settings if s.default is REQUIRED]
+    return match(f"`{entry.name}`", [s.name for s in settings], required, call, frame)
+
+
 def read_settings(entry: Entry, call: ast.Call, frame: Frame, *more: Setting) -> Settings:
     """The settings of a registered word, and `more` beside them. What is wrong with them is told."""
     owner = f"`{entry.name}`"
     settings = (*entry.settings, *more)
-    names = [s.name for s in settings]
-    required = [s.name for s in settings if s.default is REQUIRED]
-    arguments = match(owner, names, required, call, frame)
+    arguments = match_entry(entry, call, frame, *more)
     values: dict[str, Any] = {}
     for setting in settings:
         if setting.name in arguments.given:
@@ -203,12 +208,12 @@ def _no_entry(call: ast.Call, kinds: Sequence[str], frame: Frame) -> Failed:
     help = frame.session.suggest(call.name, known)
     if len(kinds) > 3:
         return refuse("E0214", f"nothing that can be called is named `{call.name}`", call.name_span, help=help)
-    wanted = " or ".join(kinds)
+    wanted = " or ".join(map(article, kinds))
     if other is not None:
-        return refuse("E0214", f"needs a {wanted}; `{call.name}` is a {other.kind}", call.name_span, help=help)
+        return refuse("E0214", f"needs {wanted}; `{call.name}` is {article(other.kind)}", call.name_span, help=help)
     if not help and len(known) <= 12:
         help = f"there are {', '.join(f'`{k}`' for k in sorted(known))}"
-    return refuse("E0214", f"no {wanted} is called `{call.name}`", call.name_span, help=help)
+    return refuse("E0214", f"no {' or '.join(kinds)} is called `{call.name}`", call.name_span, help=help)
 
 
 def build(made: Made, frame: Frame) -> Datum:

@@ -10,7 +10,7 @@ from graphdsl.ir import BATCH, Value
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.refusal import refuse
 from graphdsl.lang.values import Datum, describe, sample_shape
-from graphdsl.ops import broadcast_to, formula
+from graphdsl.ops import broadcast_to, expression, formula
 from graphdsl.report import Label, Span
 
 _WORDS: dict[str, str] = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
@@ -20,7 +20,7 @@ _FORMULAS: dict[str, Callable[..., Any]] = {
     "-": lambda x, y: x - y,
     "*": lambda x, y: x * y,
     "/": lambda x, y: x / y,
-    "**": lambda x, y: x**y,
+    "**": lambda x, y: expression.call("power", x, y),
 }
 
 

@@ -85,6 +85,11 @@ def sample_shape(type: TensorType) -> tuple[Any, ...]:
     return type.shape[1:] if type.batched else type.shape
 
 
+def article(word: str) -> str:
+    """`a loss`, `an optimizer`"""
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
 def describe(data: Datum) -> str:
     """A noun phrase for messages."""
     match data:
