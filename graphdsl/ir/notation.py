@@ -237,7 +237,7 @@ def read_type(text: str) -> TensorType:
     return type
 
 
-_WORDS: dict[str, Any] = {"true": True, "false": False, "none": None}
+_WORDS: dict[str, Any] = {"true": True, "false": False, "none": None, "inf": float("inf"), "nan": float("nan")}
 
 notation("dtype", DType, lambda d: (str(d),), DType)
 notation("dim", Symbolic, lambda d: (str(d),), read_dim)

@@ -66,12 +66,12 @@ def _lower(graph: Graph, binding: Mapping[str, int]) -> Program:
     read = _Reading(graph, binding)
     steps = read.steps()
     ends = {r.key: read.access(r.value) for r in graph.results if r.role is not Role.UPDATE}
-    news = {r.name: read.access(r.value) for r in graph.of_role(Role.UPDATE)}
+    news = {r.name: read.access(r.value) for r in graph.of_role(Role.UPDATE) if r.value.node != r.name}
     weights = {name: read.access(graph.value(name)) for name in news}
     old = {(name, 0) for name in news} & {a.root for a in (*ends.values(), *news.values())}
     saves = [_copy(f"{name}/old", weights[name], _moved(weights[name], old)) for name in news if (name, 0) in old]
     ends = {key: _moved(a, old) for key, a in ends.items()}
-    news = {name: _moved(a, old) for name, a in news.items() if a.root != (name, 0)}
+    news = {name: _moved(a, old) for name, a in news.items()}
     steps = [*saves, *steps]
     direct = straight(steps, news)
     written = set(direct.values())

@@ -72,11 +72,14 @@ def _formula(b: Builder, name: str, op: Elementwise, made: TensorType, operands:
     if isinstance(op.tree, expression.Operand):
         return operands[op.tree.index]
     trees: list[expression.Expression] = []
-    kept: list[Value] = []
+    places: dict[Value, int] = {}
     for value in operands:
         number = _number(b, value)
-        trees.append(expression.Operand(len(kept)) if number is None else expression.Literal(number))
-        kept += [_unstretched(b, value)] if number is None else []
+        if number is not None:
+            trees.append(expression.Literal(number))
+        else:
+            trees.append(expression.Operand(places.setdefault(_unstretched(b, value), len(places))))
+    kept = list(places)
     if kept == list(operands) or not kept:
         return None
     tree = expression.substitute(op.tree, trees) if len(kept) < len(operands) else op.tree

@@ -1,0 +1,107 @@
+"""The arena: nothing that is alive is overwritten, and little is wasted."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphdsl.ir import Buffer, Fusion, Program, Storage
+from graphdsl.passes import apply, lower, training
+from graphdsl.passes.memory import ALIGNMENT, Block, aligned, plan
+from tests.support.random_graphs import random_graph
+from tests.support.rules import Momentum
+
+LIVES = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20), st.integers(0, 10)), max_size=25)
+
+
+@settings(deadline=None, max_examples=200)
+@given(LIVES)
+def test_blocks_that_live_at_once_do_not_overlap(lives: list[tuple[int, int, int]]) -> None:
+    blocks = [Block(size, first, first + length) for size, first, length in sorted(lives, key=lambda x: x[1])]
+    offsets, total = plan(blocks)
+    places = [(o, o + aligned(b.bytes)) for o, b in zip(offsets, blocks, strict=True)]
+    assert all(o % ALIGNMENT == 0 for o in offsets)
+    assert all(end <= total for _, end in places)
+    for (a, x), (b, y) in combinations(zip(blocks, places, strict=True), 2):
+        together = a.first <= b.last and b.first <= a.last
+        assert not together or x[1] <= y[0] or y[1] <= x[0]
+
+
+def test_memory_is_used_again() -> None:
+    """A chain needs two blocks, however long it is."""
+    _, total = plan([Block(64, i, i + 1) for i in range(100)])
+    assert total == 2 * 64
+
+
+def test_free_neighbours_join() -> None:
+    blocks = [Block(64, 0, 0), Block(64, 0, 0), Block(64, 0, 3), Block(128, 2, 3)]
+    offsets, total = plan(blocks)
+    assert (offsets[3], total) == (0, 3 * 64)
+
+
+def test_the_smallest_gap_that_fits_is_taken() -> None:
+    blocks = [Block(256, 0, 0), Block(64, 0, 9), Block(128, 0, 0), Block(64, 0, 9), Block(128, 2, 9)]
+    offsets, _ = plan(blocks)
+    assert offsets[4] == offsets[2]
+
+
+def test_planning_is_repeatable() -> None:
+    random = Random(1)
+    blocks = [Block(random.randrange(1000), i, i + random.randrange(9)) for i in range(500)]
+    assert plan(blocks) == plan(blocks)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_call_overwrites_what_is_still_read(seed: int) -> None:
+    """Replays a program on names: who reads a buffer finds there what was last meant to be there."""
+    graph = random_graph(seed, size=20)
+    program = lower(apply(graph, training(Momentum())), {"batch": 4})
+    _replay(program)
+
+
+def _replay(program: Program) -> None:
+    memory: dict[tuple[str, int], str] = {}
+    for buffer in program.buffers:
+        if buffer.storage is not Storage.ARENA:
+            _fill(memory, buffer, _start(buffer))
+    written: dict[str, str] = {}
+    for number, call in enumerate(program.calls):
+        for index in call.inputs:
+            buffer = program.buffers[index]
+            expected = written.get(buffer.name, _start(buffer))
+            assert _content(memory, buffer) == {expected}, f"{call.name} reads {buffer.name}"
+        if call.op.fusion is not Fusion.ELEMENTWISE:
+            _demand_apart(program, call.inputs, call.outputs)
+        for index in call.outputs:
+            buffer = program.buffers[index]
+            written[buffer.name] = f"{buffer.name} of call {number}"
+            _fill(memory, buffer, written[buffer.name])
+    for key, index in program.results.items():
+        buffer = program.buffers[index]
+        assert _content(memory, buffer) == {written.get(buffer.name, _start(buffer))}, f"the result {key} is gone"
+
+
+def _demand_apart(program: Program, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    read = {cell for i in inputs for cell in _cells(program.buffers[i])}
+    assert not read & {cell for i in outputs for cell in _cells(program.buffers[i])}
+
+
+def _start(buffer: Buffer) -> str:
+    return f"{buffer.storage} {buffer.key}"
+
+
+def _cells(buffer: Buffer) -> list[tuple[str, int]]:
+    space = str(buffer.storage) if buffer.storage is Storage.ARENA else f"{buffer.storage} {buffer.key}"
+    return [(space, buffer.offset + i) for i in range(buffer.bytes)]
+
+
+def _fill(memory: dict[tuple[str, int], str], buffer: Buffer, content: str) -> None:
+    memory.update(dict.fromkeys(_cells(buffer), content))
+
+
+def _content(memory: dict[tuple[str, int], str], buffer: Buffer) -> set[str]:
+    return {memory[cell] for cell in _cells(buffer)}
