@@ -1,4 +1,4 @@
-"""Mutated specs through the parser and the elaborator: every text ends in a graph or in diagnostics, never in a traceback.
+"""Mutated specs through the parser and the elaborator: each ends in a graph or in diagnostics, never in a traceback.
 
     python tests/fuzz.py --count 200000 --seed 0
 

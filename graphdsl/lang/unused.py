@@ -27,15 +27,17 @@ def check_unused(names: Names, frame: Frame) -> None:
 def _check(word: BlockWord, frame: Frame) -> None:
     own = {n.name for local in word.definition.body for n in names_of(local)}
     home = replace(word.home, section=True)  # it may have been meant for a section, where losses may stand
-    for call in _stages(word.definition.body):
-        if call.name in own:
-            continue
+    for call in [c for c in _stages(word.definition.body) if c.name not in own]:
         try:
-            found = find_word(call, home)
-            if isinstance(found, Entry):
-                match_entry(found, call, home)
+            _look(call, home)
         except Failed as failed:
             frame.session.tell(failed, home)
+
+
+def _look(call: ast.Call, home: Frame) -> None:
+    found = find_word(call, home)
+    if isinstance(found, Entry):
+        match_entry(found, call, home)
 
 
 def _stages(node: Any) -> Iterator[ast.Call]:
