@@ -159,12 +159,12 @@ def losses(graph: Graph) -> Iterator[str]:
 @_rule("V9")
 def sizes(graph: Graph) -> Iterator[str]:
     """No size is negative, and those of weights are numbers."""
-    for name, node in graph.items():
-        for type in node.types:
-            if any(isinstance(d, int) and d < 0 for d in type.shape):
-                yield f"`{name}` is {type}"
-            if isinstance(node.op, Weight) and not all(isinstance(d, int) for d in type.shape):
-                yield f"the weight `{name}` is {type}"
+    made = [(name, node.op, type) for name, node in graph.items() for type in node.types]
+    for name, op, type in made:
+        if any(isinstance(d, int) and d < 0 for d in type.shape):
+            yield f"`{name}` is {type}"
+        if isinstance(op, Weight) and not all(isinstance(d, int) for d in type.shape):
+            yield f"the weight `{name}` is {type}"
 
 
 @_rule("V10")

@@ -45,9 +45,8 @@ def plan(blocks: Sequence[Block]) -> tuple[list[int], int]:
     clock = 0
     for index, block in enumerate(blocks):
         assert block.first >= clock, "blocks come in the order of their first call"
-        for call in range(clock, block.first):
-            for dead in ends.pop(call, ()):
-                free.give(offsets[dead], aligned(blocks[dead].bytes))
+        for dead in [d for call in range(clock, block.first) for d in ends.pop(call, ())]:
+            free.give(offsets[dead], aligned(blocks[dead].bytes))
         clock = block.first
         offsets[index] = free.take(aligned(block.bytes))
         ends.setdefault(block.last, []).append(index)

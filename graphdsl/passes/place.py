@@ -79,18 +79,18 @@ def place(
     last = _last_reads(steps) | {root: len(steps) for root in kept}
     homes = dict(homes)
     blocks: list[Block] = []
-    for index, step in enumerate(steps):
-        for access in step.makes:
-            if access.root in homes:
-                continue
-            end = max(last.get(access.root, index), index)
-            over = _overwritten(step, access, homes, last, index)
-            if over is None:
-                blocks.append(Block(access.bytes, index, end))
-                homes[access.root] = Home(Storage.ARENA, block=len(blocks) - 1)
-            else:
-                blocks[over.block].last = end
-                homes[access.root] = over
+    made = [(index, step, access) for index, step in enumerate(steps) for access in step.makes]
+    for index, step, access in made:
+        if access.root in homes:
+            continue
+        end = max(last.get(access.root, index), index)
+        over = _overwritten(step, access, homes, last, index)
+        if over is None:
+            blocks.append(Block(access.bytes, index, end))
+            homes[access.root] = Home(Storage.ARENA, block=len(blocks) - 1)
+        else:
+            blocks[over.block].last = end
+            homes[access.root] = over
     return homes, blocks
 
 

@@ -69,15 +69,15 @@ def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dic
     sizes: dict[str, int] = {}
     for name, type in types.items():
         shape = arrays[name].shape
-        if len(shape) != type.rank:
-            raise _unfit(name, type, shape, "")
-        for dim, size in zip(type.shape, shape, strict=True):
-            known = sizes.setdefault(str(dim), size) if isinstance(dim, Symbolic) else dim
-            if known != size:
-                raise _unfit(name, type, shape, f"; {dim} is {known}")
+        found = {str(d): n for d, n in zip(type.shape, shape, strict=False) if isinstance(d, Symbolic)}
+        sizes = found | sizes
+        if type.rank != len(shape) or shape != type.bind(sizes):
+            raise _unfit(name, type, shape, sizes)
     return sizes
 
 
-def _unfit(name: str, type: TensorType, shape: tuple[int, ...], why: str) -> Exception:
+def _unfit(name: str, type: TensorType, shape: tuple[int, ...], sizes: Mapping[str, int]) -> Exception:
     wanted = ", ".join(map(str, type.shape))
-    return fail("E0603", f"`{name}` takes an array of shape [{wanted}], got {list(shape)}{why}")
+    known = ", ".join(f"{dim} is {size}" for dim, size in sizes.items())
+    said = f", where {known}" if known else ""
+    return fail("E0603", f"`{name}` takes an array of shape [{wanted}]{said}; got {list(shape)}")
