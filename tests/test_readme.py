@@ -52,5 +52,6 @@ def test_mistakes_look_as_shown(
     assert blocks
     (tmp_path / "model.dag").write_text(blocks[1], encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     assert app.run(["check", "model.dag"]) == 1
     assert capsys.readouterr().err == blocks[2]
