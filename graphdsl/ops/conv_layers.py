@@ -22,7 +22,7 @@ from graphdsl.ir import (
     layer,
 )
 from graphdsl.ops.conv import Conv, ConvInputGradient, demand_groups
-from graphdsl.ops.initializers import GlorotUniform
+from graphdsl.ops.initializers import GlorotUniform, PerGroup
 from graphdsl.ops.linear import add_bias
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.window import Pads, Sizes, demand_spatial, per_axis, reach, reads_past_end, resolve_pad
@@ -247,7 +247,8 @@ def _slide(
 def _convolve(b: Builder, x: Value, filters: int, slide: _Slide, groups: int, kernel: _Kernel) -> Value:
     demand_groups(x.type.channels, filters, groups)
     shape = (*slide.size, x.type.channels // groups, filters)
-    weight = b.weight(kernel.name, shape, kernel.init, l1=kernel.l1, l2=kernel.l2)
+    init = PerGroup(kernel.init, groups) if groups > 1 else kernel.init
+    weight = b.weight(kernel.name, shape, init, l1=kernel.l1, l2=kernel.l2)
     real = mask_steps(b, x) if reads_past_end(slide.pad) else x
     return b.emit(Conv(slide.stride, slide.pad, slide.dilation, groups), real, weight)
 

@@ -272,6 +272,11 @@ def parts(tree: Expression) -> tuple[Expression, ...]:
 
 def substitute(tree: Expression, operands: Sequence[Expression]) -> Expression:
     """The tree with operand i replaced by operands[i]: how two element-wise operators become one."""
+    return _substituted(tree, tuple(operands))
+
+
+@lru_cache(maxsize=4096)
+def _substituted(tree: Expression, operands: tuple[Expression, ...]) -> Expression:
     new: dict[Expression, Expression] = {}
     for part in parts(tree):
         match part:
@@ -304,6 +309,7 @@ def gives_truth(tree: Expression) -> bool:
     return isinstance(tree, Apply) and FUNCTIONS[tree.function].truth
 
 
+@lru_cache(maxsize=4096)
 def work(tree: Expression) -> int:
     """Scalar operations for one element."""
     return sum(isinstance(p, Apply) for p in parts(tree))

@@ -176,6 +176,23 @@ class LecunNormal(Initializer):
 
 INITIALIZERS.register("zeros")(Zeros)
 
+
+@dataclass(frozen=True)
+class PerGroup(Initializer):
+    """Each group of a grouped convolution begins as the small convolution that it is.
+
+    Otherwise a depthwise kernel, which adds up one channel, would begin as small as one that adds up all of them, and
+    the signal would fade from layer to layer.
+    """
+
+    each: Initializer
+    groups: int
+
+    def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+        part = (*shape[:-1], shape[-1] // self.groups)
+        return np.concatenate([self.each.sample(part, generator) for _ in range(self.groups)], axis=-1)
+
+
 _CUT_DEVIATION = 0.87962566103423978
 """Standard deviation of a standard normal cut at two deviations."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from graphdsl.ir import INITIALIZERS, Array, Made
+from graphdsl.ops.initializers import GlorotUniform, PerGroup
 
 SHAPE = (3, 3, 64, 128)
 FAN_IN, FAN_OUT = 9 * 64, 9 * 128
@@ -60,3 +61,9 @@ def test_settings_are_kept() -> None:
     assert 2.99 < uniform.max() < 3
     assert sampled("normal", mean=5.0, deviation=0.1).std() == pytest.approx(0.1, rel=0.02)
     assert np.abs(sampled("truncated_normal", deviation=0.1)).max() <= 0.2
+
+
+def test_a_depthwise_kernel_begins_as_large_as_one_channel_asks_for():
+    kernel = PerGroup(GlorotUniform(), 256).sample((3, 3, 1, 256), np.random.default_rng(0))
+    assert kernel.shape == (3, 3, 1, 256)
+    np.testing.assert_allclose(kernel.var(), 2 / (9 + 9), rtol=0.05)
