@@ -121,8 +121,7 @@ def _pinned(error: TypeRuleError, tensors: Sequence[Value], text: _Text) -> Fail
         return refuse_rule(error, call.span, _flowing(tensors, text.flow, skip=-1))
     odd = error.operand if error.operand < len(tensors) else 0
     labels = [*_flowing(tensors, text.flow, skip=odd), Label(call.span, f"`{call.name}` refuses it")]
-    failed = refuse_rule(error, text.flow.span(odd), labels)
-    return failed
+    return refuse_rule(error, text.flow.span(odd), labels, tensors[odd].type.describe())
 
 
 def _flowing(tensors: Sequence[Value], flow: Flow, skip: int) -> list[Label]:

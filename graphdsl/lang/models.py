@@ -125,8 +125,7 @@ class _Use:
         data = self.flow.data if isinstance(self.flow.data, tuple) else (self.flow.data,)
         path = self.file.span.source.path
         if len(data) != len(inputs):
-            takes = f"takes {len(inputs)} tensors ({', '.join(inputs)})" if len(inputs) != 1 else "takes one tensor"
-            raise refuse("E0311", f"`{path}` {takes}, got {len(data)}", self.call.name_span)
+            raise refuse("E0311", f"`{path}` takes {_counted(inputs)}, got {len(data)}", self.call.name_span)
         for index, value in enumerate(data):
             if not isinstance(value, Value):
                 raise refuse("E0310", f"`{path}` takes tensors, got {describe(value)}", self.flow.span(index))
@@ -151,3 +150,9 @@ class _Use:
         if not isinstance(binding.value, Value) and not is_unknown(binding.value):
             raise refuse("E0310", f"needs a tensor, got {describe(binding.value)}", name.span)
         return binding.value
+
+
+def _counted(inputs: Sequence[str]) -> str:
+    if len(inputs) < 2:
+        return "one tensor" if inputs else "none, because it has no input"
+    return f"{len(inputs)} tensors ({', '.join(inputs)})"

@@ -24,6 +24,6 @@ def told() -> Failed:
     return Failed([])
 
 
-def refuse_rule(error: TypeRuleError, span: Span, labels: Sequence[Label] = ()) -> Failed:
+def refuse_rule(error: TypeRuleError, span: Span, labels: Sequence[Label] = (), label: str = "") -> Failed:
     """What a layer refused, at span."""
-    return refuse(error.code, error.message, span, labels=labels, help=error.help)
+    return refuse(error.code, error.message, span, label=label, labels=labels, help=error.help)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphdsl.ir import REQUIRED, Domain, Entry, Made, Setting, SettingError, Symbolic, TypeRuleError, Value, show
 from graphdsl.lang import ast
-from graphdsl.lang.evaluate import chosen, evaluate, read
+from graphdsl.lang.evaluate import chosen, read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.refusal import refuse, refuse_rule, told
 from graphdsl.lang.values import UNKNOWN, Datum, article, describe, is_unknown
@@ -174,20 +174,8 @@ def _has_no_meaning(name: str, frame: Frame) -> bool:
     return frame.names.find(name) is None and frame.names.planned(name) is None
 
 
-@evaluate.register
-def _call(expression: ast.Call, frame: Frame) -> Datum:
-    """A call whose purpose is not known: `block f(init=he_normal())`."""
-    name, vocabulary = expression.name, frame.session.vocabulary
-    found = frame.names.find(name)
-    entry = vocabulary.find(name)
-    if found is not None or name == "model" or (entry and entry.kind in ("layer", "loss", "metric")):
-        message = f"nothing flows into `{name}`"
-        raise refuse("E0213", message, expression.name_span, help=f"is a `->` missing before it? `x -> {name}(…)`")
-    return make(expression, tuple(vocabulary.registries), frame)
-
-
-def make(call: ast.Call, kinds: Sequence[str], frame: Frame) -> Datum:
-    """The Made record of a call of an entry of one of these kinds; initialisers are built at once.
+def make(call: ast.Call, kinds: Sequence[str], frame: Frame) -> Made:
+    """The Made record of a call of an entry of one of these kinds.
 
     Raises E0214 where no entry is called so.
     """
@@ -226,6 +214,8 @@ def build(made: Made, frame: Frame) -> Datum:
         raise refuse("E0208", f"`{made.name}` {error.message}", span, help=error.help) from None
     except TypeRuleError as error:
         raise refuse_rule(error, span) from None
+    except Failed as failed:
+        raise Failed(replace(d, span=d.span or span) for d in failed.diagnostics) from None
 
 
 def _readable(settings: Sequence[Setting], values: Mapping[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from graphdsl.ir import Graph, Made, Operator, Role, Weight
-from graphdsl.lang import Choices, Interval, Spec, elaborate
+from graphdsl.ir import Count, Graph, Made, Operator, Registry, Role, Weight
+from graphdsl.lang import Choices, Interval, Spec, Vocabulary, elaborate
 from graphdsl.report import Failed, Reporter, Source
 from tests.support.language import VOCABULARY, elaborated, fine
 
@@ -417,3 +418,36 @@ def test_without_a_reporter_mistakes_are_raised() -> None:
         elaborate(Source("x.dag", "a = b"), VOCABULARY)
     assert [d.code for d in caught.value.diagnostics] == ["E0201"]
     assert elaborate(Source("x.dag", "a = b"), VOCABULARY, reporter=Reporter()).names == {}
+
+
+# --- tensors made of files -------------------------------------------------------------------------------------------
+
+SOURCES = Registry("source")
+
+
+@SOURCES.register()
+def picture(size: Count = 2) -> np.ndarray:
+    """Not read from a file, but made like one."""
+    return np.arange(size * size * 3.0).reshape(size, size, 3)
+
+
+def with_pictures(text: str) -> tuple[Spec, list[str]]:
+    vocabulary = Vocabulary({**VOCABULARY.registries, "source": SOURCES}, VOCABULARY.sections)
+    reporter = Reporter()
+    spec = elaborate(Source("x.dag", text), vocabulary, reporter=reporter)
+    return spec, [d.code for d in reporter.diagnostics]
+
+
+def test_a_picture_is_the_same_for_every_sample() -> None:
+    spec, codes = with_pictures(
+        "weight canvas: float[2, 2, 3] = picture\ny = canvas - picture(2)\nz = picture() -> flatten"
+    )
+    assert not codes
+    op = spec.graph.node("canvas").op
+    assert isinstance(op, Weight)
+    assert op.init.sample((2, 2, 3), np.random.default_rng(0)).sum() == 66
+    assert (shape(spec, "y"), shape(spec, "z")) == ("float[2, 2, 3]", "float[12]")
+
+
+def test_a_picture_of_another_size() -> None:
+    assert with_pictures("weight canvas: float[4, 4, 3] = picture")[1] == ["E0301"]
