@@ -13,7 +13,7 @@ from graphdsl.learn.feed import Batches, Feeder, pair
 from graphdsl.learn.plan import Objective, Plan
 from graphdsl.learn.tally import Tally, told
 from graphdsl.ops import COUNTER
-from graphdsl.passes import RATE, Stage, apply, inference, learned, total_loss, training
+from graphdsl.passes import RATE, Stage, apply, inference, total_loss, training
 from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
 
 TOTAL = "loss/total"
@@ -74,7 +74,7 @@ class Judge:
     def _add(self, step: Step, tally: Tally) -> None:
         got = self._graph.run(step.fed)
         objectives = self._plan.objectives
-        totals = {o.name: sum(float(got[f"loss/{o.key(t)}"]) for t in o.terms) for o in objectives}
+        totals = {o.name: sum(w * float(got[f"loss/{key}"]) for key, w in o.factors.items()) for o in objectives}
         _count(self._plan, step, {"loss": float(got[TOTAL]), **told(objectives, totals, got)}, got, tally)
 
 
@@ -90,15 +90,17 @@ def counter(seed: int, step: int) -> int:
 
 
 def _trainer(whole: Graph, objective: Objective, plan: Plan, executor: Executor) -> Compiled:
-    graph = apply(objective.graph(whole), training(objective.optimizer, learn=objective.learn))
+    stages = training(objective.optimizer, learn=objective.learn, factors=objective.factors)
+    graph = apply(objective.graph(whole), stages)
     return Compiled(_with_own_states(graph, objective.name), executor, seed=plan.seed)
 
 
 def _judging(plan: Plan) -> tuple[Stage, ...]:
     """As for use, with the losses added up as in training."""
     first, *rest = inference()
-    weights = {name for o in plan.objectives for name in o.learn}
-    return first, Stage("total_loss", lambda g: total_loss(g, [n for n in learned(g) if n in weights])), *rest
+    learn = frozenset(name for o in plan.objectives for name in o.learn)
+    factors = {key: weight for o in plan.objectives for key, weight in o.factors.items()}
+    return first, Stage("total_loss", lambda graph: total_loss(graph, learn, factors)), *rest
 
 
 def _with_own_states(graph: Graph, owner: str) -> Graph:

@@ -50,6 +50,11 @@ class Objective:
         """The losses, as results of a graph."""
         return [Result(self.key(t), Role.LOSS, t.value) for t in self.terms]
 
+    @property
+    def factors(self) -> dict[str, float]:
+        """What each loss is multiplied with in their sum, by the name that results call it."""
+        return {self.key(t): t.weight for t in self.terms}
+
     def key(self, term: LossTerm) -> str:
         """What results call a loss: two steps may each have one of the same name."""
         return f"{self.name}.{term.name}" if self.name else term.name

@@ -59,6 +59,5 @@ def told(objectives: Iterable[Objective], totals: Mapping[str, float], got: Mapp
         if objective.name:
             found[f"{objective.name}.loss"] = totals[objective.name]
         for term in objective.terms if len(objective.terms) > 1 else ():
-            value = float(got[f"loss/{objective.key(term)}"])
-            found[f"{objective.key(term)}.loss"] = value / term.weight if term.weight else value
+            found[f"{objective.key(term)}.loss"] = float(got[f"loss/{objective.key(term)}"])
     return found

@@ -23,7 +23,8 @@ def stage_text(graph: Graph, plans: Sequence[Plan], after: str) -> str:
     found = {ELABORATED: graph}
     if plans:
         objective = plans[0].objectives[0]
-        start, stages = objective.graph(graph), training(objective.optimizer, learn=objective.learn)
+        start = objective.graph(graph)
+        stages = training(objective.optimizer, learn=objective.learn, factors=objective.factors)
     else:
         start, stages = graph, inference()
     names = [ELABORATED, *(stage.name for stage in stages)]

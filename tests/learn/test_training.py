@@ -124,6 +124,19 @@ def test_heads_are_told_one_by_one_and_summed(tmp_path: Path) -> None:
     assert train["loss"] == pytest.approx(total, rel=1e-5)
 
 
+def test_losses_of_heads_are_told_before_they_are_weighed(tmp_path: Path) -> None:
+    model = compiled(HEADS, tmp_path)
+    x, label = samples(32)
+    numbers = model.evaluate({"x": x}, {"age": x[:, :1], "label": label})
+    guess = model.predict({"x": x})
+    age = np.square(guess["age_guess"] - x[:, :1]).mean()
+    entropy = -np.log(guess["class"][np.arange(32), label]).mean()
+    penalty = 0.01 * np.square(weights(model)["body/dense_1/kernel"]).sum()
+    assert numbers["age_guess.loss"] == pytest.approx(age, rel=1e-5)
+    assert numbers["class.loss"] == pytest.approx(entropy, rel=1e-5)
+    assert numbers["loss"] == pytest.approx(0.25 * age + 10 * entropy + penalty, rel=1e-5)
+
+
 def test_the_last_smaller_batch_counts_as_much_as_it_holds(tmp_path: Path) -> None:
     model = compiled(CLASSIFY % "", tmp_path)
     x, label = samples(33)
