@@ -45,7 +45,7 @@ from graphdsl.ir.operator import (
     Types,
     operator,
 )
-from graphdsl.ir.program import Buffer, Call, Program, Storage
+from graphdsl.ir.program import Buffer, Call, Program, Storage, print_program
 from graphdsl.ir.registry import (
     INITIALIZERS,
     LAYERS,
@@ -166,6 +166,7 @@ __all__ = [
     "operator",
     "parse_graph",
     "print_graph",
+    "print_program",
     "rebuild",
     "show",
     "symbol",

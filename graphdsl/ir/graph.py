@@ -132,10 +132,13 @@ class Graph:
     @cached_property
     def _operands(self) -> dict[str, tuple[Value, ...]]:
         gathered: dict[str, list[tuple[int, Value]]] = {name: [] for name in self.nx}
-        nodes = self._nodes
-        for u, v, position, port in self.nx.edges(keys=True, data="port"):
-            gathered[v].append((position, Value(u, port, nodes[u].types[port])))
-        return {name: tuple(x for _, x in sorted(found, key=_position)) for name, found in gathered.items()}
+        edges = (
+            (u, v, edge) for u, users in self.nx.adjacency() for v, edges in users.items() for edge in edges.items()
+        )
+        for u, v, (position, data) in edges:
+            port = data["port"]
+            gathered[v].append((position, Value(u, port, self._nodes[u].types[port])))
+        return {name: tuple([x for _, x in sorted(found, key=_position)]) for name, found in gathered.items()}
 
     def operands(self, name: str) -> tuple[Value, ...]:
         """What flows into the node, in operand order."""
@@ -143,7 +146,7 @@ class Graph:
 
     @cached_property
     def _users(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(dict.fromkeys(v for _, v in self.nx.out_edges(name))) for name in self.nx}
+        return {name: tuple(users) for name, users in self.nx.adjacency()}
 
     def users(self, name: str) -> tuple[str, ...]:
         """The nodes that read any result of the node, each once."""
@@ -169,5 +172,5 @@ def needed(graph: nx.MultiDiGraph, results: Iterable[Result]) -> frozenset[str]:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting.extend(graph.pred[name])
+            waiting.extend(graph.predecessors(name))
     return frozenset(seen)

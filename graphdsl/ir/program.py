@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
+from graphdsl.ir.notation import write_fields
 from graphdsl.ir.operator import Array, Operator
 from graphdsl.ir.types import DType
 from graphdsl.report import Span
@@ -63,3 +64,21 @@ class Program:
     weights: Mapping[str, int]
     results: Mapping[str, int]
     binding: Mapping[str, int]
+
+
+def print_program(program: Program) -> str:
+    """One line a call: what it reads -> where it writes. `@64` is byte 64 of the arena."""
+    sizes = ", ".join(f"{name} = {size}" for name, size in program.binding.items())
+    lines = [f"# {len(program.calls)} calls, {program.arena_bytes} bytes of arena, {sizes or 'no free sizes'}"]
+    for call in program.calls:
+        reads = ", ".join(_place(program.buffers[i]) for i in call.inputs)
+        makes = ", ".join(_place(program.buffers[i]) for i in call.outputs)
+        lines.append(f"%{call.name} = {call.op.name}({write_fields(call.op)}) {reads} -> {makes}")
+    lines += [f"result {key} = {_place(program.buffers[index])}" for key, index in program.results.items()]
+    return "\n".join([*lines, ""])
+
+
+def _place(buffer: Buffer) -> str:
+    shape = ", ".join(map(str, buffer.shape))
+    where = f"@{buffer.offset}" if buffer.storage is Storage.ARENA else f"{buffer.storage} {buffer.key}"
+    return f"{where} {buffer.dtype}[{shape}]"

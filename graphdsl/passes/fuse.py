@@ -53,7 +53,7 @@ def fuse(graph: Graph) -> Graph:
             continue
         with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
             if formula is not None:
-                new[name] = (formula.emit(b, name),)
+                new[name] = b.emit_all(formula.op, *formula.operands, name=name, exact=True, types=node.types)
             else:
                 new[name] = b.emit_all(node.op, *(new[v.node][v.port] for v in operands), name=name, exact=True)
     for result in graph.results:
@@ -67,9 +67,6 @@ class _Formula:
 
     op: Elementwise
     operands: tuple[Value, ...]
-
-    def emit(self, b: Builder, name: str) -> Value:
-        return b.emit_all(self.op, *self.operands, name=name, exact=True)[0]
 
 
 def _merge(
@@ -138,7 +135,7 @@ def _homes(graph: Graph, names: list[str]) -> _Homes:
             continue
         value, operands = graph.value(name), graph.operands(name)
         users = [u for u in graph.users(name) if u in kept]
-        homes = frozenset[str]().union(*(found.of.get(u, ()) for u in users))
+        homes = frozenset([h for u in users for h in found.of.get(u, ())])
         may = name not in pinned and all(_takes(graph.node(u), value.type, operands) for u in users)
         if may and _worth(op, value, operands, homes) and all(found.fits(h, value, op, operands) for h in homes):
             found.join(homes, value, op, operands)

@@ -25,7 +25,6 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from graphdsl.ir import Fusion, Graph, Role, Value
 
@@ -41,24 +40,19 @@ def order(graph: Graph, size: Callable[[Value], int]) -> tuple[str, ...]:
     return tuple(_Schedule(graph, size).run())
 
 
-@dataclass
 class Roots:
     """Which memory a value lies in: a view lies in what it views."""
 
-    graph: Graph
-    known: dict[Slot, Slot] = field(default_factory=dict)
+    def __init__(self, graph: Graph) -> None:
+        self._below: dict[Slot, Slot] = {}
+        for name, node in graph.items():
+            if node.op.fusion is Fusion.VIEW:
+                self._below[name, 0] = self.of(graph.operands(name)[0])
 
     def of(self, value: Value) -> Slot:
         """The value that owns the memory."""
         slot = (value.node, value.port)
-        chain = []
-        while slot not in self.known and self.graph.node(slot[0]).op.fusion is Fusion.VIEW:
-            chain.append(slot)
-            (below, *_) = self.graph.operands(slot[0])
-            slot = (below.node, below.port)
-        root = self.known.get(slot, slot)
-        self.known.update((s, root) for s in chain)
-        return root
+        return self._below.get(slot, slot)
 
 
 class _Schedule:
@@ -72,6 +66,7 @@ class _Schedule:
         self.roots = Roots(graph)
         self.readers: dict[Slot, set[str]] = defaultdict(set)
         self.bytes: dict[Slot, int] = {}
+        self.taken: dict[str, int] = {}
         self.reads: dict[str, tuple[Slot, ...]] = {}
         for name in self.names:
             self._add(name, size)
@@ -85,11 +80,14 @@ class _Schedule:
 
     def _add(self, name: str, size: Callable[[Value], int]) -> None:
         view = self.graph.node(name).op.fusion is Fusion.VIEW
-        self.reads[name] = tuple(dict.fromkeys(self.roots.of(v) for v in self.graph.operands(name)))
+        self.reads[name] = tuple({self.roots.of(v): None for v in self.graph.operands(name)})
         for slot in self.reads[name]:
             self.readers[slot].add(name)
-        for value in self.graph.values(name):
-            self.bytes[name, value.port] = 0 if view else size(value)
+        made = self.graph.values(name)
+        self.taken[name] = 0
+        for value in () if view else made:
+            self.bytes[name, value.port] = size(value)
+            self.taken[name] += self.bytes[name, value.port]
 
     def _writes(self) -> dict[str, str]:
         """Operation -> the weight it may write to."""
@@ -127,9 +125,11 @@ class _Schedule:
 
     def _grows(self, name: str) -> bool:
         """Whether it takes more memory than it gives back."""
-        taken = 0 if name in self.writes else sum(self.bytes[v.node, v.port] for v in self.graph.values(name))
-        last = (s for s in self.reads[name] if s not in self.pinned and self.readers[s] == {name})
-        return taken > max(sum(self.bytes.get(s, 0) for s in last), NOTHING)
+        taken = 0 if name in self.writes else self.taken[name]
+        if taken <= NOTHING:
+            return False
+        last = [s for s in self.reads[name] if len(self.readers[s]) == 1 and s not in self.pinned]
+        return taken > sum([self.bytes.get(s, 0) for s in last])
 
     def _finish(self, name: str) -> None:
         self.done.add(name)

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from graphdsl.ir import Builder, Graph, Initializer, Place, Result, Role, TensorType, Value
+from graphdsl.ir import Builder, Graph, Initializer, Place, Result, Role, TensorType, Value, Weight
 from graphdsl.ops import expression, formula
 from graphdsl.passes.total_loss import TOTAL
 
@@ -122,5 +122,5 @@ def _kept(b: Builder, graph: Graph, result: Result, finite: Value) -> Value:
 def learned(graph: Graph, names: Iterable[str] | None = None) -> tuple[str, ...]:
     """The weights that gradient steps may change: the trainable ones, or those of them that are named."""
     wanted = None if names is None else set(names)
-    trainable = (name for name, node in graph.items() if getattr(node.op, "trainable", False))
+    trainable = (name for name, node in graph.items() if isinstance(node.op, Weight) and node.op.trainable)
     return tuple(n for n in trainable if wanted is None or n in wanted)

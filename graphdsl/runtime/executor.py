@@ -107,13 +107,16 @@ class Executor:
         return memory
 
     def _view(self, buffer: Buffer, constants: Mapping[str, Memory]) -> View:
+        memory, start = self._place(buffer, constants)
+        return self.backend.view(memory, start + buffer.offset, buffer.shape, buffer.dtype)
+
+    def _place(self, buffer: Buffer, constants: Mapping[str, Memory]) -> tuple[Memory, int]:
         match buffer.storage:
             case Storage.ARENA:
-                memory = self._spaces["arena"][1]
+                return self._spaces["arena"][1], 0
             case Storage.INPUT:
-                memory = self._spaces[f"input/{buffer.key}"][1]
+                return self._spaces[f"input/{buffer.key}"][1], 0
             case Storage.WEIGHT:
-                memory = self.weights.memory(buffer.key)
+                return self.weights.place(buffer.key)
             case Storage.CONSTANT:
-                memory = constants[buffer.key]
-        return self.backend.view(memory, buffer.offset, buffer.shape, buffer.dtype)
+                return constants[buffer.key], 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
+from math import prod
 
 import numpy as np
 
 from graphdsl.backends import Backend, Memory, View
 from graphdsl.ir import Array, Graph, Node, TensorType, Weight
+
+ALIGNMENT = 64
 
 STATES = "optimizer/"
 """What the names of optimizer states begin with."""
@@ -24,7 +27,7 @@ class WeightStore(Mapping[str, Array]):
         self.backend = backend
         self.types: dict[str, TensorType] = {}
         self._views: dict[str, View] = {}
-        self._memories: dict[str, Memory] = {}
+        self._places: dict[str, tuple[Memory, int]] = {}
 
     def add(self, graph: Graph, seed: int = 0) -> tuple[str, ...]:
         """Makes and initialises the weights of graph that are not here yet; gives their names.
@@ -32,22 +35,23 @@ class WeightStore(Mapping[str, Array]):
         Each begins as its name and the seed say, so that a new layer does not change how the others begin.
         """
         new = [(name, node) for name, node in graph.items() if isinstance(node.op, Weight) and name not in self.types]
+        self._make({name: node.types[0] for name, node in new})
         for name, node in new:
-            self._make(name, node.types[0])
             self[name] = initial(name, node, seed)
         return tuple(name for name, _ in new)
 
     def forget(self, names: Iterable[str]) -> None:
         """Takes weights out. Programs that use them must not be run again."""
         for name in list(names):
-            del self.types[name], self._views[name], self._memories[name]
+            del self.types[name], self._views[name], self._places[name]
 
     def view(self, name: str) -> View:
         """Where the weight lies, as the backend knows it."""
         return self._views[name]
 
-    def memory(self, name: str) -> Memory:
-        return self._memories[name]
+    def place(self, name: str) -> tuple[Memory, int]:
+        """The memory it lies in, and at which byte it begins."""
+        return self._places[name]
 
     def __getitem__(self, name: str) -> Array:
         return self.backend.download(self._views[name])
@@ -73,11 +77,18 @@ class WeightStore(Mapping[str, Array]):
         for name, array in snapshot.items():
             self[name] = array
 
-    def _make(self, name: str, type: TensorType) -> None:
-        shape = type.bind({})
-        self.types[name] = type
-        self._memories[name] = self.backend.alloc(int(np.prod(shape, dtype=np.int64)) * type.dtype.size)
-        self._views[name] = self.backend.view(self._memories[name], 0, shape, type.dtype)
+    def _make(self, types: Mapping[str, TensorType]) -> None:
+        """Room for all of them in one piece of memory, in their order."""
+        starts: dict[str, int] = {}
+        size = 0
+        for name, type in types.items():
+            starts[name] = size
+            size += -(-prod(type.bind({})) * type.dtype.size // ALIGNMENT) * ALIGNMENT
+        memory = self.backend.alloc(size)
+        for name, type in types.items():
+            self.types[name] = type
+            self._places[name] = (memory, starts[name])
+            self._views[name] = self.backend.view(memory, starts[name], type.bind({}), type.dtype)
 
 
 def initial(name: str, node: Node, seed: int) -> Array:
