@@ -120,6 +120,8 @@ def _unbound(expression: ast.Name, frame: Frame) -> Datum:
         return evaluate(ast.Call(name, expression.span, (), expression.span), frame)
     if session.is_lost(name, expression.span):
         return UNKNOWN
+    if name == "in":
+        raise refuse("E0201", "`in` is what flows into a block, and this is none", expression.span)
     values = (n for n, b in frame.names.visible() if not isinstance(b.value, BlockWord | SharedWord))
     raise refuse("E0201", f"nothing is called `{name}`", expression.span, help=session.suggest(name, values))
 

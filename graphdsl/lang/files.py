@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from graphdsl.lang import ast
 from graphdsl.lang.definitions import carry_out, define, names_of
 from graphdsl.lang.frame import Frame, Module, Session
+from graphdsl.lang.limits import MAX_USES
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.refusal import refuse
 from graphdsl.report import Failed, Span
@@ -27,6 +28,8 @@ def opened(text: str, span: Span, frame: Frame) -> Iterator[ast.File]:
     if path in session.opening:
         help = "a file cannot be part of itself; put what both need into a third file"
         raise refuse("E0404", f"`{text}` is being read already", span, help=help)
+    if len(session.opening) > MAX_USES:
+        raise session.too_deep(f"more than {MAX_USES} files inside each other", span)
     file = _file(path, text, span, session)
     session.opening.append(path)
     try:

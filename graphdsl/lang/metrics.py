@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphdsl.ir import Entry, Made, Slot, Value
 from graphdsl.lang import ast
@@ -12,20 +12,11 @@ from graphdsl.lang.frame import Frame
 from graphdsl.lang.refusal import refuse
 from graphdsl.lang.settings import read_settings
 from graphdsl.lang.spec import MetricTerm
-from graphdsl.lang.values import UNKNOWN, Datum, Flow, describe, is_unknown
+from graphdsl.lang.values import UNKNOWN, Datum, Flow, Watched, describe, is_unknown
 from graphdsl.report import Failed
 
 Heads = Mapping[tuple[str, int], str]
 """Names of tensors, by node and port."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What `[class, label] -> accuracy` stands for."""
-
-    metric: Made
-    prediction: Value
-    target: Value | None
 
 
 def watch(entry: Entry, call: ast.Call, flow: Flow, frame: Frame) -> Datum:

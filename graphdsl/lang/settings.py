@@ -235,4 +235,6 @@ def _shown(value: Datum, domain: Domain) -> str:
         return value
     if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
         return "x".join(map(str, value)) if len(value) < 4 else show(value)
+    if isinstance(value, Made):
+        return f"{value.name}({', '.join(f'{name}={show(v)}' for name, v in value.arguments)})"
     return "…" if isinstance(value, Value) else show(value)

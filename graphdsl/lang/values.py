@@ -55,6 +55,15 @@ class TargetTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """What `[class, label] -> accuracy` stands for in a section."""
+
+    metric: Made
+    prediction: Value
+    target: Value | None
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """What flows into a stage and where it was written: a span for each item of a list, else one for all."""
 
@@ -105,6 +114,8 @@ def describe(data: Datum) -> str:
             return f"the target `{data.name}`"
         case Made():
             return f"the {data.kind} `{data.name}`"
+        case Watched():
+            return f"the metric `{data.metric.name}`"
         case str():
             return f"the text {show(data)}"
         case None | bool():

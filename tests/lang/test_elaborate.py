@@ -451,3 +451,19 @@ def test_a_picture_is_the_same_for_every_sample() -> None:
 
 def test_a_picture_of_another_size() -> None:
     assert with_pictures("weight canvas: float[4, 4, 3] = picture")[1] == ["E0301"]
+
+
+def test_files_inside_files_end_somewhere() -> None:
+    files = {f"{i}.dag": f'use "{i + 1}.dag"' for i in range(2000)}
+    assert [d.code for d in elaborated('use "0.dag"', files=files)[1]] == ["E0403"]
+
+
+def test_a_metric_is_no_number() -> None:
+    _, (diagnostic,) = elaborated(HEAD + "train { metrics = 1 + ([y, t] -> accuracy) }")
+    assert diagnostic.message == "`+` needs two numbers, got the number 1 and the metric `accuracy`"
+
+
+def test_initialisers_are_shown_as_written() -> None:
+    layer = fine(VECTOR + "y = x -> dense(3, init=normal(0, deviation=0.1))").graph.node("y/dense_1/kernel").layer
+    assert layer is not None
+    assert layer.settings == "3, init=normal(mean=0, deviation=0.1)"
