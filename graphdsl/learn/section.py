@@ -36,7 +36,9 @@ TRAIN = SECTIONS.add(
             SectionSetting("steps", Whole(1), doc="how many steps are made, in place of epochs"),
             SectionSetting("seed", Whole(0), doc=f"decides everything that is drawn at random; {SEED} unless set"),
             SectionSetting("load", TextDomain(), doc="a weights file to begin with"),
-            SectionSetting("precision", Choice(("float32", "float64")), doc="of all numbers; float32 unless set"),
+            SectionSetting(
+                "precision", Choice(("float32", "float64")), doc="of all numbers, in all sections; float32 unless set"
+            ),
         ),
         nested=(STEP,),
         doc="Trains the model; several sections run in the order of the file, each going on from the one before.",

@@ -18,6 +18,7 @@ from graphdsl.ir import Array, Graph, Result, Role, show
 from graphdsl.lang import elaborate, read_source
 from graphdsl.learn import (
     CHECKPOINT,
+    DOUBLE,
     Callback,
     Done,
     Feeder,
@@ -28,6 +29,7 @@ from graphdsl.learn import (
     KeepsNothing,
     Plan,
     State,
+    in_double,
     load_state,
     new_folder,
     newest_weights,
@@ -65,6 +67,8 @@ class Model:
         self.spec = elaborate(source, VOCABULARY, self.settings, reporter)
         reporter.raise_if_failed()
         self.plans = plans(self.spec)
+        if any(plan.precision == DOUBLE for plan in self.plans):
+            self.spec = in_double(self.spec)
         self._backend = backend
         self._supply = Supply(self.spec)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.ir import Array, Graph, Input, Role, Symbolic, TensorType
+from graphdsl.ir import BATCH, Array, Graph, Input, Role, Symbolic, TensorType
 from graphdsl.passes import lower
 from graphdsl.report import fail
 from graphdsl.runtime.executor import Executor, Ready
@@ -65,7 +65,10 @@ class Compiled:
 
 
 def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dict[str, int]:
-    """The numbers that the free sizes of the inputs stand for. Raises Failed E0603 where an array does not fit."""
+    """The numbers that the free sizes of the inputs stand for; the batch is 1 where no input has one.
+
+    Raises Failed E0603 where an array does not fit.
+    """
     sizes: dict[str, int] = {}
     for name, type in types.items():
         shape = arrays[name].shape
@@ -73,6 +76,7 @@ def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dic
         sizes = found | sizes
         if type.rank != len(shape) or shape != type.bind(sizes):
             raise _unfit(name, type, shape, sizes)
+    sizes.setdefault(str(BATCH), 1)
     return sizes
 
 

@@ -147,6 +147,32 @@ def test_the_last_smaller_batch_counts_as_much_as_it_holds(tmp_path: Path) -> No
     assert numbers["loss"] == pytest.approx(-np.log(guess[np.arange(33), label]).mean(), rel=1e-5)
 
 
+def test_double_precision(tmp_path: Path) -> None:
+    text = CLASSIFY.replace("dense(8)", "dense(8) -> batch_norm") % "precision = float64"
+    model = compiled(text, tmp_path)
+    done = fit(model, tmp_path)
+    assert {a.dtype for a in weights(model).values()} == {np.dtype(np.float64)}
+    assert model.predict(samples()[0])["class"].dtype == np.float64
+    assert done.metrics["valid"]["loss"] < 1.1
+
+
+def test_what_is_learned_may_be_the_picture_itself(tmp_path: Path) -> None:
+    """No data: the graph reads nothing, and steps say how long."""
+    text = """
+    weight canvas: float[2, 3]
+    weight wanted: float[2, 3]
+    train { loss = [canvas * canvas, canvas + 6] -> mse  learn = canvas  optimizer = adam(lr=0.1)  steps = 95 }
+    """
+    done = fit_alone(compiled(text, tmp_path), tmp_path)
+    rows = _rows(done.folder / "metrics.csv")
+    assert [int(r["step"]) for r in rows] == [10, 20, 30, 40, 50, 60, 70, 80, 90, 95]
+    assert float(rows[-1]["loss"]) < 0.1
+
+
+def fit_alone(model: Model, folder: Path) -> Any:
+    return model.fit(runs=folder / "runs", shown=False)
+
+
 # --- callbacks
 
 
