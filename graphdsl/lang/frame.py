@@ -35,7 +35,15 @@ class LossUse:
 
 
 class Session:
-    """One elaboration: what all files and blocks of it share."""
+    """One elaboration: what all files and blocks of it share.
+
+    files     trees of the files read, by path; opening: those being read, outermost first
+    imported  what `use` takes of a file, by path
+    losses    how the scalars that are losses came to be, by node and port
+    weights   files to be loaded; shared: the shared layers, in order
+    blocks    paths of the uses of each block, by its name
+    deferred  asserts about `weights`, which wait for the whole graph; parameters: how many numbers learn in it
+    """
 
     def __init__(self, vocabulary: Vocabulary, reporter: Reporter, load: Callable[[str], Source]) -> None:
         self.vocabulary = vocabulary

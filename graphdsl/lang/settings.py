@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from graphdsl.ir import REQUIRED, Domain, Entry, Made, Setting, SettingError, Symbolic, TypeRuleError, Value, show
@@ -11,7 +12,7 @@ from graphdsl.lang import ast
 from graphdsl.lang.evaluate import chosen, read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.refusal import refuse, refuse_rule, told
-from graphdsl.lang.values import UNKNOWN, Datum, article, describe, is_unknown
+from graphdsl.lang.values import UNKNOWN, BlockWord, Datum, SharedWord, article, describe, is_unknown
 from graphdsl.report import Failed, Label, Span
 
 
@@ -193,7 +194,8 @@ def _no_entry(call: ast.Call, kinds: Sequence[str], frame: Frame) -> Failed:
     vocabulary = frame.session.vocabulary
     known = [name for kind in kinds for name in vocabulary.entries(kind)]
     other = vocabulary.find(call.name)
-    help = frame.session.suggest(call.name, known)
+    mine = (n for n, b in frame.names.visible() if not isinstance(b.value, Value | BlockWord | SharedWord))
+    help = frame.session.suggest(call.name, chain(known, mine))
     if len(kinds) > 3:
         return refuse("E0214", f"nothing that can be called is named `{call.name}`", call.name_span, help=help)
     wanted = " or ".join(map(article, kinds))
