@@ -80,7 +80,8 @@ def _difference(tensors: Sequence[Value], spans: Sequence[Span]) -> str:
         return f"{names[0]} has {_axes(left)}, {names[1]} has {_axes(right)}"
     parts = [f"{a} against {b}" for a, b in zip(left, right, strict=True) if a != b]
     if left[:-1] == right[:-1]:
-        return f"{names[0]} has {left[-1]} channels, {names[1]} has {right[-1]}"
+        last = "channels" if len(left) == 3 else "features"
+        return f"{names[0]} has {left[-1]} {last}, {names[1]} has {right[-1]}"
     return f"{names[0]} and {names[1]} differ: {', '.join(parts)}"
 
 

@@ -84,7 +84,7 @@ PARAMS = {
 }
 
 SHAPES = {
-    "sum of unequal shapes": ("E0301", VECTOR + "a = x -> dense(4)\ny = a «+» x", "`a` has 4 channels, `x` has 8"),
+    "sum of unequal shapes": ("E0301", VECTOR + "a = x -> dense(4)\ny = a «+» x", "`a` has 4 features, `x` has 8"),
     "add of unequal shapes": ("E0301", VECTOR + "a = x -> dense(4)\ny = [a, «x»] -> add", ""),
     "concat of unequal sizes": (
         "E0301",
