@@ -66,7 +66,7 @@ class Elementwise(Operator):
         (dy,) = d
         if dy is None:
             return (None,) * self.arity
-        return tuple(self._operand_gradient(b, i, inputs, dy) for i in range(self.arity))
+        return tuple(self._operand_gradient(b, i, (*inputs, *outputs), dy) for i in range(self.arity))
 
     def reference(self, *arrays: Array) -> Array:
         dtype = self._dtype([TensorType(a.shape, DType(a.dtype.name)) for a in arrays])
@@ -83,11 +83,15 @@ class Elementwise(Operator):
         floats = [d for d in found if d.is_float]
         return max(floats, key=lambda d: d.size) if floats else max(found, key=lambda d: d.size, default=DType.FLOAT32)
 
-    def _operand_gradient(self, b: Builder, index: int, inputs: tuple[Value, ...], dy: Value) -> Value | None:
+    def _operand_gradient(self, b: Builder, index: int, values: tuple[Value, ...], dy: Value) -> Value | None:
+        """values: the operands, then the result, which is read in place of operands where it can be."""
         tree = e.derivative(self.tree, index)
-        if tree == e.Literal(0.0) or not inputs[index].type.dtype.is_float:
+        if tree == e.Literal(0.0) or not values[index].type.dtype.is_float:
             return None
-        return sum_to(b, chain(b, tree, inputs, dy, f"{self.title}_gradient"), inputs[index].type.shape)
+        through = e.replaced(tree, self.tree, Operand(self.arity))
+        shorter = len(e.operands_of(through)) <= len(e.operands_of(tree))
+        made = chain(b, through if shorter else tree, values, dy, f"{self.title}_gradient")
+        return sum_to(b, made, values[index].type.shape)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -101,7 +105,7 @@ class Elementwise(Operator):
 
 def chain(b: Builder, tree: Expression, inputs: tuple[Value, ...], dy: Value, title: str) -> Value:
     """tree (over inputs) times dy; only the operands that the tree reads are wired."""
-    used = [p.index for p in e.parts(tree) if isinstance(p, Operand)]
+    used = e.operands_of(tree)
     places: list[Expression] = [Operand(0)] * len(inputs)
     for position, index in enumerate(used):
         places[index] = Operand(position)

@@ -218,8 +218,12 @@ FUNCTIONS: dict[str, Function] = {
     "floor": Function(np.floor, (None,)),
     "logistic": Function(_logistic, (lambda a: logistic(a) * (1 - logistic(a)),)),
     "softplus": Function(lambda x: np.logaddexp(x, x.dtype.type(0)), (lambda a: logistic(a),)),
-    "maximum": Function(np.maximum, (lambda a, b: where(a > b, 1, 0), lambda a, b: where(a > b, 0, 1))),
-    "minimum": Function(np.minimum, (lambda a, b: where(a < b, 1, 0), lambda a, b: where(a < b, 0, 1))),
+    "maximum": Function(
+        np.maximum, (lambda a, b: where(maximum(a, b) > b, 1, 0), lambda a, b: where(maximum(a, b) > b, 0, 1))
+    ),
+    "minimum": Function(
+        np.minimum, (lambda a, b: where(minimum(a, b) < b, 1, 0), lambda a, b: where(minimum(a, b) < b, 0, 1))
+    ),
     "where": Function(np.where, (None, lambda c, a, b: where(c, 1, 0), lambda c, a, b: where(c, 0, 1))),
     "greater": Function(np.greater, (None, None), truth=True),
     "greater_equal": Function(np.greater_equal, (None, None), truth=True),
@@ -229,6 +233,9 @@ FUNCTIONS: dict[str, Function] = {
     "both": Function(np.logical_and, (None, None), truth=True),
 }
 """Every scalar function there is. Where both arguments of maximum or minimum are equal, the second is differentiated.
+
+Derivatives are written with the function itself where that is possible (exp, tanh, maximum): so the backward step of
+a relu reads its result, and its operand need not be kept.
 
 softplus, log(1 + exp(x)), is among them because its stable form has a kink at 0 that its derivative must not have.
 """
@@ -287,6 +294,24 @@ def _substituted(tree: Expression, operands: tuple[Expression, ...]) -> Expressi
             case _:
                 new[part] = part
     return new[tree]
+
+
+def replaced(tree: Expression, part: Expression, by: Expression) -> Expression:
+    """The tree with by wherever part stood."""
+    new: dict[Expression, Expression] = {}
+    for each in parts(tree):
+        if each == part:
+            new[each] = by
+        elif isinstance(each, Apply):
+            new[each] = call(each.function, *(new[a] for a in each.arguments))
+        else:
+            new[each] = each
+    return new[tree]
+
+
+def operands_of(tree: Expression) -> tuple[int, ...]:
+    """The operands that the tree reads, by number, in the order in which they are met."""
+    return tuple(p.index for p in parts(tree) if isinstance(p, Operand))
 
 
 def compute(tree: Expression, arrays: Sequence[Array]) -> Array:
