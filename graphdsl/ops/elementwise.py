@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
@@ -160,7 +161,7 @@ class Formula:
         assert isinstance(tree, Expression)
         return Elementwise(tree, self.arity, self.kind, self.function.__name__)
 
-    @property
+    @cached_property
     def arity(self) -> int:
         kinds = [p.kind for p in inspect.signature(self.function).parameters.values()]
         return kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
