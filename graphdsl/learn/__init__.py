@@ -17,6 +17,7 @@ from graphdsl.learn.events import (
 )
 from graphdsl.learn.feed import Batches, Feeder, Feeds, NoData
 from graphdsl.learn.folder import CHECKPOINT, WEIGHTS, new_folder, newest_weights
+from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.machine import Judge
 from graphdsl.learn.metrics import METRICS, Metric, metric
@@ -44,6 +45,7 @@ __all__ = [
     "EpochDone",
     "Feeder",
     "Feeds",
+    "Interrupted",
     "Job",
     "Judge",
     "Keep",

@@ -8,6 +8,10 @@ from types import FrameType, TracebackType
 from typing import Any
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl+C was pressed, and all that is needed to go on is saved."""
+
+
 class Interrupt:
     """While this is open, the first Ctrl+C is only noted; a second one ends the program at once, as usual.
 

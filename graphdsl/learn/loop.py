@@ -30,6 +30,7 @@ from graphdsl.learn.plan import Plan
 from graphdsl.learn.progress import Progress
 from graphdsl.learn.schedules import Moment
 from graphdsl.learn.tally import Tally
+from graphdsl.report import fail
 from graphdsl.runtime import STATES, Executor, WeightStore
 
 
@@ -67,6 +68,10 @@ class Loop:
         """Trains until the section is over, or somebody pressed Ctrl+C. Gives whether it is over."""
         state = self.state
         state.memories = state.memories or [{} for _ in self._plan.callbacks]
+        if len(state.memories) != len(self._plan.callbacks):
+            raise fail(
+                "E0614", "the run began with other callbacks", help="go on with the callbacks that it began with"
+            )
         reason = self._tell(Begun(self._plan.name, self._epochs, self._around.keeper.folder))
         while state.step < self._total and not reason and not self._around.interrupt.asked:
             reason = self._epoch()

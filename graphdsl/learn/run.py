@@ -9,12 +9,12 @@ from pathlib import Path
 from graphdsl.lang import Spec
 from graphdsl.learn.checkpoint import State
 from graphdsl.learn.feed import Feeder, Feeds
-from graphdsl.learn.interrupt import Interrupt
+from graphdsl.learn.interrupt import Interrupt, Interrupted
 from graphdsl.learn.keeper import Keeper
 from graphdsl.learn.loop import Loop, Surroundings
 from graphdsl.learn.plan import Plan
 from graphdsl.learn.progress import Progress
-from graphdsl.runtime import STATES, Executor
+from graphdsl.runtime import STATES, Executor, LoadReport
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,20 @@ class Job:
 
     plans  of the sections
     feeds  their data
-    load   puts the weights of a file into the model: what `load` in a section means
+    load   puts the weights of a file into the model, and says which: what `load` in a section means
     """
 
     spec: Spec
     plans: Sequence[Plan]
     feeds: Sequence[Feeds]
     executor: Executor
-    load: Callable[[str], object]
+    load: Callable[[str], LoadReport]
 
 
 def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
     """Trains from where state stands to the end.
 
-    Raises Failed; and KeyboardInterrupt when a Ctrl+C came before the last step and all is saved.
+    Raises Failed, and Interrupted when a Ctrl+C came before the last step.
     """
     with Interrupt() as interrupt:
         around = Surroundings(job.spec, job.executor, Feeder(job.spec), keeper, progress, interrupt)
@@ -59,7 +59,7 @@ def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
             state = state.next_section() if over else state
             if interrupt.asked and state.section < len(job.plans):
                 keeper.checkpoint(state, around.weights)
-                raise KeyboardInterrupt
+                raise Interrupted
         keeper.finish(around.weights)
     metrics = {part: state.metrics.get(part, {}) for part in ("train", "valid", "test")}
     return Done(metrics, state.seconds, keeper.folder)
@@ -69,7 +69,7 @@ def _section(job: Job, around: Surroundings, state: State) -> bool:
     """Trains a section; gives whether it is over. What its optimizers kept is gone then."""
     plan, feeds = job.plans[state.section], job.feeds[state.section]
     if plan.load is not None and state.step == 0:
-        job.load(plan.load)
+        around.progress.say(f"loaded {plan.load}: {job.load(plan.load).describe()}")
     if len(job.plans) > 1:
         around.progress.say(plan.name)
     loop = Loop(plan, feeds, around, state)

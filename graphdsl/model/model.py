@@ -22,6 +22,7 @@ from graphdsl.learn import (
     Callback,
     Done,
     Feeder,
+    Interrupted,
     Job,
     Judge,
     Keeper,
@@ -128,7 +129,7 @@ class Model:
         seen = progress(shown)
         try:
             return run(job, keeper, seen, state)
-        except KeyboardInterrupt:
+        except Interrupted:
             if keeper.folder is not None:
                 seen.say(f"stopped; all is saved. To go on: {self._how_to_go_on(keeper.folder, epochs)}")
             raise
@@ -234,7 +235,8 @@ class Model:
             return KeepsNothing()
         folder = new_folder(Path(runs), self.name)
         write_whole(folder / "spec.dag", self.spec.source.text.encode())
-        write_whole(folder / "summary.txt", self.summary().encode())
+        params = [f"{name} = {show(parameter.value)}\n" for name, parameter in self.spec.params.items()]
+        write_whole(folder / "summary.txt", "\n".join([self.summary(), "".join(params)]).encode())
         render(self.graph, folder / "graph.svg", title=self.name)
         return KeepsFolder(folder, self.identity, self._metadata)
 

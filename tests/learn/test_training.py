@@ -15,7 +15,18 @@ import pytest
 
 import graphdsl
 from graphdsl.ir import Array
-from graphdsl.learn import Action, Callback, EpochDone, Memory, StepDone, Stop, load_callbacks
+from graphdsl.learn import (
+    WEIGHTS,
+    Action,
+    Callback,
+    EpochDone,
+    Memory,
+    StepDone,
+    Stop,
+    load_callbacks,
+    new_folder,
+    newest_weights,
+)
 from graphdsl.model import Model
 from graphdsl.report import Failed
 
@@ -242,6 +253,54 @@ def _without_time(row: dict[str, str]) -> dict[str, str]:
 def test_ctrl_c_in_the_last_step_is_too_late(tmp_path: Path) -> None:
     done = fit(compiled(CLASSIFY % "", tmp_path), tmp_path, callbacks=[Press(16)])
     assert (done.folder / "weights.safetensors").exists()
+
+
+def test_going_on_with_other_callbacks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(compiled(CLASSIFY % "", tmp_path), tmp_path, callbacks=[Press(2)])
+    with pytest.raises(Failed, match=r"E0614.*other callbacks"):
+        fit(compiled(CLASSIFY % "", tmp_path), tmp_path, resume=tmp_path / "runs" / "small-1")
+
+
+def test_load_says_what_it_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = compiled(CLASSIFY % "", tmp_path)
+    path = first.save(tmp_path / "first.safetensors")
+    again = compiled(CLASSIFY.replace("0.05", "1e-9") % f'seed = 4 load = "{path}"', tmp_path)
+    again.fit(*samples(), runs=None)
+    assert f"loaded {path}: 4 weights by name" in capsys.readouterr().out
+    assert all(np.allclose(weights(first)[n], w, atol=1e-6) for n, w in weights(again).items())
+
+
+def test_a_spec_is_kept_as_it_was_run(tmp_path: Path) -> None:
+    path = tmp_path / "small.dag"
+    path.write_text("param width = 8" + (CLASSIFY % "").replace("dense(8)", "dense(width)"))
+    done = fit(graphdsl.compile(path, {"width": "5"}), tmp_path)
+    assert (done.folder / "spec.dag").read_text() == path.read_text()
+    assert "width = 5" in (done.folder / "summary.txt").read_text()
+
+
+def test_runs_are_numbered_and_the_newest_is_found(tmp_path: Path) -> None:
+    for name in ("small-2", "small-10", "small-x", "other-11"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "small-2" / WEIGHTS).touch()
+    assert new_folder(tmp_path, "small") == tmp_path / "small-11"
+    assert newest_weights(tmp_path, "small") == tmp_path / "small-2" / WEIGHTS
+    assert newest_weights(tmp_path / "none", "small") is None
+
+
+def test_inputs_that_share_a_length_must_have_it(tmp_path: Path) -> None:
+    text = """
+    input a, b: float[T, 2]
+    target y: float[1]
+    shared reader = lstm(3)
+    output g = [a -> reader, b -> reader] -> concat -> dense(1)
+    train { loss = [g, y] -> mse  metrics = [g, y] -> mae  epochs = 1 }
+    """
+    short, long = ([np.ones((n, 2)) for n in sizes] for sizes in ((2, 3, 5), (2, 4, 5)))
+    truth = {"y": np.ones((3, 1))}
+    compiled(text, tmp_path).fit({"a": short, "b": short}, truth, runs=None, shown=False)
+    with pytest.raises(Failed, match=r"E0513.*`T`"):
+        compiled(text, tmp_path).fit({"a": short, "b": long}, truth, runs=None, shown=False)
 
 
 def test_sections_run_in_order_and_stop_between(tmp_path: Path) -> None:
