@@ -9,9 +9,11 @@ fills it to the last call that reads it; blocks whose lives overlap must not ove
     call 2             [ conv         ]   relu is written over conv (in place: see `lower`)
     call 3   [ pool           ][ conv ]
 
-The planner walks through the calls once. A new block takes the free stretch that fits best (the smallest that is large
-enough, the lowest of these); a block that dies joins the free stretches beside it. Free stretches are kept sorted by
-size, so the walk is n log n.
+Two planners. The first walks through the calls once. A new block takes the free stretch that fits best (the smallest
+that is large enough, the lowest of these); a block that dies joins the free stretches beside it. Free stretches are
+kept sorted by size, so the walk is n log n. The second places the largest block first, each as low as it can among
+those it lives together with. It packs tighter where few blocks fill the memory (a network in use), and is quadratic:
+it is asked for programs of at most MOST_SORTED blocks for which the walk needs more than the most that is ever alive.
 
 Assumes  blocks in the order of their first call.
 Gives    an offset for every block, each a multiple of ALIGNMENT, and the size of the arena.
@@ -23,6 +25,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 ALIGNMENT = 64
 """Bytes: a cache line, and what the widest vector instructions want."""
@@ -37,8 +40,47 @@ class Block:
     last: int
 
 
-def plan(blocks: Sequence[Block]) -> tuple[list[int], int]:
+MOST_SORTED = 1000
+
+Plan = tuple[list[int], int]
+
+
+def plan(blocks: Sequence[Block]) -> Plan:
     """Offsets of the blocks and the bytes of the arena that holds them."""
+    walked = walk(blocks)
+    if walked[1] == most_alive(blocks) or len(blocks) > MOST_SORTED:
+        return walked
+    return min(walked, largest_first(blocks), key=lambda found: found[1])
+
+
+def most_alive(blocks: Sequence[Block]) -> int:
+    """The bytes that any plan needs."""
+    change = [0] * (max((b.last for b in blocks), default=0) + 2)
+    for block in blocks:
+        change[block.first] += aligned(block.bytes)
+        change[block.last + 1] -= aligned(block.bytes)
+    return max(accumulate(change))
+
+
+def largest_first(blocks: Sequence[Block]) -> Plan:
+    """Each block, the largest first, at the lowest place that no block of its time has."""
+    offsets = [0] * len(blocks)
+    placed: list[tuple[int, int, Block]] = []
+    for index in sorted(range(len(blocks)), key=lambda i: (-blocks[i].bytes, i)):
+        block = blocks[index]
+        start, size = 0, aligned(block.bytes)
+        for low, high, other in placed:
+            if other.first <= block.last and block.first <= other.last and start < high:
+                if start + size <= low:
+                    break
+                start = high
+        offsets[index] = start
+        insort(placed, (start, start + size, block), key=lambda p: p[0])
+    return offsets, max((high for _, high, _ in placed), default=0)
+
+
+def walk(blocks: Sequence[Block]) -> Plan:
+    """Call by call: a new block takes the free stretch that fits best."""
     ends: dict[int, list[int]] = {}
     offsets = [0] * len(blocks)
     free = _Free()
