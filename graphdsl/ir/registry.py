@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -69,32 +70,39 @@ class Entry:
 
 
 class Registry(Mapping[str, Entry]):
-    """The entries of one kind, by name."""
+    """The entries of one kind, by name. A signature is read when its word is first used: most specs use few words."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Entry | Callable[[], Entry]] = {}
 
     def register(self, name: str = "") -> Callable[[F], F]:
         """Decorator: adds a function or a frozen dataclass under its name (or the one given)."""
 
         def add(make: F) -> F:
-            self.add(entry_of(self.kind, name or make.__name__, make))
+            word = name or make.__name__
+            self._put(word, partial(entry_of, self.kind, word, make))
             return make
 
         return add
 
     def add(self, entry: Entry) -> None:
-        if entry.name in self._entries:
-            raise AssertionError(f"two entries of {self.kind} are called {entry.name}")
-        self._entries[entry.name] = entry
+        self._put(entry.name, entry)
+
+    def _put(self, name: str, entry: Entry | Callable[[], Entry]) -> None:
+        if name in self._entries:
+            raise AssertionError(f"two entries of {self.kind} are called {name}")
+        self._entries[name] = entry
 
     def build(self, made: Made) -> Any:
         """What a Made record of this kind stands for: the entry's function called with its settings."""
         return self[made.name].make(**made.settings)
 
     def __getitem__(self, name: str) -> Entry:
-        return self._entries[name]
+        found = self._entries[name]
+        if not isinstance(found, Entry):
+            found = self._entries[name] = found()
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
