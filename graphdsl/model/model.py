@@ -124,7 +124,7 @@ class Model:
         given = None if inputs is None else Given(dataset(inputs, targets), _valid(valid), batch)
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
         state = load_state(Path(resume) / CHECKPOINT, self.identity) if resume is not None else State()
-        job = Job(self.spec, chosen, feeds, self.executor, self.load)
+        job = Job(self.spec, chosen, feeds, self.executor, lambda path: self.load(self._supply.places.find(path)))
         keeper = self._keeper(runs, resume)
         seen = progress(shown)
         try:

@@ -38,6 +38,11 @@ class Supply:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _read: dict[Made, Feed] = field(default_factory=dict)
 
+    @property
+    def places(self) -> Places:
+        """Where paths of the spec are looked for."""
+        return Places(Path(self.spec.source.path).parent)
+
     def feeds(self, plan: Plan, given: Given | None = None) -> Feeds:
         """The data of a section. Raises what reading and binding raise, and E0615 where there are none."""
         wanted = self.wanted(plan.judged(self.spec.graph))
@@ -122,7 +127,7 @@ class Supply:
     def _feed(self, made: Made) -> Feed:
         key = replace(made, span=None)
         if key not in self._read:
-            self._read[key] = read(made, Places(Path(self.spec.source.path).parent))
+            self._read[key] = read(made, self.places)
         return self._read[key]
 
     def _augments(self, plan: Plan) -> dict[str, tuple[Augment, ...]]:
