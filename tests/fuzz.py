@@ -1,5 +1,7 @@
 """Mutated specs through the parser and the elaborator: each ends in a graph or in diagnostics, never in a traceback.
 
+What could be built of a spec with mistakes is a valid graph too.
+
     python tests/fuzz.py --count 200000 --seed 0
 
 Prints the texts that failed, the slowest text, and what was told how often. Exits with 1 when any text failed.
@@ -19,7 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from graphdsl.lang import decode  # noqa: E402 - the repository's, not an installed one
+from graphdsl.ir import demand_valid  # noqa: E402 - the repository's, not an installed one
+from graphdsl.lang import decode  # noqa: E402
 from graphdsl.lang.grammar import grammar  # noqa: E402
 from graphdsl.report import Failed, Source, render_text  # noqa: E402
 from tests.support.language import elaborated  # noqa: E402
@@ -27,6 +30,9 @@ from tests.support.language import elaborated  # noqa: E402
 FOLDERS = ("specs", "tests/cases", "tests/lang/specs")
 SLOW = 60.0
 """Seconds that a text may take: the largest that the limits let through needs ten on a quiet machine."""
+
+LARGE = 1_000
+"""Operations of a graph above which it is not verified, to save time."""
 
 SCRAPS = (
     *"()[]{}=,\"#\n+*:.-/%<>",
@@ -88,7 +94,9 @@ def try_text(text: str, texts: dict[str, str], found: Found) -> None:
     began = time.perf_counter()
     try:
         source = decode(text.encode("utf-8", "surrogatepass"), "fuzz.dag")
-        _, diagnostics = elaborated(source.text, files=texts, path="fuzz.dag")
+        spec, diagnostics = elaborated(source.text, files=texts, path="fuzz.dag")
+        if len(spec.graph) < LARGE:
+            demand_valid(spec.graph, "elaboration")
         for diagnostic in diagnostics[:3]:
             render_text(diagnostic)
         found.codes.update(d.code for d in diagnostics)
