@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
@@ -43,10 +44,23 @@ def answers(function: Callable[..., Answer]) -> Callable[..., int]:
             answer = function(**arguments)
         except Failed as failed:
             answer = failure(failed)
-        click.echo(json.dumps(answer.data) if form == "json" else answer.text, nl=form == "json" or bool(answer.text))
+        click.echo(json_text(answer.data) if form == "json" else answer.text, nl=form == "json" or bool(answer.text))
         return answer.code
 
     return command
+
+
+def json_text(data: Any) -> str:
+    """JSON as the standard has it: a number that is infinite or none at all is null."""
+    return json.dumps(_finite(data), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inside) for name, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inside) for inside in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def failure(failed: Failed) -> Answer:

@@ -92,6 +92,7 @@ class Loop:
         tally = Tally(self._plan.watches)
         if state.batch:
             tally.put(state.sums, state.observed)
+        reason = ""
         for batch in self._feeds.train.epoch(state.epoch, start=state.batch):
             reason = self._step(batch, tally)
             if reason or self._around.interrupt.asked or state.step == self._total:

@@ -66,16 +66,22 @@ def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
 
 
 def _section(job: Job, around: Surroundings, state: State) -> bool:
-    """Trains a section; gives whether it is over. What its optimizers kept is gone then."""
+    """Trains a section; gives whether it is over."""
     plan, feeds = job.plans[state.section], job.feeds[state.section]
     if plan.load is not None and state.step == 0:
         around.progress.say(f"loaded {plan.load}: {job.load(plan.load).describe()}")
     if len(job.plans) > 1:
         around.progress.say(plan.name)
+    _forget_states(around)
     loop = Loop(plan, feeds, around, state)
     around.weights.restore(state.weights)
     state.weights = {}
     over = loop.run()
     if over:
-        around.weights.forget([name for name in around.weights if name.startswith(STATES)])
+        _forget_states(around)
     return over
+
+
+def _forget_states(around: Surroundings) -> None:
+    """Every section begins with fresh optimizers, also after a run that failed."""
+    around.weights.forget([name for name in around.weights if name.startswith(STATES)])

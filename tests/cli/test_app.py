@@ -12,7 +12,7 @@ import click
 import pytest
 
 from graphdsl.cli import app
-from graphdsl.cli.options import Answer, answers, settings_option
+from graphdsl.cli.options import Answer, answers, json_text, settings_option
 from graphdsl.report import fail
 
 
@@ -147,3 +147,8 @@ def test_help_imports_no_command() -> None:
 def test_python_dash_m() -> None:
     done = subprocess.run([sys.executable, "-m", "graphdsl", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == "graphdsl 0.1.0\n"
+
+
+def test_json_knows_no_nan() -> None:
+    answer = {"metrics": {"test": {"auc": float("nan"), "loss": 0.5}}, "rows": [float("inf"), 1, None]}
+    assert json_text(answer) == '{"metrics": {"test": {"auc": null, "loss": 0.5}}, "rows": [null, 1, null]}'

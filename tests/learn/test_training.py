@@ -448,6 +448,21 @@ def test_a_loss_that_is_no_number_stops_at_once_and_names_the_layer(tmp_path: Pa
     assert all(np.isfinite(array).all() for array in weights(model).values())
 
 
+def test_after_a_failure_training_begins_afresh(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Fail(Callback):
+        def on_step(self, event: StepDone, memory: Memory) -> Iterable[Action]:
+            raise ValueError("mine")
+
+    begun, other = compiled(CLASSIFY % "", tmp_path), compiled(CLASSIFY % "", tmp_path)
+    with pytest.raises(Failed, match=r"E0617.*mine at .*test_training\.py"):
+        begun.fit(*samples(), runs=None, shown=False, callbacks=[Fail()])
+    other.executor.weights.restore(weights(begun))
+    for model in (begun, other):
+        model.fit(*samples(), runs=None, shown=False)
+    assert same(weights(begun), weights(other))
+
+
 @pytest.mark.triggers("E0804")
 @pytest.mark.triggers("E0805")
 def test_names_that_are_not_there(tmp_path: Path) -> None:
