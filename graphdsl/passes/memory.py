@@ -68,15 +68,20 @@ def largest_first(blocks: Sequence[Block]) -> Plan:
     placed: list[tuple[int, int, Block]] = []
     for index in sorted(range(len(blocks)), key=lambda i: (-blocks[i].bytes, i)):
         block = blocks[index]
-        start, size = 0, aligned(block.bytes)
-        for low, high, other in placed:
-            if other.first <= block.last and block.first <= other.last and start < high:
-                if start + size <= low:
-                    break
-                start = high
-        offsets[index] = start
-        insort(placed, (start, start + size, block), key=lambda p: p[0])
+        beside = [(low, high) for low, high, b in placed if b.first <= block.last and block.first <= b.last]
+        offsets[index] = _lowest(aligned(block.bytes), beside)
+        insort(placed, (offsets[index], offsets[index] + aligned(block.bytes), block), key=lambda p: p[0])
     return offsets, max((high for _, high, _ in placed), default=0)
+
+
+def _lowest(size: int, taken: list[tuple[int, int]]) -> int:
+    """Where a stretch of this size begins that meets none of those taken, which are sorted."""
+    start = 0
+    for low, high in taken:
+        if start + size <= low:
+            break
+        start = max(start, high)
+    return start
 
 
 def walk(blocks: Sequence[Block]) -> Plan:
