@@ -36,6 +36,7 @@ from graphdsl.ir import (
     Program,
     Role,
     Storage,
+    Symbolic,
     TensorType,
     Value,
     Weight,
@@ -56,7 +57,7 @@ COPY = Elementwise(expression.Operand(0), 1, title="copy")
 def lower(graph: Graph, binding: Mapping[str, int]) -> Program:
     """The program that runs graph with these sizes.
 
-    Raises Failed E0408 where a size comes out negative: a sequence too short for a window.
+    Raises Failed E0408 where a free size leaves nothing: a sequence too short for a window.
     """
     with collector_paused():
         return _lower(graph, binding)
@@ -168,7 +169,7 @@ class _Reading:
 def _demand_positive(
     shape: tuple[int, ...], type: TensorType, name: str, node: Node, binding: Mapping[str, int]
 ) -> None:
-    if all(size >= 0 for size in shape):
+    if all(size > 0 for size, dim in zip(shape, type.shape, strict=True) if isinstance(dim, Symbolic)):
         return
     given = ", ".join(f"{symbol} = {size}" for symbol, size in binding.items() if symbol != "batch")
     raise fail(
