@@ -6,6 +6,7 @@ from graphdsl.passes.lower import lower
 from graphdsl.passes.memory import Block, plan
 from graphdsl.passes.order import order
 from graphdsl.passes.pipeline import Hook, Pass, Stage, apply, inference, training
+from graphdsl.passes.shortest import shortest
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
 from graphdsl.passes.total_loss import TOTAL, total_loss
@@ -28,6 +29,7 @@ __all__ = [
     "lower",
     "order",
     "plan",
+    "shortest",
     "simplify",
     "specialise",
     "total_loss",
