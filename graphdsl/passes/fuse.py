@@ -10,8 +10,8 @@ computed in:
 
 That is the region a node dominates backward (its home is its immediate post-dominator among formulas), found without
 building the dominator tree. A formula with several homes is computed in each of them if that is nearly free: few scalar
-operations and at most one operand of full size, so that nothing more is read than before. relu(x + bias) is such a
-case: its backward step repeats the addition instead of keeping its result.
+operations and at most one operand of full size, so that nothing more is read than before. x + bias before two
+activations is such a case: each adds for itself, and the sum is never written.
 
 Not merged: results, which must exist in memory; formulas smaller than what they flow into, which would be computed
 again for every element; whole numbers, where each step rounds; homes that would grow beyond MOST_WORK or MOST_OPERANDS.
