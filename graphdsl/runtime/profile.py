@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from math import isinf
 from time import perf_counter
 from typing import Any
 
@@ -50,22 +51,44 @@ def by_operator(timings: list[Timing]) -> dict[str, float]:
 
 
 def find_nonfinite(compiled: Compiled, inputs: Mapping[str, Any]) -> None:
-    """Makes the step once more, call by call, and raises Failed E0601 at the first result that is not finite.
+    """Makes the step once more, call by call, and raises Failed E0601 for where the first such number came from.
 
     A training step whose loss is not finite leaves the weights alone, so the second run meets what the first one met.
-    Finds nothing where the step is sound.
+    Finds nothing where the step is sound. Masks write minus infinity on purpose: it counts only when it has led to
+    infinity or NaN.
     """
     arrays = compiled.arrays(inputs)
-    for name, array in arrays.items():
-        _demand_finite(array, f"the input `{name}`", None)
     ready = _filled(compiled, arrays)
-    for name in ready.program.weights:
-        _demand_finite(compiled.executor.weights[name], f"the weight `{name}`", None)
-    backend = compiled.executor.backend
-    for (call, kernel), outputs in zip(ready.steps, ready.outputs, strict=True):
-        backend.sequence([kernel])()
-        for view in outputs:
-            _demand_finite(backend.download(view), f"`{call.name}`", call)
+    weights = compiled.executor.weights
+    given = {f"the input `{n}`": a for n, a in arrays.items()}
+    given |= {f"the weight `{n}`": weights[n] for n in ready.program.weights}
+    for what, array in given.items():
+        if not _finite(array):
+            raise _nonfinite(array, what)
+    names = [buffer.name for buffer in ready.program.buffers]
+    blame: dict[str, Exception | None] = {}
+    for (call, kernel), views in zip(ready.steps, ready.outputs, strict=True):
+        compiled.executor.backend.sequence([kernel])()
+        made = [compiled.executor.backend.download(view) for view in views]
+        for index, array in zip(call.outputs, made, strict=True):
+            _judge(call, [names[i] for i in call.inputs], names[index], array, blame)
+
+
+def _judge(call: Call, reads: Sequence[str], name: str, made: Array, blame: dict[str, Exception | None]) -> None:
+    """Raises what is to blame for infinity or NaN in a result; notes it for minus infinity. None: it is on purpose."""
+    if _finite(made):
+        return
+    inherited = [blame[read] for read in reads if read in blame]
+    own = None if _writes_infinity(call) else _nonfinite(made, f"`{call.name}`", call)
+    cause = next(filter(None, inherited), None) if inherited else own
+    if not np.isneginf(made[~np.isfinite(made)]).all():
+        raise cause or own or _nonfinite(made, f"`{call.name}`", call)
+    blame[name] = cause
+
+
+def _writes_infinity(call: Call) -> bool:
+    values = (getattr(call.op, f.name) for f in fields(call.op))  # type: ignore[arg-type]
+    return any(isinstance(v, float) and isinf(v) for v in values)
 
 
 def _filled(compiled: Compiled, inputs: Mapping[str, Any]) -> Ready:
@@ -75,13 +98,15 @@ def _filled(compiled: Compiled, inputs: Mapping[str, Any]) -> Ready:
     return ready
 
 
-def _demand_finite(array: Array, what: str, call: Call | None) -> None:
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return
+def _finite(array: Array) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _nonfinite(array: Array, what: str, call: Call | None = None) -> Exception:
     bad = array[~np.isfinite(array)]
     nans = int(np.isnan(bad).sum())
     found = f"{nans:,} NaN" if nans == bad.size else f"{bad.size - nans:,} infinite and {nans:,} NaN"
-    raise fail(
+    return fail(
         "E0601",
         f"{what} is not finite: {found} of {array.size:,} numbers",
         call.spans[0] if call and call.spans else None,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphdsl.backends import backend
-from graphdsl.ir import BATCH, Builder, Place, Role, TensorType
+from graphdsl.ir import BATCH, OPERATORS, Builder, DType, Place, Role, TensorType
 from graphdsl.ops import expression, formula, sum_over
 from graphdsl.passes import apply, training
 from graphdsl.report import Failed, Source, Span
@@ -45,6 +45,22 @@ def test_the_first_bad_number_is_found() -> None:
     compiled.run(BAD)
     with pytest.raises(Failed, match=r"net.dag:1:6: error\[E0601\]: `log/\w+` is not finite: .* of \d+ numbers"):
         find_nonfinite(compiled, BAD)
+
+
+@pytest.mark.triggers("E0601")
+def test_a_mask_writes_infinity_on_purpose() -> None:
+    """The mask is not to blame for what is done with its result; the root before it is."""
+    b = Builder()
+    x = b.input("x", TensorType((BATCH, 2)))
+    lengths = b.input("lengths", TensorType((BATCH,), DType.INT32))
+    masked = b.emit(OPERATORS["step_mask"](fill=-np.inf), x, lengths, name="mask")
+    root = formula(b, lambda p: expression.sqrt(p), x, title="root")
+    b.result("y", Role.OUTPUT, formula(b, lambda p, q: p * 0 + q, root, masked, title="join"))
+    compiled = Compiled(b.finish(), Executor(backend("reference")))
+    lengths_given = np.array([1], np.int32)
+    find_nonfinite(compiled, {"x": np.array([[1, 2]], np.float32), "lengths": lengths_given})
+    with pytest.raises(Failed, match="`root` is not finite: 1 NaN of 2 numbers"):
+        find_nonfinite(compiled, {"x": np.array([[1, -2]], np.float32), "lengths": lengths_given})
 
 
 @pytest.mark.triggers("E0601")
