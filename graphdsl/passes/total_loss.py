@@ -43,8 +43,9 @@ def _scaled(b: Builder, value: Value, factor: float) -> Value:
 
 def _penalties(b: Builder, graph: Graph, learned: Collection[str]) -> list[Value]:
     found = []
+    changing = set(learned)
     for name, node in graph.items():
-        if not isinstance(node.op, Weight) or name not in learned or not (node.op.l1 or node.op.l2):
+        if not isinstance(node.op, Weight) or name not in changing or not (node.op.l1 or node.op.l2):
             continue
         l1, l2 = node.op.l1, node.op.l2
         weight = graph.value(name)
