@@ -50,11 +50,8 @@ def made_by(spec: Spec, layer: str) -> Value:
     """The result of a layer, or the tensor of that name in the spec. Raises E0805 where there is neither."""
     if layer in spec.names:
         return spec.names[layer]
-    last = [name for name, node in spec.graph.items() if node.layer is not None and node.layer.path == layer]
-    if not last:
-        known = [*spec.names, *(node.layer.path for _, node in spec.graph.items() if node.layer is not None)]
-        raise _unknown(layer, known)
-    return spec.graph.value(last[-1])
+    last = {node.layer.path: name for name, node in spec.graph.items() if node.layer is not None}
+    return spec.graph.value(last[_meant(layer, tuple(last), tuple(spec.names))])
 
 
 def kernel_of(graph: Graph, layer: str) -> str:
@@ -62,11 +59,23 @@ def kernel_of(graph: Graph, layer: str) -> str:
     found: dict[str, list[str]] = {}
     for name, node in graph.items():
         if isinstance(node.op, Weight) and node.layer is not None:
-            found.setdefault(node.layer.path, []).append(name)
-    own = found.get(layer) or [n for names in found.values() for n in names if n.rpartition("/")[0] == layer]
-    if not own:
-        raise _unknown(layer, list(found))
-    return max(own, key=lambda name: len(graph.value(name).type.shape))
+            found.setdefault(name.rpartition("/")[0], []).append(name)
+    return max(found[_meant(layer, tuple(found))], key=lambda name: graph.value(name).type.rank)
+
+
+def _meant(layer: str, paths: Sequence[str], others: Sequence[str] = ()) -> str:
+    """The one path that is layer, or that ends in it: `conv_1` is enough where only one layer is called so."""
+    if layer in paths:
+        return layer
+    ending = [path for path in paths if path.endswith(f"/{layer}")]
+    if len(ending) == 1:
+        return ending[0]
+    if ending:
+        listed = ", ".join(f"`{path}`" for path in ending[:5]) + (" …" if len(ending) > 5 else "")
+        raise fail("E0805", f"{len(ending)} layers are called `{layer}`", help=f"write one of {listed}")
+    short = [path.rpartition("/")[2] for path in paths]
+    help = did_you_mean(layer, [*others, *paths, *short]) or "`graphdsl show` lists the layers"
+    raise fail("E0805", f"there is no layer `{layer}`", help=help)
 
 
 def joined(parts: Sequence[Array]) -> Array:
@@ -77,7 +86,3 @@ def joined(parts: Sequence[Array]) -> Array:
     ]
     return np.concatenate(padded)
 
-
-def _unknown(layer: str, known: Sequence[str]) -> Exception:
-    help = did_you_mean(layer, known) or "`graphdsl show` lists the layers"
-    return fail("E0805", f"there is no layer `{layer}`", help=help)

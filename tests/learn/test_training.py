@@ -478,6 +478,7 @@ def test_names_that_are_not_there(tmp_path: Path) -> None:
 def test_looking_inside(tmp_path: Path) -> None:
     model = compiled(CLASSIFY % "", tmp_path)
     assert model.filters("class/dense_1").shape == (4, 8)
+    assert model.filters("dense_1").shape == (4, 8)
     assert model.features("class/dense_1", samples()[0]).shape == (70, 8)
     assert model.features("class", samples()[0]).shape == (70, 3)
     assert "update/class/dense_1/kernel" in model.stage("update")
