@@ -14,12 +14,14 @@ from graphdsl.data.folder import Folder
 from graphdsl.data.idx import Idx
 from graphdsl.data.images import Images, decode
 from graphdsl.data.numpy_files import Npy, Npz
+from graphdsl.data.photo import SOURCES
 from graphdsl.data.registry import READERS, Reader, read
 
 __all__ = [
     "AUGMENTS",
     "INPUT",
     "READERS",
+    "SOURCES",
     "TARGET",
     "Augment",
     "Batch",

@@ -98,6 +98,17 @@ def decode_all(paths: Sequence[Path], size: tuple[int, int, int]) -> Array:
     return out
 
 
+def natural_size(path: Path) -> tuple[int, int]:
+    """Height and width, from the file's header. Raises E0507."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except Exception as error:  # as in decode
+        raise _unreadable(path, "it is damaged or no picture", "repair or replace the file") from error
+
+
 def decode(path: Path, size: tuple[int, int, int]) -> Array:
     """One picture, uint8 [height, width, channels]; of an animation the first frame.
 

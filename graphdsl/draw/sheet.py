@@ -12,7 +12,7 @@ from graphdsl.ir import Array
 from graphdsl.report import fail, write_whole
 
 GAP = 2
-SIDE = 48
+SIDE = 96
 LIMIT = 4096
 
 

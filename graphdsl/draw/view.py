@@ -107,8 +107,11 @@ def layer_view(graph: Graph, *, depth: int | None = None) -> View:
     serving = graph.with_results(graph.of_role(Role.OUTPUT, Role.TAP)).needed()
     gathered: dict[str, _Gathering] = {}
     key_of: dict[str, str] = {}
+    results = {r.value.node for r in graph.results}
     for name, node in graph.items():
-        key = _key(name, node, depth)
+        # The weighted form of a loss, which only arithmetic on losses reads.
+        idle = node.types[0].rank == 0 and name not in results and not graph.users(name)
+        key = "" if idle else _key(name, node, depth)
         if key:
             key_of[name] = key
             _gather(gathered, key, name, node, graph, depth)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,8 +24,15 @@ class Given(Initializer):
 
 
 def array_of(made: Made, frame: Frame) -> Array:
-    """What a source gives, in float32."""
-    return np.ascontiguousarray(build(made, frame), DType.FLOAT32.numpy)
+    """What a source gives, in float32. Its file is looked for beside the file that names it, then as it is written."""
+    folder = os.path.dirname(frame.module.source.path)
+    beside = {name: _beside(folder, value) if name == "path" else value for name, value in made.arguments}
+    return np.ascontiguousarray(build(replace(made, arguments=tuple(beside.items())), frame), DType.FLOAT32.numpy)
+
+
+def _beside(folder: str, path: str) -> str:
+    near = os.path.join(folder, path)
+    return near if os.path.exists(near) else path
 
 
 def given(made: Made, frame: Frame) -> Given:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graphdsl.data import AUGMENTS, READERS
+from graphdsl.data import AUGMENTS, READERS, SOURCES
 from graphdsl.ir import SECTIONS
 from graphdsl.lang import Vocabulary
 from graphdsl.learn import CALLBACKS, METRICS, OPTIMIZERS, SCHEDULES
 
-VOCABULARY = Vocabulary.of(OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS, READERS, AUGMENTS, sections=SECTIONS)
+VOCABULARY = Vocabulary.of(OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS, READERS, AUGMENTS, SOURCES, sections=SECTIONS)

@@ -16,8 +16,8 @@ def test_colour_filters_are_tiles_in_colour(tmp_path: Path) -> None:
     kernel = np.zeros((3, 3, 3, 4))
     kernel[..., 0, 2] = 1
     with Image.open(draw.filters_sheet(kernel, tmp_path / "f.png")) as sheet:
-        assert sheet.size == (2 * 50 + 2, 2 * 50 + 2)
-        assert sheet.getpixel((10, 60)) == (255, 128, 128)
+        assert sheet.size == (2 * 98 + 2, 2 * 98 + 2)
+        assert sheet.getpixel((10, 110)) == (255, 128, 128)
         assert sheet.getpixel((10, 10)) == (128, 128, 128)
 
 
@@ -26,13 +26,13 @@ def test_every_feature_map_is_stretched_to_the_full_range(tmp_path: Path) -> Non
     maps[0, 0, 0], maps[1, 1, 1] = 5, -7
     with Image.open(draw.features_sheet(maps, tmp_path / "m.png")) as sheet:
         assert sheet.getpixel((3, 3)) == (255, 255, 255)
-        assert sheet.getpixel((45, 45)) == (0, 0, 0)
-        assert sheet.getpixel((95, 45)) == (0, 0, 0)
+        assert sheet.getpixel((90, 90)) == (0, 0, 0)
+        assert sheet.getpixel((190, 90)) == (0, 0, 0)
 
 
 def test_sequences_have_maps_too(tmp_path: Path) -> None:
     with Image.open(draw.features_sheet(np.eye(5), tmp_path / "m.png")) as sheet:
-        assert sheet.size == (49, 49)
+        assert sheet.size == (99, 99)
 
 
 @pytest.mark.triggers("E0703")
