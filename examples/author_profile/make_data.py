@@ -4,14 +4,13 @@ import csv
 import random
 from pathlib import Path
 
-ROWS = 600
-LENGTH = (300, 340)
-COMMON = [f"word{i}" for i in range(400)]
-YOUNG = ["exam", "festival", "skateboard", "roommate", "meme"]
-OLD = ["pension", "grandchildren", "orchard", "retirement", "crossword"]
+ROWS = 1200
+LENGTH = (270, 300)
+COMMON = [f"word{i}" for i in range(40)]
+AGES = ["exam", "festival", "toddler", "promotion", "grandchildren", "pension"]
 SHE = ["my husband", "girlfriends", "netball", "her dress"]
 HE = ["my wife", "beard", "rugby", "his tie"]
-INCOME = [[f"income{group}{c}" for c in "abc"] for group in range(10)]
+INCOME = ["odd jobs", "tips", "night shift", "rent", "payslip", "bonus", "mortgage", "broker", "yacht", "estate"]
 
 
 def row(chance: random.Random) -> tuple[str, float, int, int]:
@@ -20,11 +19,11 @@ def row(chance: random.Random) -> tuple[str, float, int, int]:
     words = []
     for _ in range(chance.randint(*LENGTH)):
         draw = chance.random()
-        if draw < 0.10:
-            words.append(chance.choice(OLD if chance.random() < (age - 18) / 60 else YOUNG))
-        elif draw < 0.20:
-            words.append(chance.choice(INCOME[income]))
-        elif draw < 0.28:
+        if draw < 0.15:
+            words.append(AGES[int((age - 18) / 10)])
+        elif draw < 0.40:
+            words.append(INCOME[income])
+        elif draw < 0.50:
             words.append(chance.choice(SHE if gender else HE))
         else:
             words.append(chance.choice(COMMON))
