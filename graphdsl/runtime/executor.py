@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from graphdsl.backends import Backend, Kernel, Memory, View
 from graphdsl.ir import Array, Buffer, Call, DType, Program, Storage
-from graphdsl.report import fail
+from graphdsl.runtime.memory import demanded
 from graphdsl.runtime.weights import WeightStore
 
 
@@ -75,7 +76,8 @@ class Executor:
         """One step. What it gives is read from the results with `read`."""
         assert ready.generation == self.generation, "memory has moved: prepare the program again"
         self.fill(ready, inputs)
-        ready.run()
+        with demanded(self.backend, "a step", ready.program.arena_bytes, partial(_smaller, ready.program)):
+            ready.run()
 
     def read(self, ready: Ready, key: str) -> Array:
         """A copy of a result of the last run."""
@@ -91,15 +93,8 @@ class Executor:
                 self.generation += 1
 
     def _alloc(self, size: int, program: Program) -> Memory:
-        try:
+        with demanded(self.backend, "a step", size, partial(_smaller, program)):
             return self.backend.alloc(size)
-        except MemoryError as error:
-            largest = max(program.buffers, key=lambda b: b.bytes)
-            raise fail(
-                "E0602",
-                f"a step needs {size / 2**30:.1f} GiB at once, and the `{self.backend.name}` backend cannot give it",
-                help=f"try a smaller batch; the largest value is `{largest.name}`, {largest.bytes / 2**20:.0f} MiB",
-            ) from error
 
     def _constant(self, array: Array) -> Memory:
         memory = self.backend.alloc(array.nbytes)
@@ -120,3 +115,9 @@ class Executor:
                 return self.weights.place(buffer.key)
             case Storage.CONSTANT:
                 return constants[buffer.key], 0
+
+
+def _smaller(program: Program) -> str:
+    """What to do when memory is short."""
+    largest = max(program.buffers, key=lambda b: b.bytes)
+    return f"try a smaller batch; the largest value is `{largest.name}`, {largest.bytes / 2**20:.0f} MiB"

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphdsl.backends import Backend, Memory, View
 from graphdsl.ir import Array, Graph, Node, TensorType, Weight
+from graphdsl.runtime.memory import demanded
 
 ALIGNMENT = 64
 
@@ -84,7 +85,8 @@ class WeightStore(Mapping[str, Array]):
         for name, type in types.items():
             starts[name] = size
             size += -(-prod(type.bind({})) * type.dtype.size // ALIGNMENT) * ALIGNMENT
-        memory = self.backend.alloc(size)
+        with demanded(self.backend, "the model's weights", size, lambda: "make layers narrower"):
+            memory = self.backend.alloc(size)
         for name, type in types.items():
             self.types[name] = type
             self._places[name] = (memory, starts[name])
