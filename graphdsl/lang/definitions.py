@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import singledispatch
 
-from graphdsl.ir import Either, EntryOf, Initializer, Layer, Made, Place, TensorType, TypeRuleError, Value, Zeros
+from graphdsl.ir import (
+    Either,
+    EntryOf,
+    Initializer,
+    Layer,
+    Made,
+    Place,
+    Symbolic,
+    TensorType,
+    TypeRuleError,
+    Value,
+    Zeros,
+)
 from graphdsl.lang import ast
 from graphdsl.lang.declared import read_type
 from graphdsl.lang.evaluate import read
@@ -132,6 +144,8 @@ def _beginning(definition: ast.Weight, type: TensorType, frame: Frame) -> Initia
             got = TensorType(start.shape).describe()
             raise refuse("E0301", f"the weight is {type.describe()}, `{value.name}` gives {got}", span)
         return start
+    if isinstance(value, Symbolic):
+        raise refuse("E0401", f"the weight would begin as {value}, which is known only at run time", span)
     if is_number(value):
         value = Made("initializer", "constant", (("value", float(value)),), span)
     if not isinstance(value, Made) or value.kind != "initializer":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphdsl.ir import SizeValue, show
+from graphdsl.ir import SizeValue, Symbolic, show
 from graphdsl.lang import ast
 from graphdsl.lang.evaluate import read
 from graphdsl.lang.frame import Frame, Module
@@ -54,7 +54,8 @@ def _domain(domain: ast.ListDomain | ast.RangeDomain, frame: Frame) -> Choices |
     low, high = read(domain.low, frame), read(domain.high, frame)
     if is_unknown((low, high)):
         raise told()
-    if not (is_number(low) and is_number(high)) or low >= high:
+    known = all(is_number(n) and not isinstance(n, Symbolic) for n in (low, high))
+    if not known or low >= high:
         message = f"a range goes from a number to a larger one, got {describe(low)} and {describe(high)}"
         raise refuse("E0212", message, domain.span)
     if domain.log and low <= 0:
