@@ -149,3 +149,11 @@ def test_free_sizes_come_from_the_arrays() -> None:
 def test_inputs_that_do_not_fit(shapes: dict[str, tuple[int, ...]], message: str) -> None:
     with pytest.raises(Failed, match=f"E0603.*{message}"):
         two_sequences().run({name: np.ones(shape) for name, shape in shapes.items()})
+
+
+def test_a_backend_has_passes_of_its_own() -> None:
+    class Renaming(ReferenceBackend):
+        passes = (lambda graph: graph.with_results([r for r in graph.results if r.role is Role.OUTPUT]),)
+
+    compiled = Compiled(apply(random_graph(1), inference()), Executor(Renaming()))
+    assert compiled.results == ("y",)
