@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from graphdsl.ir import BATCH, Array, Symbolic, TensorType, evaluate
+from graphdsl.ir import BATCH, Array, Dim, evaluate, names_of
 from graphdsl.lang import Spec
 from graphdsl.learn.plan import Watch
-from graphdsl.learn.reading import Pair, steps_that_exist
+from graphdsl.learn.reading import Pair, Reading, steps_that_exist
 from graphdsl.report import fail
 
 
@@ -75,13 +75,20 @@ class Feeder:
         self._types = {name: port.type for name, port in ports.items()}
 
     def feed(self, batch: Batch) -> dict[str, Any]:
-        """The arrays, and the lengths of each free dimension. Raises E0513 where two that share one differ."""
+        """The arrays, and the lengths of each free dimension: those of the samples, or else its size.
+
+        Raises E0513 where two that share one differ.
+        """
         fed: dict[str, Any] = dict(batch.arrays)
         for name, lengths in batch.lengths.items():
             key = f"{LENGTHS_OF}{self._types[name].shape[1]}"
             if not np.array_equal(fed.setdefault(key, lengths), lengths):
                 raise _differ(name, str(self._types[name].shape[1]))
-        return fed
+        count = batch.sizes[str(BATCH)]
+        whole = {
+            f"{LENGTHS_OF}{n}": np.full(count, size, np.int32) for n, size in batch.sizes.items() if n != str(BATCH)
+        }
+        return {**whole, **fed}
 
 
 LENGTHS_OF = "lengths/"
@@ -91,19 +98,31 @@ def pair(watch: Watch, results: Mapping[str, Array], fed: Mapping[str, Any]) -> 
     """What a metric counts in one step."""
     prediction = results[f"tap/{watch.name}/prediction"]
     target = results[f"tap/{watch.name}/target"]
-    return Pair(watch.reading, prediction, target, _real(watch.target.type, target.shape, fed))
+    sizes = watch.target.type.shape
+    decisions = sizes[:-1] if watch.reading is Reading.ONE_HOT else sizes
+    return Pair(watch.reading, prediction, target, _real(decisions, target.shape, fed))
 
 
-def _real(type: TensorType, shape: tuple[int, ...], fed: Mapping[str, Any]) -> Array | None:
-    """Which steps exist; None where the first axis is not free or nothing is padded."""
-    first = type.shape[1] if type.rank > 1 else 0
-    if not isinstance(first, Symbolic) or len(first.names) != 1:
+def _real(sizes: Sequence[Dim], shape: tuple[int, ...], fed: Mapping[str, Any]) -> Array | None:
+    """Which decisions exist, along axes of these sizes; None where nothing is padded."""
+    lengths = [_lengths(size, fed) for size in sizes]
+    if all(n is None for n in lengths):
         return None
-    (free,) = first.names
-    lengths = fed.get(f"{LENGTHS_OF}{free}")
-    if lengths is None:
+    real = np.ones(shape[:1], bool)
+    for axis in range(1, len(sizes)):
+        own = lengths[axis]
+        exist = np.ones((1, shape[axis]), bool) if own is None else steps_that_exist(own, shape[axis])
+        real = real[..., None] & exist.reshape(-1, *(1,) * (axis - 1), shape[axis])
+    return real
+
+
+def _lengths(size: Dim, fed: Mapping[str, Any]) -> Array | None:
+    """How many steps of each sample are real along an axis of this size; None where all are."""
+    names = sorted(names_of(size))
+    if len(names) != 1 or f"{LENGTHS_OF}{names[0]}" not in fed:
         return None
-    return steps_that_exist(np.maximum(evaluate(first, {free: np.asarray(lengths, np.int64)}), 0), shape[1])
+    lengths = np.asarray(fed[f"{LENGTHS_OF}{names[0]}"], np.int64)
+    return np.asarray(np.maximum(evaluate(size, {names[0]: lengths}), 0))
 
 
 def _differ(name: str, free: str) -> Exception:

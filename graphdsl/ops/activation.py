@@ -38,11 +38,11 @@ def relu6(x: Expression) -> Scalar:
 
 @elementwise(torch=lambda torch, x: torch.nn.functional.elu(x))
 def elu(x: Expression, *, alpha: Positive = 1.0) -> Scalar:
-    """x where positive, else alpha * (exp(x) - 1).
+    """x where positive, else alpha * (exp(x) - 1). At 0 the gradient is alpha.
 
     Source: Clevert et al. 2015.
     """
-    return where(x > 0, x, alpha * expm1(minimum(x, 0)))
+    return where(x > 0, x, alpha * expm1(minimum(0, x)))
 
 
 @elementwise(torch=lambda torch, x: torch.selu(x))
@@ -51,7 +51,7 @@ def selu(x: Expression) -> Scalar:
 
     Source: Klambauer et al. 2017.
     """
-    return 1.0507009873554805 * where(x > 0, x, 1.6732632423543772 * expm1(minimum(x, 0)))
+    return 1.0507009873554805 * where(x > 0, x, 1.6732632423543772 * expm1(minimum(0, x)))
 
 
 @elementwise(torch=lambda torch, x: torch.nn.functional.gelu(x))

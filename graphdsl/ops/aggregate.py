@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -96,17 +97,21 @@ def real_steps(b: Builder, x: Value, axes: tuple[int, ...], fill: float) -> Valu
 
 def real_count(b: Builder, x: Value, axes: tuple[int, ...]) -> Value:
     """How many numbers there are along these axes of each sample: a scalar, or [batch, 1, …] where lengths differ."""
-    known: Dim = 1
+    total = _steps(b, x, axes)
+    known = prod((x.type.shape[a] for a in axes if b.lengths(x.type.shape[a]) is None), start=1)
+    size = b.emit(DimNumber(known, x.type.dtype), name="count")
+    return size if total is None else formula(b, lambda n, s: n * s, total, size, title="count")
+
+
+def _steps(b: Builder, x: Value, axes: tuple[int, ...]) -> Value | None:
+    """How many steps of each sample are real along those of the axes that are free: int32 [batch, 1, …]."""
     total: Value | None = None
     for axis in axes:
         lengths = b.lengths(x.type.shape[axis])
-        if lengths is None:
-            known = known * x.type.shape[axis]
-        else:
+        if lengths is not None:
             steps = reshape(b, lengths, (lengths.type.shape[0], *(1,) * (x.type.rank - 1)))
             total = steps if total is None else formula(b, lambda p, q: p * q, total, steps, title="count")
-    size = b.emit(DimNumber(known, x.type.dtype), name="count")
-    return size if total is None else formula(b, lambda n, s: n * s, total, size, title="count")
+    return total
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
@@ -152,10 +157,13 @@ def reduce_max(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) -
     keep     whether they stay with size 1 instead of vanishing
     returns  the other axes
 
-    Several that are equally large share the gradient equally.
+    A sequence without steps gives 0. Several that are equally large share the gradient equally.
     """
     places = _places("reduce_max", x, axes)
     largest = b.emit(Max(places), real_steps(b, x, places, LOWEST)) if places else x
+    steps = _steps(b, x, places)
+    if steps is not None:
+        largest = formula(b, lambda v, n: e.where(n > 0, v, 0), largest, steps, title="no_steps")
     return largest if keep else _without(b, largest, places)
 
 

@@ -158,19 +158,19 @@ def categorical_crossentropy(
     """
     _demand_kind("categorical_crossentropy", prediction, PROBABILITIES, "softmax")
     truth = _categorical_target(b, prediction, target)
-    classes = prediction.type.channels
+    last = (truth.type.rank - 1,)
     smooth = truth
     if label_smoothing:
-        share = b.emit(DimNumber(classes, prediction.type.dtype), name="classes")
+        share = real_count(b, prediction, last)
         smooth = formula(
             b, lambda t, n: t * (1 - label_smoothing) + label_smoothing / n, truth, share, title="label_smoothing"
         )
-    each = b.emit(CategoricalCrossentropy(), prediction, smooth)
+    each = b.emit(CategoricalCrossentropy(), prediction, real_steps(b, smooth, last, 0.0))
     if class_weights:
-        numbers = np.array(_class_weights(class_weights, classes), prediction.type.dtype.numpy)
+        numbers = np.array(_class_weights(class_weights, truth.type.channels), prediction.type.dtype.numpy)
         table = b.emit(Constant.array(numbers), name="class_weights")
         chosen = formula(b, lambda t, w: t * w, truth, table, title="class_weights")
-        counted = sum_over(b, chosen, (truth.type.rank - 1,))
+        counted = sum_over(b, chosen, last)
         each = formula(b, lambda v, w: v * w, each, counted, title="class_weights")
     return _mean(b, each, sample_weight)
 
@@ -187,8 +187,10 @@ def kl_divergence(b: Builder, prediction: Value, target: Value, *, sample_weight
     """
     _demand_kind("kl_divergence", prediction, PROBABILITIES, "softmax")
     truth = _categorical_target(b, prediction, target)
+    last = (truth.type.rank - 1,)
+    truth = real_steps(b, truth, last, 0.0)
     information = formula(b, lambda t: e.where(t > 0, t * e.log(e.where(t > 0, t, 1)), 0), truth, title="information")
-    known = sum_over(b, information, (truth.type.rank - 1,))
+    known = sum_over(b, information, last)
     crossed = b.emit(CategoricalCrossentropy(), prediction, truth)
     return _mean(b, formula(b, lambda c, k: c + k, crossed, known, title="kl_divergence"), sample_weight)
 

@@ -8,6 +8,7 @@ from functools import reduce
 
 from graphdsl.ir import PLAIN, PROBABILITIES, PROBABILITY, Builder, Flag, Kind, TensorType, TypeRuleError, Value, layer
 from graphdsl.ops import expression as e
+from graphdsl.ops.aggregate import real_steps
 from graphdsl.ops.concat import demand_several
 from graphdsl.ops.elementwise import Elementwise, formula
 from graphdsl.ops.expression import Expression, Operand
@@ -125,13 +126,15 @@ def dot(b: Builder, x: Value, y: Value, *, normalize: Flag = False) -> Value:
     normalize  divide by both lengths first: the cosine of the angle, between -1 and 1
     returns    [1]; or [time, steps]
 
-    A vector of length 0 has the cosine 0 with everything. (Keras: Dot over the last axis.)
+    Features behind the end of a sequence (`float[T]`) do not count. A vector of length 0 has the cosine 0 with
+    everything. (Keras: Dot over the last axis.)
     """
     for position, value in enumerate((x, y)):
         demand_float("dot", value.type, position)
     if x.type.rank != y.type.rank or x.type.rank not in (2, 3) or x.type.channels != y.type.channels:
         got = f"{x.type.describe()} and {y.type.describe()}"
         raise TypeRuleError(f"dot needs two tensors with as many features, got {got}", operand=1)
+    x, y = (real_steps(b, v, (v.type.rank - 1,), 0.0) for v in (x, y))
     if normalize:
         x, y = unit_length(b, x), unit_length(b, y)
     if x.type.rank == 3:

@@ -22,6 +22,7 @@ from graphdsl.ir import (
     Positive,
     Rate,
     Sample,
+    Symbolic,
     TensorType,
     TypeRuleError,
     Value,
@@ -311,3 +312,10 @@ def _demand_features(name: str, x: TensorType) -> None:
     demand_float(name, x)
     if x.rank < 2:
         raise TypeRuleError(f"{name} needs float[features] at least, got {x.describe()}", operand=0)
+    if isinstance(x.channels, Symbolic):
+        raise TypeRuleError(
+            f"{name} needs as many features in every sample, got {x.describe()}",
+            code="E0401",
+            operand=0,
+            help="give the last dimension a number in the input's type",
+        )

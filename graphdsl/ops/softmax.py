@@ -24,6 +24,7 @@ from graphdsl.ir import (
     layer,
     operator,
 )
+from graphdsl.ops.aggregate import LOWEST, real_steps
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.window import demand_float
@@ -77,7 +78,10 @@ def softmax(b: Builder, x: Value, *, temperature: Positive = 1.0) -> Value:
     temperature  above 1 evens the probabilities out, below 1 sharpens them
     returns      the same shape; the features sum to 1
 
-    With `categorical_crossentropy` after it, both are computed together, from the scores.
+    Features behind the end of a sequence (`float[T] -> softmax`) get 0. With `categorical_crossentropy` after it, both
+    are computed together, from the scores.
     """
+    if x.type.rank < 2:
+        raise TypeRuleError(f"softmax needs features, got {x.type.describe()}", operand=0)
     scores = x if temperature == 1 else formula(b, lambda v: v / temperature, x, title="temperature")
-    return b.emit(Softmax(), scores)
+    return b.emit(Softmax(), real_steps(b, scores, (x.type.rank - 1,), LOWEST))

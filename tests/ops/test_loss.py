@@ -250,3 +250,17 @@ def test_settings_that_do_not_fit() -> None:
     )
     other = TensorType((BATCH, 3))
     refused(lambda: graph_of("mse", TEN, TEN, weight=other), "E0301", None, "sample_weight needs a float")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("categorical_crossentropy", {}), ("categorical_crossentropy", {"label_smoothing": 0.2}), ("kl_divergence", {})],
+)
+def test_classes_behind_the_end_do_not_count(name: str, settings: dict[str, float]) -> None:
+    x, t = np.array([[0.3, 1.0, -1.0], [2.0, 0.5, 1000.0]]), np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 1000.0]])
+    free = TensorType((BATCH, T))
+    graph = graph_of(name, free, free, **settings)
+    fed = {"x": x, "t": t, "lengths/T": np.array([3, 2], np.int32)}
+    alone = [pair(name, x[i : i + 1, :n], t[i : i + 1, :n], **settings) for i, n in enumerate((3, 2))]
+    for each in (graph, simplify(graph)):
+        assert float(evaluate(each, fed)["loss", "total"]) == pytest.approx(np.mean(alone))
