@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeVar
 
 import click
 
-from graphdsl.report import Failed, as_data, did_you_mean, print_diagnostics
+from graphdsl.report import Failed, as_data, dataclass, did_you_mean, print_diagnostics
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What a command found out: for people, for programs, and the exit code."""
 

@@ -50,7 +50,7 @@ def command(
         load_callbacks(file)
     model = compile(spec, settings, backend=backend)
     if weights is not None:
-        model.load(weights)
+        click.echo(f"loaded {weights}: {model.load(weights).describe()}", err=True)
     done = model.fit(epochs=epochs, runs=runs, resume=resume)
     data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
     rows = [metrics_line(part, values) for part, values in done.metrics.items() if values]

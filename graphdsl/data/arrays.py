@@ -14,6 +14,8 @@ from graphdsl.report import Failed, fail
 INPUT_NAMES = frozenset({"x", "image", "images", "data", "features", "input", "inputs"})
 TARGET_NAMES = frozenset({"y", "label", "labels", "target", "targets", "class", "classes"})
 
+ONE_OF_ALL = "give an array whose first axis counts samples; a plain list holds one array for each input or target"
+
 
 def arrays(inputs: object, targets: object = None) -> Dataset:
     """A dataset of arrays: one array, a list or tuple with one for each input, or a dict by name; targets likewise.
@@ -38,7 +40,7 @@ def as_column(name: str, value: Any) -> Column:
     except ValueError:
         return _ragged(name, value)
     if array.ndim == 0:
-        raise _unfit(name, "has no rows", "give an array whose first axis counts samples")
+        raise _unfit(name, "has no rows", ONE_OF_ALL)
     if array.dtype.kind == "O":
         return _ragged(name, list(array))
     if array.dtype.kind in "US":

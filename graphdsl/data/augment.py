@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from graphdsl.data.column import Array
 from graphdsl.ir import Fraction, Natural, Number, Positive, Registry, Size
-from graphdsl.report import Failed, fail
+from graphdsl.report import Failed, dataclass, fail
 
 AUGMENTS = Registry("augment")
 Picture = tuple[int, int, int]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from graphdsl.data.bind import Batch, Bound
 from graphdsl.data.column import Rows
 from graphdsl.data.prefetch import prefetch
+from graphdsl.report import dataclass
 
 
 @dataclass(frozen=True, eq=False)

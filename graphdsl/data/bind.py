@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from graphdsl.data.conform import Fitted, Wanted, conform
 from graphdsl.data.dataset import Dataset, split
 from graphdsl.data.match import match
 from graphdsl.ir import BATCH
-from graphdsl.report import Diagnostic, Failed, Span, did_you_mean, fail
+from graphdsl.report import Diagnostic, Failed, Span, dataclass, did_you_mean, fail
 
 SMALLEST_BUCKET = 8
 

@@ -7,7 +7,7 @@ are converted once. What is left for each batch is to pick rows, scale the bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from graphdsl.data.column import Array, Column, Dense, Labels, Ragged, Rows, Sha
 from graphdsl.data.images import Images
 from graphdsl.data.words import numbered, vocabulary
 from graphdsl.ir import Symbolic, TensorType
-from graphdsl.report import Failed, Span, did_you_mean, fail
+from graphdsl.report import Failed, Span, dataclass, did_you_mean, fail
 
 CHUNK = 1 << 22
 Place = Callable[[int], str]
@@ -106,6 +106,8 @@ def conform(
     Raises E0507 (pictures), E0513 (shape), E0514 (kind of value), E0515 (range), E0516 (NaN), E0517 (unknown class) and
     E0518 (augment).
     """
+    if isinstance(column, Labels) and column.classes and _takes_words(wanted):
+        column = Texts(tuple(column.classes[number] for number in column.values))
     if isinstance(column, Texts):
         column, names = _from_texts(name, column, wanted, names)
     if isinstance(column, Labels):
@@ -126,8 +128,13 @@ def _is_picture(column: Column, wanted: Wanted) -> bool:
     return column.dtype == np.uint8 and len(column.shape) > 1 and wanted.type.dtype.is_float
 
 
+def _takes_words(wanted: Wanted) -> bool:
+    """`int(n)[T]`: short texts, which look like class names, are texts there too."""
+    return wanted.classes > 0 and len(wanted.shape) == 1 and isinstance(wanted.shape[0], str)
+
+
 def _from_texts(name: str, column: Texts, wanted: Wanted, names: tuple[str, ...]) -> tuple[Ragged, tuple[str, ...]]:
-    if not wanted.classes or wanted.shape[1:] or not isinstance(wanted.shape[0] if wanted.shape else 0, str):
+    if not _takes_words(wanted):
         help = "declare it as `int(10000)[T]`: the number of each word, for the 9,998 most frequent ones"
         raise _unfit("E0514", name, column, wanted, help)
     known = names or vocabulary(column.values, wanted.classes)

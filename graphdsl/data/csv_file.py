@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -14,7 +13,7 @@ from graphdsl.data.files import Places
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.data.table import Table, is_number, read_table
 from graphdsl.ir import Choice, Words
-from graphdsl.report import did_you_mean, fail
+from graphdsl.report import dataclass, did_you_mean, fail
 
 LONGEST_NAME = 4
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})

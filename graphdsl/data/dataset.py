@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 import numpy as np
 
 from graphdsl.data.column import Column, Rows
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 
 INPUT = "input"
 TARGET = "target"
+
+MOST_LISTED = 8
+"""Columns whose lengths a message tells one by one; of more, one of each length."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Dataset:
         source = f"`{self.origin}`" if self.origin else "the data"
         sizes = {name: len(column) for name, column in self.columns.items()}
         if len(set(sizes.values())) > 1:
-            listed = ", ".join(f"`{name}` {size}" for name, size in sizes.items())
+            example = {size: name for name, size in reversed(sizes.items())}
+            told = [n for n in sizes if len(sizes) <= MOST_LISTED or example[sizes[n]] == n][:MOST_LISTED]
+            listed = ", ".join(f"`{name}` {sizes[name]}" for name in told)
             raise fail(
                 "E0509",
                 f"the columns of {source} differ in length: {listed}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from graphdsl.data.dataset import INPUT, TARGET, Dataset
 from graphdsl.data.files import Places
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.ir import Choice
+from graphdsl.report import dataclass
 
 FIFTH = 5
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
-from graphdsl.report import Failed, Source, Span, fail, nearest
+from graphdsl.report import Failed, Source, Span, dataclass, fail, nearest
 
 GIBIBYTE = 1 << 30
 LARGEST_UNPACKED = 8 * GIBIBYTE

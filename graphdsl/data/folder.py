@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from graphdsl.data.files import Places, reason, unreadable
 from graphdsl.data.images import ENDINGS, Images
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.ir import Size, Words
-from graphdsl.report import Failed, fail
+from graphdsl.report import Failed, dataclass, fail
 
 
 @READERS.register("folder")

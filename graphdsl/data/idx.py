@@ -6,7 +6,6 @@ Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", secti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from graphdsl.data.dataset import INPUT, TARGET, Dataset
 from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.ir import Choice, Words
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 PREFIXES = {"train": "train", "test": "t10k"}

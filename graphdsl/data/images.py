@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from graphdsl.data.column import Array, Column, Dense, Rows, Shape
 from graphdsl.data.files import reason
-from graphdsl.report import Failed, fail
+from graphdsl.report import Failed, dataclass, fail
 
 MOST_PIXELS = 80_000_000
 KEPT_BYTES = 512 << 20

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from graphdsl.data.column import Column, Dense
 from graphdsl.data.conform import Wanted
 from graphdsl.data.dataset import INPUT, TARGET, Dataset
-from graphdsl.report import Diagnostic, Span, did_you_mean
+from graphdsl.report import Diagnostic, Span, dataclass, did_you_mean
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +21,7 @@ from graphdsl.data.dataset import Dataset
 from graphdsl.data.files import LARGEST_UNPACKED, Places, reason, too_large, unreadable
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.ir import Words
-from graphdsl.report import Failed, fail
+from graphdsl.report import Failed, dataclass, fail
 
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

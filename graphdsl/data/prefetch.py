@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
+
+from graphdsl.report import dataclass
 
 T = TypeVar("T")
 PATIENCE = 0.1

@@ -7,12 +7,12 @@ An entry is a frozen dataclass whose fields are the settings: `csv("posts.csv", 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphdsl.data.dataset import Dataset, Feed
 from graphdsl.data.files import Places
 from graphdsl.ir import Count, Flag, Made, Rate, Registry
-from graphdsl.report import Diagnostic, Failed, Label, Span
+from graphdsl.report import Diagnostic, Failed, Label, Span, dataclass
 
 READERS = Registry("reader")
 

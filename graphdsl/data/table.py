@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 
 from graphdsl.data.files import LARGEST_TEXT, line_span, read_bytes
-from graphdsl.report import Diagnostic, Failed, fail
+from graphdsl.report import Diagnostic, Failed, dataclass, fail
 
 MOST_TOLD = 5
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from html import escape
 
 from graphdsl.draw.view import Arrow, Box, BoxRole, fold, layer_view
 from graphdsl.ir import LAYERS, LOSSES, Graph
+from graphdsl.report import dataclass
 
 INK = "#1f2937"
 QUIET = "#64748b"

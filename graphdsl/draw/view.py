@@ -11,10 +11,11 @@ are one box. Summary and picture are both made from it, so they cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from graphdsl.ir import Dim, Fusion, Graph, Input, Layer, Node, Role, Symbolic, TensorType, Value, Weight, evaluate
+from graphdsl.report import dataclass
 
 
 class BoxRole(StrEnum):

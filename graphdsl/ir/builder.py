@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import networkx as nx
 
@@ -13,7 +12,7 @@ from graphdsl.ir.graph import Graph, Layer, Node, Result, Role, Value, needed
 from graphdsl.ir.operator import ModalOperator, Operator, TypeRuleError
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.types import DType, TensorType
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ Polynomials have one normal form, so equal sizes are equal values: a capital tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from graphdsl.report import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class FloorDivision:
     """numerator // denominator, where that cannot be written as a polynomial."""
 

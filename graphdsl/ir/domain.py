@@ -7,11 +7,10 @@ records.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from graphdsl.ir.graph import Value
-from graphdsl.report import Span, did_you_mean
+from graphdsl.report import Span, dataclass, did_you_mean
 
 
 class SettingError(Exception):
@@ -23,7 +22,7 @@ class SettingError(Exception):
         self.help = help
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SizeValue:
     """`1x7`"""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
@@ -11,7 +10,7 @@ import networkx as nx
 
 from graphdsl.ir.operator import Operator
 from graphdsl.ir.types import TensorType
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 
 @dataclass(frozen=True, slots=True)

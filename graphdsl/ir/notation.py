@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from graphdsl.ir.dim import Dim, Symbolic, symbol
 from graphdsl.ir.sources import INITIAL
 from graphdsl.ir.types import DType, Kind, TensorType
+from graphdsl.report import dataclass
 
 
 class NotationError(ValueError):

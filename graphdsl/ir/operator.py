@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from graphdsl.ir.dim import Dim, Symbolic, evaluate
 from graphdsl.ir.types import TensorType
+from graphdsl.report import dataclass
 
 if TYPE_CHECKING:
     from graphdsl.ir.builder import Builder

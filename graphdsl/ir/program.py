@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
 from graphdsl.ir.notation import write_fields
 from graphdsl.ir.operator import Array, Operator
 from graphdsl.ir.types import DType
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 
 class Storage(StrEnum):

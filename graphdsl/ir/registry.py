@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -28,6 +28,7 @@ from graphdsl.ir.domain import (
     Whole,
 )
 from graphdsl.ir.graph import Value
+from graphdsl.report import dataclass
 
 REQUIRED: Any = inspect.Parameter.empty
 """The default of a setting that must be given."""
@@ -35,7 +36,7 @@ REQUIRED: Any = inspect.Parameter.empty
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Setting:
     """One setting: its name, what it may be, and its default (REQUIRED when there is none)."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from graphdsl.ir.domain import Domain
+from graphdsl.report import dataclass
 
 
 class Slot(StrEnum):
@@ -24,7 +24,7 @@ class Slot(StrEnum):
     """Tensors, one or a list: `show = [conv_a, conv_b]`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SectionSetting:
     """One key: what it takes, whether a section cannot do without it, and a line that explains it."""
 
@@ -34,7 +34,7 @@ class SectionSetting:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SectionKind:
     """A word that opens a section, its keys, and the kinds of sections that may stand inside it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from graphdsl.ir.dim import BATCH, Dim, evaluate, symbol
 from graphdsl.ir.operator import Array, Fusion, Operator, Sample, operator
 from graphdsl.ir.types import DType, TensorType
+from graphdsl.report import dataclass
 
 INITIAL: dict[str, type[Initializer]] = {}
 """Every initialiser by class name."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from math import prod
 
 import numpy as np
 
 from graphdsl.ir.dim import BATCH, Dim, evaluate
+from graphdsl.report import dataclass
 
 
 class DType(StrEnum):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import networkx as nx
 
@@ -15,6 +14,7 @@ from graphdsl.ir.graph import Graph, Layer, Node, Role, Value
 from graphdsl.ir.operator import Fusion, TypeRuleError
 from graphdsl.ir.sources import Input, Weight
 from graphdsl.ir.types import TensorType
+from graphdsl.report import dataclass
 
 Rule = Callable[[Graph], Iterator[str]]
 
@@ -22,7 +22,7 @@ RULES: dict[str, Rule] = {}
 """The rules by number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Violation:
     rule: str
     message: str

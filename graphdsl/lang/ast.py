@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 # --- expressions -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Number:
     value: int | float
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SizeLiteral:
     """`1x7`: whole numbers joined by x."""
 
@@ -23,26 +23,26 @@ class SizeLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Text:
     value: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Truth:
     value: bool
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Nothing:
     """`none`"""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Name:
     """`body`, `in`"""
 
@@ -50,7 +50,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fact:
     """`in.channels`: a fact about a value. `span` covers it all, `fact_span` the word after the dot."""
 
@@ -60,7 +60,7 @@ class Fact:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListOf:
     """`[a, b]`"""
 
@@ -68,7 +68,7 @@ class ListOf:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Argument:
     """`3` or `stride=2`; name is empty for a positional one."""
 
@@ -78,7 +78,7 @@ class Argument:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """`conv(64, 3)`: as an expression (`adam(lr=1e-3)`, `folder("x")`), or the layer part of a stage."""
 
@@ -88,7 +88,7 @@ class Call:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """One step of a pipe: `conv(64, 3) * 2`. Without brackets it has no arguments; repeat is None when unwritten."""
 
@@ -97,7 +97,7 @@ class Stage:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pipe:
     """`x -> conv(64, 3) -> relu`. A pipe without a source (`shared enc = a -> b`) has source None."""
 
@@ -106,7 +106,7 @@ class Pipe:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unary:
     """operator: `-`, `+` or `not`"""
 
@@ -115,7 +115,7 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binary:
     """operator: + - * / % ** == != < <= > >= and or"""
 
@@ -126,7 +126,7 @@ class Binary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Conditional:
     """`if a then x else y`"""
 
@@ -143,7 +143,7 @@ Expression = (
 # --- definitions -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NameDef:
     """A name where it is defined."""
 
@@ -151,7 +151,7 @@ class NameDef:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TypeExpression:
     """`float[224, 224, 3]`, `int(10)`, `int(10000)[T]`, `box(20)[50]`.
 
@@ -165,13 +165,13 @@ class TypeExpression:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Use:
     path: Text
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ListDomain:
     """`in [32, 64, 128]`"""
 
@@ -179,7 +179,7 @@ class ListDomain:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RangeDomain:
     """`in range(0.1, 0.5)` (log False), `in log(1e-4, 1e-1)` (log True)"""
 
@@ -189,7 +189,7 @@ class RangeDomain:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Param:
     name: NameDef
     default: Expression
@@ -197,7 +197,7 @@ class Param:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Input:
     """`input left, right: float[T, 128]`"""
 
@@ -206,14 +206,14 @@ class Input:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     names: tuple[NameDef, ...]
     type: TypeExpression
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weight:
     """`weight canvas: float[256, 256, 3] = photo("cat.jpg")`; init is None when unwritten."""
 
@@ -223,7 +223,7 @@ class Weight:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shared:
     """`shared enc = lstm(32)`, `shared enc = dense(64) -> relu`: a Pipe without a source."""
 
@@ -232,7 +232,7 @@ class Shared:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Define:
     """`y = x -> relu`, `a, b = x -> split(2)`, and with output set `output y = …`."""
 
@@ -242,14 +242,14 @@ class Define:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assert:
     condition: Expression
     message: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Formal:
     """A setting of a block; default is None when the user must give it."""
 
@@ -258,7 +258,7 @@ class Formal:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """`block res(c, stride=1) = in -> …`: body is one Define of `out`; with braces, the local definitions in order."""
 
@@ -269,7 +269,7 @@ class Block:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Setting:
     """`epochs = 20` in a section. Also `names` for tensors defined inside a section: `soft, hard = …`."""
 
@@ -278,7 +278,7 @@ class Setting:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Section:
     """`train { … }`, `train finetune { … }`, `step critic { … }` inside one; name is empty when unwritten."""
 
@@ -293,7 +293,7 @@ class Section:
 Definition = Use | Param | Input | Target | Weight | Shared | Define | Assert | Block | Section
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """One .dag file: the definitions that could be read, in order."""
 

@@ -149,7 +149,7 @@ def _beginning(definition: ast.Weight, type: TensorType, frame: Frame) -> Initia
     if is_number(value):
         value = Made("initializer", "constant", (("value", float(value)),), span)
     if not isinstance(value, Made) or value.kind != "initializer":
-        help = "a number, an initializer such as `normal(0, 0.1)`, or a file: `photo(\"cat.jpg\")`"
+        help = 'a number, an initializer such as `normal(0, 0.1)`, or a file: `photo("cat.jpg")`'
         raise refuse("E0310", f"a weight cannot begin as {describe(value)}", span, help=help)
     start = build(value, frame)
     assert isinstance(start, Initializer)

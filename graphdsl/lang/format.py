@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphdsl.lang import ast
 from graphdsl.lang.parser import parse
 from graphdsl.lang.words import Word, joined, words_of
 from graphdsl.lang.wrap import STEP, WIDTH, wrap, wrap_as_written
-from graphdsl.report import Reporter, Source
+from graphdsl.report import Reporter, Source, dataclass
 
 MAX_PADDING = 16
 
@@ -37,7 +36,7 @@ def format_text(source: Source) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Entry:
     """A definition cut in two at the sign that is aligned.
 

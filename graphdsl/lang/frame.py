@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from graphdsl.ir import Builder, Layer, Place, Slot, Value
@@ -16,13 +16,13 @@ from graphdsl.lang.refusal import Exhausted, refuse, told
 from graphdsl.lang.spec import Parameter, Port, Section, WeightsFile
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
-from graphdsl.report import Failed, Reporter, Source, Span, Use, did_you_mean
+from graphdsl.report import Failed, Reporter, Source, Span, Use, dataclass, did_you_mean
 
 MAX_SUGGESTIONS = 100
 """Looking for the name somebody meant costs time; after so many mistakes nobody reads it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LossUse:
     """How a scalar came to be a loss. plain: the loss before it was multiplied by its weight."""
 
@@ -153,7 +153,7 @@ class Module:
     scopes: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """Where an expression stands.
 

@@ -13,7 +13,6 @@ import stat
 import sys
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -25,7 +24,7 @@ from lark.parsers.lalr_parser_state import ParserState
 
 from graphdsl.lang.tokens import REST, Lexicon, Token
 from graphdsl.lang.tree import TreeBuilder
-from graphdsl.report import Source
+from graphdsl.report import Source, dataclass
 
 GRAMMAR = Path(__file__).with_name("dag.lark")
 

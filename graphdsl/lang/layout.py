@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphdsl.lang.tokens import CLOSERS, END, OPENERS, STARTERS, Token
+from graphdsl.report import dataclass
 
 # What can stand in braces; the other keywords show that a brace was left open.
 _INNER = frozenset({"WEIGHT", "SHARED", "ASSERT"})
@@ -37,7 +37,7 @@ class Layout:
     boundaries: dict[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Open:
     type: str
     start: int

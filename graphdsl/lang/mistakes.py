@@ -7,7 +7,6 @@ is missing, and last what is merely out of place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from graphdsl.lang import ast
 from graphdsl.lang.layout import OUTER, begins, first_of_line
@@ -24,7 +23,7 @@ from graphdsl.lang.tokens import (
     Token,
     quoted,
 )
-from graphdsl.report import Diagnostic, Label, Span
+from graphdsl.report import Diagnostic, Label, Span, dataclass
 
 CLOSE_BLOCK = "$CLOSE_BLOCK"
 
@@ -62,7 +61,7 @@ _MEANT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mistake:
     """A diagnostic and how to read on.
 
@@ -99,8 +98,9 @@ def _character(s: Situation) -> Mistake | None:
     first = s.token.text[0]
     shown = f"`{first}`" if first.isprintable() else f"U+{ord(first):04X}"
     letters = "names are made of the letters a to z, digits and `_`" if first.isalnum() else ""
-    return Mistake(_says("E0101", f"the character {shown} means nothing here", s.token.span,
-                         help=_MEANT.get(first, letters)))
+    return Mistake(
+        _says("E0101", f"the character {shown} means nothing here", s.token.span, help=_MEANT.get(first, letters))
+    )
 
 
 def _string(s: Situation) -> Mistake | None:
@@ -223,8 +223,9 @@ def _headless(s: Situation) -> Mistake | None:
         return Mistake(_says("E0106", message, name.span, help=help), resume=resume)
     span = read[1].span if len(read) == 2 else s.place
     label = "" if span.start == name.start else "`=` should stand before this"
-    return Mistake(_says("E0107", f"a `=` is missing after {quoted(name.text)}", span, label, _equal_help(s, read)),
-                   resume=resume)
+    return Mistake(
+        _says("E0107", f"a `=` is missing after {quoted(name.text)}", span, label, _equal_help(s, read)), resume=resume
+    )
 
 
 def _equal_help(s: Situation, read: list[Token]) -> str:
@@ -257,8 +258,14 @@ def _settings(s: Situation) -> Mistake | None:
     if not flows or s.token.type not in _LITERALS:
         return None
     layer, value = s.previous.text[:40], s.token.text[:40]
-    return Mistake(_says("E0110", f"a `(` is missing before {s.found}", s.token.span,
-                         help=f"settings stand in brackets: `{layer}({value})`"))
+    return Mistake(
+        _says(
+            "E0110",
+            f"a `(` is missing before {s.found}",
+            s.token.span,
+            help=f"settings stand in brackets: `{layer}({value})`",
+        )
+    )
 
 
 def _comma(s: Situation) -> Mistake | None:

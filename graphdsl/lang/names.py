@@ -14,16 +14,15 @@ The weights of a shared layer live in the scope of its definition (`enc/lstm_1/k
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import inf
 
 from graphdsl.lang import ast
 from graphdsl.lang.refusal import refuse
 from graphdsl.lang.values import Datum
-from graphdsl.report import Label, Span
+from graphdsl.report import Label, Span, dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binding:
     """A name's meaning, where it was defined, and as the how-manieth of its table."""
 

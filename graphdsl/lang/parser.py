@@ -120,8 +120,13 @@ class _Reading:
     def _check_nesting(self, values: list[Any]) -> None:
         levels = sum(isinstance(v, Token) and v.type in _NESTING for v in values)
         if levels > MAX_NESTING:
-            raise fail("E0113", "nested too deeply", self._tokens[self._at].span, label=f"level {levels}",
-                       help=f"at most {MAX_NESTING} levels of brackets and `if`; give the inner part a name of its own")
+            raise fail(
+                "E0113",
+                "nested too deeply",
+                self._tokens[self._at].span,
+                label=f"level {levels}",
+                help=f"at most {MAX_NESTING} levels of brackets and `if`; give the inner part a name of its own",
+            )
 
     def _mend(self) -> None:
         """A token was refused: tell what is wrong, once for each definition, and make it possible to read on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from graphdsl.ir import Graph, Input, Value, Weight
@@ -12,10 +11,10 @@ from graphdsl.lang.frame import Frame
 from graphdsl.lang.metrics import items_of
 from graphdsl.lang.refusal import refuse
 from graphdsl.lang.values import BlockWord, SharedWord, is_unknown
-from graphdsl.report import Failed
+from graphdsl.report import Failed, dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chosen:
     """Names whose weights are meant, to be looked up later."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -13,10 +13,10 @@ from graphdsl.lang.evaluate import chosen, read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.refusal import refuse, refuse_rule, told
 from graphdsl.lang.values import UNKNOWN, BlockWord, Datum, SharedWord, article, describe, is_unknown
-from graphdsl.report import Failed, Label, Span
+from graphdsl.report import Failed, Label, Span, dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arguments:
     """Arguments by the name of their setting. complete: nothing was wrong with how they are given."""
 
@@ -75,7 +75,7 @@ def _admit(
         raise refuse("E0206", f"`{name}` is given twice", span, labels=[label])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """Checked settings. values: those that were given; None where something was wrong. text: as people read them."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ from graphdsl.lang.grammar import Machine, takes
 from graphdsl.lang.layout import Layout, begins, first_of_line
 from graphdsl.lang.tokens import END, Token, quoted
 from graphdsl.lang.tree import Growing, level_of, open_brackets
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 _ENDS_IN_EXPRESSION = (ast.Define, ast.Setting, ast.Shared, ast.Param, ast.Weight, ast.Block)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from graphdsl.ir import Array, Constant, DType, Initializer, Made, Place, Value
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.settings import build
+from graphdsl.report import dataclass
 
 
 @dataclass(frozen=True)

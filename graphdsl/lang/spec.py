@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from graphdsl.ir import Graph, Made, TensorType, Value
-from graphdsl.report import Source, Span
+from graphdsl.report import Source, Span, dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Port:
     """An input or a target: what data must supply under this name."""
 
@@ -19,7 +19,7 @@ class Port:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Choices:
     """`in [32, 64, 128]`"""
 
@@ -32,7 +32,7 @@ class Choices:
         return f"[{', '.join(map(str, self.values))}]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interval:
     """`in range(low, high)`, both ends included; log: searched evenly over orders of magnitude."""
 
@@ -47,7 +47,7 @@ class Interval:
         return f"{'log' if self.log else 'range'}({self.low:g}, {self.high:g})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parameter:
     """A param: what it is in this elaboration, what it is unless set, and what it may be (None: anything)."""
 
@@ -58,7 +58,7 @@ class Parameter:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SharedUse:
     """A shared layer: the prefix of its weights and how often it was used."""
 
@@ -68,7 +68,7 @@ class SharedUse:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WeightsFile:
     """Weights to be loaded before anything runs: those under prefix, from the file at path."""
 
@@ -77,7 +77,7 @@ class WeightsFile:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LossTerm:
     """One part of what a section makes small.
 
@@ -97,7 +97,7 @@ class LossTerm:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MetricTerm:
     """A metric to be watched: `metric` is its Made record, name that of the head it judges."""
 
@@ -108,7 +108,7 @@ class MetricTerm:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Recipe:
     """What is done, in order, to the samples of some inputs and targets as they are read."""
 

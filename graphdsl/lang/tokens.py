@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from graphdsl.report import Source, Span
+from graphdsl.report import Source, Span, dataclass
 
 END = "$END"
 UNKNOWN = "$UNKNOWN"

@@ -196,8 +196,9 @@ class TreeBuilder:
         _bounded(token)
         value = int(token.text) if token.text.isdigit() else float(token.text)
         if not isfinite(value):
-            raise fail("E0113", f"the number {quoted(token.text)} is too large", token.span,
-                       label="at most about 1.8e308")
+            raise fail(
+                "E0113", f"the number {quoted(token.text)} is too large", token.span, label="at most about 1.8e308"
+            )
         return ast.Number(value, token.span)
 
     def size(self, parts: Parts) -> ast.SizeLiteral:

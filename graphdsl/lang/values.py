@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from graphdsl.ir import Made, Symbolic, TensorType, Value, show
 from graphdsl.lang import ast
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 if TYPE_CHECKING:
     from graphdsl.lang.frame import Frame
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Datum = Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unknown:
     """Something that was told about already. Whatever is made of it is Unknown too, without a word."""
 
@@ -23,7 +23,7 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BlockWord:
     """A block, ready to be used: its text and the frame it was defined in, with the names defined before it."""
 
@@ -41,12 +41,12 @@ class SharedWord:
     uses: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelWord:
     """`model`, the layer that is a whole spec."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TargetTensor:
     """The truth: only sections may read it. value is None inside a model that is used as a layer."""
 
@@ -54,7 +54,7 @@ class TargetTensor:
     value: Value | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watched:
     """What `[class, label] -> accuracy` stands for in a section."""
 
@@ -63,7 +63,7 @@ class Watched:
     target: Value | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Flow:
     """What flows into a stage and where it was written: a span for each item of a list, else one for all."""
 

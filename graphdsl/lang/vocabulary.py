@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from graphdsl.ir import INITIALIZERS, LAYERS, LOSSES, Entry, Registry, SectionKind
+from graphdsl.report import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from graphdsl.lang.grammar import grammar
 from graphdsl.lang.tokens import CLOSERS, END, OPENERS, Token
-from graphdsl.report import Source
+from graphdsl.report import Source, dataclass
 
 # After these a sign belongs to the number behind it.
 _BEFORE_UNARY = frozenset({
@@ -16,7 +15,7 @@ _BEFORE_UNARY = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comment:
     """A comment in a line of its own; blank: an empty line stands before it."""
 
@@ -24,7 +23,7 @@ class Comment:
     blank: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Word:
     """A token in its surroundings.
 

@@ -132,8 +132,9 @@ def _table(items: list[Words], indent: int) -> list[str]:
     """
     ends = [closing(item, 0) if item[0].type == "LSQB" else 0 for item in items]
     rows = [[joined(cell) for cell in _items(item[1:end])] for item, end in zip(items, ends, strict=True)]
-    arrows = all(end and item[end + 1 : end + 2] and item[end + 1].type == "ARROW"
-                 for item, end in zip(items, ends, strict=True))
+    arrows = all(
+        end and item[end + 1 : end + 2] and item[end + 1].type == "ARROW" for item, end in zip(items, ends, strict=True)
+    )
     if len(items) < 2 or not arrows or any(map(_forced, items)) or len({len(row) for row in rows}) > 1:
         return []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

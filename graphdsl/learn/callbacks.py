@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from typing import Annotated, Any
 from graphdsl.ir import Choice, Count, Flag, Natural, NonNegative, Real, Registry, Words
 from graphdsl.learn.events import Action, Begun, Ended, EpochDone, Keep, Restore, Save, ScaleRate, StepDone, Stop
 from graphdsl.learn.files import write_table
-from graphdsl.report import did_you_mean, fail
+from graphdsl.report import dataclass, did_you_mean, fail
 
 CALLBACKS = Registry("callback")
 

@@ -7,13 +7,13 @@ in it is ever executed.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
 from graphdsl.ir import Array
 from graphdsl.learn.callbacks import Memory
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 from graphdsl.runtime import read_weights, save_weights
 
 FORMAT = "1"
@@ -69,7 +69,8 @@ def save_state(path: Path, state: State, identity: str) -> None:
 def load_state(path: Path, identity: str) -> State:
     """The state in the file. Raises E0614 where there is none or of another spec, E0604 where it is damaged."""
     if not path.exists():
-        help = "a run that came to its end has none: to train on, begin a new one with --weights"
+        ended = "a run that came to its end has none: to train on, begin a new one with --weights"
+        help = ended if path.parent.is_dir() else f"there is no folder `{path.parent}`"
         raise fail("E0614", f"there is nothing to go on with: no `{path}`", help=help)
     arrays, metadata = read_weights(path)
     if metadata.get("identity") != identity or metadata.get("format") != FORMAT:

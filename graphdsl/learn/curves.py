@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from math import floor, isfinite, log10
+
+from graphdsl.report import dataclass
 
 WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 34
@@ -21,7 +22,7 @@ Row = Mapping[str, object]
 Points = list[tuple[float, float]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Panel:
     """One chart: its title and what is drawn in it, each curve with its name and colour."""
 

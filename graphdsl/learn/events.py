@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from graphdsl.report import dataclass
 
 Numbers = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Begun:
     """A section begins, or goes on where an earlier run stopped.
 
@@ -23,7 +24,7 @@ class Begun:
     folder: Path | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepDone:
     """A batch was learned from. step counts from 1 over the whole section; loss is that of this batch."""
 
@@ -33,7 +34,7 @@ class StepDone:
     rate: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EpochDone:
     """An epoch is over.
 
@@ -53,7 +54,7 @@ class EpochDone:
     folder: Path | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ended:
     """A section is over. reason: what a callback stopped it for, empty when all epochs are done."""
 
@@ -65,35 +66,35 @@ class Ended:
 Event = Begun | StepDone | EpochDone | Ended
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stop:
     """End this section after the epoch."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Save:
     """Write the weights as they are to NAME.safetensors in the run's folder."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keep:
     """Remember the weights as they are, under a name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Restore:
     """Go back to the weights remembered under a name."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScaleRate:
     """From now on multiply every learning rate by factor, once more."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,7 @@ from graphdsl.ir import BATCH, Array, Dim, evaluate, names_of
 from graphdsl.lang import Spec
 from graphdsl.learn.plan import Watch
 from graphdsl.learn.reading import Pair, Reading, steps_that_exist
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 
 
 class Batch(Protocol):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from graphdsl.learn.checkpoint import State, save_state
 from graphdsl.learn.curves import curves
 from graphdsl.learn.files import write_table
 from graphdsl.learn.folder import CHECKPOINT, WEIGHTS
-from graphdsl.report import write_whole
+from graphdsl.report import dataclass, write_whole
 from graphdsl.runtime import STATES, WeightStore, save_weights
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from graphdsl.ir import BATCH
 from graphdsl.lang import Spec
@@ -30,7 +29,7 @@ from graphdsl.learn.plan import Plan
 from graphdsl.learn.progress import Progress
 from graphdsl.learn.schedules import Moment
 from graphdsl.learn.tally import Tally
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 from graphdsl.runtime import STATES, Executor, WeightStore
 
 

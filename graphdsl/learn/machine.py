@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from graphdsl.learn.plan import Objective, Plan
 from graphdsl.learn.tally import Tally, told
 from graphdsl.ops import COUNTER
 from graphdsl.passes import RATE, Stage, apply, inference, total_loss, training
+from graphdsl.report import dataclass
 from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
 
 TOTAL = "loss/total"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """What one step takes: what is fed, how many samples that is, its number in training, the rates by objective."""
 

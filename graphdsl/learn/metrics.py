@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from graphdsl.ir import Array, Count, Fraction, Natural, Registry, TensorType, TypeRuleError, entry_of
 from graphdsl.learn.reading import Pair, Reading, reading_of
+from graphdsl.report import dataclass
 
 METRICS = Registry("metric")
 

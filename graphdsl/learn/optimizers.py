@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, log
 
 import numpy as np
@@ -29,19 +28,20 @@ from graphdsl.ir import (
 from graphdsl.learn.schedules import Moment, schedule_of
 from graphdsl.learn.schedules import Rate as LearningRate
 from graphdsl.ops import expression, formula, sum_over
+from graphdsl.report import dataclass
 
 OPTIMIZERS = Registry("optimizer")
 
 Stepped = tuple[Value, tuple[Value, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """What an optimizer keeps beside a weight, under the name `WEIGHT/NAME`."""
 
     name: str
     type: TensorType
-    init: Initializer = Zeros()  # noqa: RUF009 - frozen
+    init: Initializer = Zeros()
 
 
 @dataclass(frozen=True)

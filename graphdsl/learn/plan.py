@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from graphdsl.ir import Graph, Made, Registry, Result, Role, TypeRuleError, Value
@@ -15,12 +14,12 @@ from graphdsl.learn.reading import Reading
 from graphdsl.learn.schedules import SCHEDULES
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
 from graphdsl.passes import learned
-from graphdsl.report import Diagnostic, Failed, Reporter, Span
+from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass
 
 REGISTRIES: Mapping[str, Registry] = {r.kind: r for r in (OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watch:
     """A metric at a head. name: `digit.accuracy`."""
 
@@ -31,7 +30,7 @@ class Watch:
     target: Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Objective:
     """Something to make small, by which weights, and how.
 
@@ -64,7 +63,7 @@ class Objective:
         return whole.with_results([*self.losses, *watched(self.watches)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """One train section. epochs or steps is None when it is not what ends training."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from graphdsl.ir import PROBABILITY, Array, TensorType, TypeRuleError
+from graphdsl.report import dataclass
 
 
 class Reading(StrEnum):
@@ -48,7 +48,7 @@ def _demand(fits: bool, prediction: TensorType, target: TensorType) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pair:
     """Predictions of a batch beside the truth.
 

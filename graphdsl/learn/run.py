@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from graphdsl.lang import Spec
@@ -14,6 +13,7 @@ from graphdsl.learn.keeper import Keeper
 from graphdsl.learn.loop import Loop, Surroundings
 from graphdsl.learn.plan import Plan
 from graphdsl.learn.progress import Progress
+from graphdsl.report import dataclass
 from graphdsl.runtime import STATES, Executor, LoadReport
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from math import cos, pi
 from typing import Annotated, Any
 
 from graphdsl.ir import Choice, Count, Either, EntryOf, NonNegative, Positive, Real, Registry
+from graphdsl.report import dataclass
 
 SCHEDULES = Registry("schedule")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moment:
     """How far a section has come.
 

@@ -85,4 +85,3 @@ def joined(parts: Sequence[Array]) -> Array:
         np.pad(p, [(0, 0), *((0, want - have) for want, have in zip(longest, p.shape[1:], strict=True))]) for p in parts
     ]
     return np.concatenate(padded)
-

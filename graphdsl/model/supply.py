@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from graphdsl.ir import Graph, Made
 from graphdsl.lang import Spec
 from graphdsl.learn import Batches as Judged
 from graphdsl.learn import Feeds, NoData, Plan
-from graphdsl.report import Span, fail
+from graphdsl.report import Span, dataclass, fail
 
 PREDICTED = 256
 """Samples in a batch where nothing says otherwise and nothing is learned."""

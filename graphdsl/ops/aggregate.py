@@ -6,7 +6,6 @@ Steps behind a sequence's end count for nothing: not in a sum, not in a mean's d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
@@ -34,6 +33,7 @@ from graphdsl.ops.mask import StepMask
 from graphdsl.ops.reduce import DimNumber, sum_over
 from graphdsl.ops.shape import reshape, written_axis
 from graphdsl.ops.window import demand_float
+from graphdsl.report import dataclass
 
 LOWEST = -3.0e38
 """Below every float32 that a network holds; infinity would turn into NaN where it meets a 0."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -24,6 +23,7 @@ from graphdsl.ir import (
 )
 from graphdsl.ops.max_pool import demand_inside, distinct
 from graphdsl.ops.window import Pads, Sizes, cropped, numbers, out_sizes, padded, places
+from graphdsl.report import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from graphdsl.ir import (
 )
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.shape import written_axis
+from graphdsl.report import dataclass
 
 
 @operator("concat")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -33,6 +32,7 @@ from graphdsl.ir import (
     operator,
 )
 from graphdsl.ops.window import Pads, Sizes, blocks, cropped, numbers, out_sizes, padded, places, reach, unfolded
+from graphdsl.report import dataclass
 
 
 @dataclass(frozen=True)

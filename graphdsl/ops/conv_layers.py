@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from graphdsl.ir import (
@@ -26,6 +25,7 @@ from graphdsl.ops.initializers import GlorotUniform, PerGroup
 from graphdsl.ops.linear import add_bias
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.window import Pads, Sizes, demand_spatial, per_axis, reach, reads_past_end, resolve_pad
+from graphdsl.report import dataclass
 
 GLOROT = GlorotUniform()
 ZEROS = Zeros()

@@ -12,7 +12,6 @@ run before gradients are taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from graphdsl.ops.expression import Operand
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.softmax import Softmax
+from graphdsl.report import dataclass
 
 SMALLEST = 1e-7
 """What a probability is at least before its logarithm is taken."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, ClassVar, get_type_hints
 
@@ -38,6 +38,7 @@ from graphdsl.ir import (
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Expression, Operand, Scalar
 from graphdsl.ops.reduce import sum_to
+from graphdsl.report import dataclass
 
 
 @operator("elementwise")

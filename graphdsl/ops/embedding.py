@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from graphdsl.ops.elementwise import Elementwise
 from graphdsl.ops.expression import Operand
 from graphdsl.ops.initializers import Uniform
 from graphdsl.ops.shape import reshape
+from graphdsl.report import dataclass
 
 TABLE = Uniform()
 

@@ -7,13 +7,14 @@ derivative and its machine text all follow from the tree, and fusing two operato
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from graphdsl.ir import Array
+from graphdsl.report import dataclass
 
 
 class Expression:

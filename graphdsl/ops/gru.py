@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,6 +39,7 @@ from graphdsl.ops.recurrence import (
     order,
     projected,
 )
+from graphdsl.report import dataclass
 
 GATES = 3
 ZEROS = Zeros()

@@ -7,12 +7,12 @@ both equal to its size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod, sqrt
 
 import numpy as np
 
 from graphdsl.ir import INITIALIZERS, Array, Initializer, NonNegative, Number, Positive, Zeros
+from graphdsl.report import dataclass
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

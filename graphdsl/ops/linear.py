@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -32,6 +31,7 @@ from graphdsl.ops.elementwise import formula
 from graphdsl.ops.initializers import GlorotUniform
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.window import demand_float
+from graphdsl.report import dataclass
 
 GLOROT = GlorotUniform()
 ZEROS = Zeros()

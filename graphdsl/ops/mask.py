@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from graphdsl.ir import (
     Value,
     operator,
 )
+from graphdsl.report import dataclass
 
 
 @operator("step_mask")

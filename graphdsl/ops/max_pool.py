@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -25,6 +24,7 @@ from graphdsl.ir import (
 )
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.window import Pads, Sizes, numbers, out_sizes, padded, places
+from graphdsl.report import dataclass
 
 
 @operator("max_pool")

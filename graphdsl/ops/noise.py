@@ -10,7 +10,6 @@ Whoever trains feeds the input `random/counter`, a whole number, another one at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import pi, prod
 
@@ -37,6 +36,7 @@ from graphdsl.ir import (
 from graphdsl.ops import expression as e
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.window import demand_float
+from graphdsl.report import dataclass
 
 COUNTER = "random/counter"
 COUNTER_TYPE = TensorType((), DType.INT64)

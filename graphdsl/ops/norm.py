@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -37,6 +36,7 @@ from graphdsl.ops.mask import StepMask
 from graphdsl.ops.reduce import broadcast_to, sum_over
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.window import demand_float
+from graphdsl.report import dataclass
 
 ONES, ZEROS = Ones(), Zeros()
 

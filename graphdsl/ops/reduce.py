@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from graphdsl.ir import (
     operator,
 )
 from graphdsl.ops.shape import reshape
+from graphdsl.report import dataclass
 
 
 @operator("sum")

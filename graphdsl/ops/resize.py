@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from graphdsl.ir import (
 from graphdsl.ops.reduce import broadcast_to
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.window import Sizes, demand_spatial, per_axis
+from graphdsl.report import dataclass
 
 Method = Annotated[str, Choice(("nearest", "bilinear"))]
 

@@ -7,7 +7,6 @@ axis -1 is always the features.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Annotated, Any, ClassVar
 
@@ -34,6 +33,7 @@ from graphdsl.ir import (
     layer,
     operator,
 )
+from graphdsl.report import dataclass
 
 
 @operator("reshape")
@@ -141,7 +141,9 @@ def written_axis(x: TensorType, axis: int, attribute: str = "axis") -> int:
             f"{x.describe()} has no axis {axis}",
             code="E0305",
             attribute=attribute,
-            help=f"its axes are 0 to {written - 1}; -1 is the last" if written else "a single number has no axes",
+            help=f"its axes are 0 to {written - 1}; -1 is the last"
+            if written
+            else "a single number has no axes; write `float[1]`",
         )
     return first + axis % written
 

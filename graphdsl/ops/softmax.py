@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from graphdsl.ops.aggregate import LOWEST, real_steps
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.window import demand_float
+from graphdsl.report import dataclass
 
 
 @operator("softmax")

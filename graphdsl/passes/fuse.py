@@ -23,10 +23,11 @@ Leaves   sums and matrix products to backends, which may take formulas in as the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from graphdsl.ir import Builder, DType, Graph, Node, Place, TensorType, Value
 from graphdsl.ops import Elementwise, expression
+from graphdsl.report import dataclass
 
 MOST_WORK = 40
 """Scalar operations in one formula."""

@@ -24,8 +24,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+from graphdsl.report import dataclass
 
 ALIGNMENT = 64
 """Bytes: a cache line, and what the widest vector instructions want."""

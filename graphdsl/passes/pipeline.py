@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from graphdsl.ir import Graph, collector_paused
@@ -13,6 +12,7 @@ from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
 from graphdsl.passes.total_loss import total_loss
 from graphdsl.passes.update import UpdateRule, learned, update
+from graphdsl.report import dataclass
 
 Pass = Callable[[Graph], Graph]
 Hook = Callable[[str, Graph], None]

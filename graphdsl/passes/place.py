@@ -19,15 +19,14 @@ Gives    the home of every root, and the blocks of the arena with their lives.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from graphdsl.ir import DType, Fusion, Operator, Storage
 from graphdsl.passes.memory import Block
 from graphdsl.passes.order import Slot
-from graphdsl.report import Span
+from graphdsl.report import Span, dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Access:
     """The memory of root, seen in this shape."""
 
@@ -37,7 +36,7 @@ class Access:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """op reads and makes; sizes are numbers already."""
 
@@ -48,7 +47,7 @@ class Step:
     spans: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Home:
     """Where a root lies: in a storage under a key, or in block number block of the arena."""
 

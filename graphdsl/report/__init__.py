@@ -3,6 +3,7 @@
 from graphdsl.report.diagnostic import Diagnostic, Failed, Label, Reporter, Severity, Use, fail
 from graphdsl.report.explain import CODES, Explanation, explanation
 from graphdsl.report.files import write_whole
+from graphdsl.report.frozen import dataclass
 from graphdsl.report.nearest import did_you_mean, nearest
 from graphdsl.report.render import as_data, print_diagnostics, render_json, render_text
 from graphdsl.report.source import Source, Span
@@ -20,6 +21,7 @@ __all__ = [
     "Span",
     "Use",
     "as_data",
+    "dataclass",
     "did_you_mean",
     "explanation",
     "fail",

@@ -33,12 +33,12 @@ def _next_row(a: str, b: str, i: int, older: list[int], before: list[int]) -> li
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate closest to name, or None when none is close: at most a third of its letters differ.
 
-    Ties go to the first in alphabetical order.
+    The name itself is not what was meant. Ties go to the first in alphabetical order.
     """
     if len(name) > 80:
         return None
     limit = max(1, len(name) // 3)
-    scored = [(distance(name.lower(), c.lower(), limit), c) for c in sorted(set(candidates))]
+    scored = [(distance(name.lower(), c.lower(), limit), c) for c in sorted(set(candidates) - {name})]
     best = min(scored, default=(limit + 1, ""))
     if best[0] <= limit:
         return best[1]

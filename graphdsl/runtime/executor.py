@@ -8,11 +8,11 @@ kernels; it allocates nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from graphdsl.backends import Backend, Kernel, Memory, View
 from graphdsl.ir import Array, Buffer, Call, DType, Program, Storage
+from graphdsl.report import dataclass
 from graphdsl.runtime.memory import demanded
 from graphdsl.runtime.weights import WeightStore
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import isinf
 from time import perf_counter
 from typing import Any
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from graphdsl.ir import Array, Call
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 from graphdsl.runtime.compiled import Compiled, binding
 from graphdsl.runtime.executor import Ready
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timing:
     """How long a call took, in seconds, and how many numbers it computes with."""
 

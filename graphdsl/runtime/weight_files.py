@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from graphdsl.ir import Array
-from graphdsl.report import fail, write_whole
+from graphdsl.report import dataclass, fail, write_whole
 from graphdsl.runtime.weights import STATES, WeightStore
 
 OWN = "graphdsl"
@@ -77,7 +76,8 @@ def load_weights(weights: WeightStore, path: Path, *, prefix: str = "") -> LoadR
     """Fills the weights whose names begin with prefix from a file that knows them without it.
 
     By name first; what has no namesake then takes, in order, the next array of its shape that nobody took. All or
-    nothing: raises Failed E0604 for a file that cannot be read and E0605 where a shape differs or nothing fits.
+    nothing: raises Failed E0604 for a file that cannot be read and E0605 where a shape differs or nothing fits. Without
+    any namesake less than half of the weights is nothing: shapes alone, a bias of 16 say, are alike by chance.
     """
     arrays, _ = read_weights(path)
     own = [n for n in weights if n.startswith(prefix) and not n.startswith(STATES)]
@@ -86,7 +86,7 @@ def load_weights(weights: WeightStore, path: Path, *, prefix: str = "") -> LoadR
     left = [n for n in arrays if prefix + n not in set(named) and not n.startswith(STATES)]
     pairs = _by_position(weights, [n for n in own if n not in set(named)], arrays, left)
     filled, taken = {*named, *(n for n, _ in pairs)}, {source for _, source in pairs}
-    if not filled:
+    if not filled or (not named and 2 * len(pairs) < len(own)):
         raise fail("E0605", f"`{path}` has no weight that fits this model", help=f"it has {_some(arrays)}")
     weights.restore({n: arrays[n.removeprefix(prefix)] for n in named} | {n: arrays[s] for n, s in pairs})
     missing = tuple(n for n in own if n not in filled)

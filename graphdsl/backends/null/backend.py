@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from graphdsl.backends.base import Backend, Kernel
 from graphdsl.ir import Array, Call, DType
+from graphdsl.report import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NullView:
     """An array that is nowhere."""
 

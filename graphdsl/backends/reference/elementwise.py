@@ -8,7 +8,7 @@ and every step. The last operation writes into the result itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from math import prod
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from graphdsl.ir import Array
 from graphdsl.ops import Elementwise, expression
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
+from graphdsl.report import dataclass
 
 BLOCK = 16_384
 """Elements of a block: a few registers of them fit the second-level cache."""
