@@ -60,6 +60,7 @@ def test_a_failure_reads_well_as_an_exception() -> None:
         ("desne", "dense"),
         ("Conv", "conv"),
         ("pool", None),
+        ("dense", None),
         ("softmx", "softmax"),
         ("transformer", None),
         ("crossentropy", "categorical_crossentropy"),
