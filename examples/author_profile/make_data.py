@@ -30,9 +30,9 @@ def row(chance: random.Random) -> tuple[str, float, int, int]:
     return " ".join(words), round(age / 10, 2), income, gender
 
 
-def main() -> None:
+def main(path: Path = Path(__file__).with_name("data.csv")) -> None:
     chance = random.Random(0)
-    with open(Path(__file__).with_name("data.csv"), "w", newline="") as file:
+    with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["posts", "age", "income", "gender"])
         writer.writerows(row(chance) for _ in range(ROWS))

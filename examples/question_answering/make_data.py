@@ -19,9 +19,9 @@ def row(chance: random.Random) -> tuple[str, str, str]:
     return story, f"where is {asked} now?", where[asked]
 
 
-def main() -> None:
+def main(path: Path = Path(__file__).with_name("data.csv")) -> None:
     chance = random.Random(0)
-    with open(Path(__file__).with_name("data.csv"), "w", newline="") as file:
+    with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "question", "answer"])
         writer.writerows(row(chance) for _ in range(ROWS))

@@ -29,12 +29,11 @@ def draw(shape: str, chance: random.Random) -> Image.Image:
     return picture
 
 
-def main() -> None:
+def main(folder: Path = Path(__file__).with_name("pictures"), each: int = EACH) -> None:
     chance = random.Random(0)
-    folder = Path(__file__).with_name("pictures")
     for shape in ("circle", "cross", "square", "triangle"):
         (folder / shape).mkdir(parents=True, exist_ok=True)
-        for number in range(EACH):
+        for number in range(each):
             draw(shape, chance).save(folder / shape / f"{number:03}.png")
 
 

@@ -16,14 +16,14 @@ def sequences(rng: np.random.Generator, carries: np.ndarray, message: np.ndarray
     return made.astype(np.float32)
 
 
-def main() -> None:
+def main(path: Path = Path(__file__).with_name("data.npz")) -> None:
     rng = np.random.default_rng(0)
     message = rng.normal(0, 1, (3, FEATURES))
     same = rng.random(PAIRS) < 0.5
     left = same | (rng.random(PAIRS) < 0.5)
     right = np.where(left, same, rng.random(PAIRS) < 0.5)
     np.savez_compressed(
-        Path(__file__).with_name("data.npz"),
+        path,
         left=sequences(rng, left, message),
         right=sequences(rng, right, message),
         same=same[:, None].astype(np.float32),

@@ -1,0 +1,57 @@
+"""The examples: their generators run, their specs learn from what these make."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graphdsl
+
+ROOT = Path(__file__).parents[2]
+
+
+def made(example: str, target: Path, **settings: int) -> Path:
+    """Runs the example's generator; it writes into target."""
+    generator = runpy.run_path(str(ROOT / "examples" / example / "make_data.py"))
+    generator["main"](target, **settings)
+    return target
+
+
+def trained(spec: str, settings: Mapping[str, Any], epochs: int | None = None) -> dict[str, dict[str, float]]:
+    model = graphdsl.compile(ROOT / "specs" / f"{spec}.dag", settings)
+    return model.fit(runs=None, shown=False, epochs=epochs).metrics
+
+
+def test_question_answering(tmp_path: Path) -> None:
+    data = made("question_answering", tmp_path / "data.csv")
+    got = trained("question_answering", {"data": str(data), "words": 100}, epochs=4)
+    assert got["valid"]["reply.accuracy"] > 0.99
+
+
+def test_siamese(tmp_path: Path) -> None:
+    data = made("siamese", tmp_path / "data.npz")
+    assert trained("siamese", {"data": str(data)}, epochs=6)["valid"]["similar.accuracy"] > 0.99
+
+
+def test_author_profile(tmp_path: Path) -> None:
+    data = made("author_profile", tmp_path / "data.csv")
+    got = trained("author_profile", {"data": str(data), "words": 100}, epochs=3)
+    assert got["valid"]["gender_guess.accuracy"] > 0.9
+    assert got["valid"]["age_guess.mae"] < 1.5
+
+
+def test_shapes(tmp_path: Path) -> None:
+    data = made("shapes", tmp_path / "pictures", each=24)
+    assert sorted(p.name for p in data.iterdir()) == ["circle", "cross", "square", "triangle"]
+    got = trained("separable", {"data": str(data)}, epochs=1)
+    assert 0 < got["train"]["loss"] < 1.5
+
+
+@pytest.mark.parametrize("spec", ["mlp", "residual", "inception_block", "batch_norm"])
+def test_specs_on_the_digits_that_come_with_graphdsl_learn(spec: str) -> None:
+    got = trained(spec, {}, epochs=3)
+    assert got["test"]["digit.accuracy"] > (0.3 if spec == "mlp" else 0.6)
