@@ -47,7 +47,7 @@ class Standardize(Operator):
     """(x - mean) / sqrt(variance + eps), with mean and variance over the given axes.
 
     x         [batch, ...]
-    lengths   int32 [batch], optional: steps along axis 1 from there on do not count and become 0
+    lengths   int32 [batch] for each axis in steps: what lies on it from there on does not count and becomes 0
     returns   y, the shape of x; mean and variance, which have 1 in place of each axis; count, a scalar: over how many
               numbers each mean was taken
 
@@ -56,12 +56,15 @@ class Standardize(Operator):
 
     axes: tuple[int, ...]
     eps: float
+    steps: tuple[int, ...] = ()
 
     def type(self, x: TensorType, *lengths: TensorType) -> tuple[TensorType, ...]:  # type: ignore[override]
         if not self.axes or any(not 0 <= a < x.rank for a in self.axes):
             raise TypeRuleError(f"statistics over axes {self.axes} of {x}", operand=0)
-        if any(n.shape != x.shape[:1] or n.dtype.is_float for n in lengths) or (lengths and 1 not in self.axes):
-            raise TypeRuleError("lengths are whole numbers, one a sample, for statistics over axis 1", operand=1)
+        if len(lengths) != len(self.steps) or any(n.shape != x.shape[:1] or n.dtype.is_float for n in lengths):
+            raise TypeRuleError(f"lengths are whole numbers, one a sample, for the axes {self.steps}", operand=1)
+        if self.steps and not {0, *self.steps} <= {*self.axes}:
+            raise TypeRuleError(f"lengths are for statistics over the batch and the axes {self.steps}", operand=0)
         kept = TensorType(tuple(1 if a in self.axes else s for a, s in enumerate(x.shape)), x.dtype)
         return x.with_kind(kept.kind), kept, kept, TensorType((), x.dtype)
 
@@ -94,22 +97,30 @@ class Standardize(Operator):
             title="standardize_gradient",
         )
 
-    @staticmethod
-    def _real(b: Builder, x: Value, lengths: Sequence[Value]) -> Value:
-        return b.emit(StepMask(), x, *lengths) if lengths else x
+    def _real(self, b: Builder, x: Value, lengths: Sequence[Value]) -> Value:
+        for axis, own in zip(self.steps, lengths, strict=True):
+            x = b.emit(StepMask(axis), x, own)
+        return x
 
     def reference(self, x: Array, *lengths: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        real = _real_steps(x, *lengths)
+        real = self._real_steps(x, lengths)
         count = np.asarray(prod(x.shape[a] for a in self.axes), x.dtype)
-        if real is not None:
-            others = prod(x.shape[a] for a in self.axes if a > 1)
+        if lengths:
+            others = prod(x.shape[a] for a in self.axes if a not in (0, *self.steps))
             count = np.asarray(max(int(real.sum()) * others, 1), x.dtype)
-        kept = x if real is None else np.where(real, x, 0)
-        mean = kept.sum(self.axes, keepdims=True) / count
-        centred = x - mean if real is None else np.where(real, x - mean, 0)
+        mean = (np.where(real, x, 0) if lengths else x).sum(self.axes, keepdims=True) / count
+        centred = np.where(real, x - mean, 0) if lengths else x - mean
         variance = (centred * centred).sum(self.axes, keepdims=True) / count
         y = centred / np.sqrt(variance + x.dtype.type(self.eps))
         return tuple(np.asarray(a, x.dtype) for a in (y, mean, variance, count))
+
+    def _real_steps(self, x: Array, lengths: tuple[Array, ...]) -> Array:
+        """Which places count: [batch, ...], with 1 in place of the axes that are not in steps."""
+        real = np.ones((len(x), *(1,) * (x.ndim - 1)), bool)
+        for axis, own in zip(self.steps, lengths, strict=True):
+            exist = np.arange(x.shape[axis]) < own[:, None]
+            real = real & exist.reshape(len(x), *(1,) * (axis - 1), -1, *(1,) * (x.ndim - axis - 1))
+        return real
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count * 7
@@ -121,7 +132,9 @@ class Standardize(Operator):
         return [
             Sample(batch, (x,), torch=_torch(batch)),
             Sample(features, (x,), torch=_torch(features)),
-            Sample(batch, (x, np.array([5, 0, 2], np.int32))),
+            Sample(cls((0, 1), 1e-3, (1,)), (x, np.array([5, 0, 2], np.int32))),
+            Sample(cls((0, 1, 2), 1e-3, (2,)), (x[..., None], np.array([4, 0, 2], np.int32))),
+            Sample(cls((0, 1, 2), 1e-3, (1, 2)), (x[..., None], *np.array([[5, 1, 2], [4, 0, 2]], np.int32))),
         ]
 
     @classmethod
@@ -130,16 +143,9 @@ class Standardize(Operator):
         return [
             BadSample(cls((), 1e-3), (x,)),
             BadSample(cls((3,), 1e-3), (x,)),
-            BadSample(cls((2,), 1e-3), (x, lengths)),
+            BadSample(cls((2,), 1e-3, (1,)), (x, lengths)),
+            BadSample(cls((0, 1), 1e-3), (x, lengths)),
         ]
-
-
-def _real_steps(x: Array, *lengths: Array) -> Array | None:
-    """Which steps count, [batch, steps, 1...]; None where all do."""
-    if not lengths:
-        return None
-    real = np.arange(x.shape[1]) < lengths[0][:, None]
-    return real.reshape(*real.shape, *(1,) * (x.ndim - 2))
 
 
 def _torch(op: Standardize) -> Callable[..., Any]:
@@ -160,7 +166,7 @@ class BatchNorm(ModalOperator):
     gamma     [features], only where scale
     beta      [features], only where center
     mean, variance   running averages, [features]
-    lengths   int32 [batch], optional: how many steps along axis 1 are real
+    lengths   int32 [batch] for each axis in steps: how many steps along it are real
     returns   the shape of x
     """
 
@@ -169,10 +175,11 @@ class BatchNorm(ModalOperator):
     scale: bool
     center: bool
     frozen: bool = False
+    steps: tuple[int, ...] = ()
 
     def type(self, x: TensorType, *rest: TensorType) -> TensorType:  # type: ignore[override]
         weights = rest[: 2 + self.scale + self.center]
-        if len(rest) - len(weights) > 1 or any(w.shape != x.shape[-1:] for w in weights):
+        if len(rest) - len(weights) != len(self.steps) or any(w.shape != x.shape[-1:] for w in weights):
             raise TypeRuleError(f"batch_norm of {x.describe()} needs one number a feature", operand=0)
         return x.with_kind(TensorType(()).kind)
 
@@ -181,7 +188,7 @@ class BatchNorm(ModalOperator):
         if self.frozen:
             return self.inference(b, inputs)
         x, gamma, beta, mean, variance, lengths = self._named(inputs)
-        op = Standardize(tuple(range(x.type.rank - 1)), self.eps)
+        op = Standardize(tuple(range(x.type.rank - 1)), self.eps, self.steps)
         y, batch_mean, batch_variance, count = b.emit_all(op, x, *lengths)
         self._follow(b, mean, reshape(b, batch_mean, mean.type.shape))
         unbiased = formula(b, lambda v, n: v * n / maximum(n - 1, 1), batch_variance, count, title="unbiased")
@@ -219,7 +226,7 @@ class BatchNorm(ModalOperator):
         x, half = np.sin(1.7 * np.arange(60.0)).reshape(3, 5, 4), np.linspace(0.5, 1.5, 4)
         return [
             Sample(cls(0.9, 1e-3, True, True), (x, half, half - 1, half / 2, half)),
-            Sample(cls(0.9, 1e-3, False, False), (x, half / 2, half, np.array([5, 0, 2], np.int32))),
+            Sample(cls(0.9, 1e-3, False, False, steps=(1,)), (x, half / 2, half, np.array([5, 0, 2], np.int32))),
             Sample(cls(0.9, 1e-3, True, False, frozen=True), (x, half, half / 2, half)),
         ]
 
@@ -276,9 +283,10 @@ def batch_norm(
     gamma, beta = _parameters(b, x, scale, center)
     mean = b.weight("mean", (x.type.channels,), ZEROS, trainable=False)
     variance = b.weight("variance", (x.type.channels,), ONES, trainable=False)
-    lengths = b.lengths(x.type.shape[1]) if x.type.rank > 2 else None
-    op = BatchNorm(momentum, eps, scale, center, b.place.frozen)
-    given = (x, gamma, beta, mean, variance, lengths)
+    found = {axis: b.lengths(size) for axis, size in enumerate(x.type.spatial, 1)}
+    lengths = {axis: own for axis, own in found.items() if own is not None}
+    op = BatchNorm(momentum, eps, scale, center, b.place.frozen, tuple(lengths))
+    given = (x, gamma, beta, mean, variance, *lengths.values())
     return b.emit(op, *(v for v in given if v is not None))
 
 

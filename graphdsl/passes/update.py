@@ -7,8 +7,9 @@ updates are simplified, fused, drawn and run on every backend like everything el
     w ─────────────────────────┼─ step ──> update/w
     optimizer/w/momentum ──────┘      └──> update/optimizer/w/momentum
 
-The rate is fed with every batch as the input `train/rate`. A state that is a scalar beside a weight that is none (a
-count of steps) cannot depend on the weight, so all weights share one, `optimizer/steps`.
+The rate is fed with every batch as the input `train/rate`, in the precision of the loss. A state that is a scalar
+beside a weight that is none (a count of steps) cannot depend on the weight, so all weights share one,
+`optimizer/steps`.
 
 The guard: a step whose loss is not finite must leave the weights alone, or the place where the first NaN came from
 could never be found again. Where the loss is not finite, gradients and rate count as 0 and updates recorded by
@@ -31,8 +32,6 @@ from graphdsl.passes.total_loss import TOTAL
 
 RATE = "train/rate"
 """The input that is fed the learning rate."""
-
-SCALAR = TensorType(())
 
 
 class State(Protocol):
@@ -67,14 +66,15 @@ def update(graph: Graph, rule: UpdateRule) -> Graph:
     """graph with the updates that rule makes of its gradients."""
     gradients = graph.of_role(Role.GRADIENT)
     b = Builder.on(graph.with_results(()), merge=True)
-    finite = _finite(b, graph)
+    (loss,) = (r.value for r in graph.of_role(Role.LOSS) if r.name == TOTAL)
+    finite = _finite(b, loss)
     for result in graph.results:
         if result.role is not Role.GRADIENT:
             b.result(result.name, result.role, _kept(b, graph, result, finite))
     with b.within(Place(path="update/gradients")):
         guarded = [formula(b, _or_zero, finite, r.value, title="guard") for r in gradients]
         clipped = rule.clip(b, guarded)
-        rate = formula(b, _or_zero, finite, b.input(RATE, SCALAR), title="guard")
+        rate = formula(b, _or_zero, finite, b.input(RATE, loss.type), title="guard")
     recorded: set[str] = set()
     for result, d in zip(gradients, clipped, strict=True):
         _step(b, rule, graph.value(result.name), d, rate, recorded)
@@ -99,9 +99,8 @@ def _state(b: Builder, weight: Value, state: State) -> Value:
         return b.weight(state.name, state.type.shape, state.init, dtype=state.type.dtype, trainable=False)
 
 
-def _finite(b: Builder, graph: Graph) -> Value:
+def _finite(b: Builder, loss: Value) -> Value:
     """Whether the total loss is a number: infinity and NaN minus themselves are not 0."""
-    (loss,) = (r.value for r in graph.of_role(Role.LOSS) if r.name == TOTAL)
     with b.within(Place(path=f"loss/{TOTAL}")):
         return formula(b, lambda x: expression.equal(x - x, 0), loss, title="finite")
 

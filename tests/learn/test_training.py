@@ -482,3 +482,13 @@ def test_looking_inside(tmp_path: Path) -> None:
     assert model.features("class/dense_1", samples()[0]).shape == (70, 8)
     assert model.features("class", samples()[0]).shape == (70, 3)
     assert "update/class/dense_1/kernel" in model.stage("update")
+
+
+def test_the_rate_has_the_precision_of_all_else(tmp_path: Path) -> None:
+    train = "loss = [y, t] -> mse precision = float64 optimizer = sgd(lr=0.1) epochs = 1"
+    text = f"input x: float[1]\ntarget t: float[1]\noutput y = x -> dense(1, bias=false)\ntrain {{ {train} }}"
+    model = compiled(text, tmp_path)
+    (before,) = weights(model).values()
+    model.fit(np.ones((1, 1)), np.zeros((1, 1)), runs=None, shown=False)
+    (after,) = weights(model).values()
+    np.testing.assert_allclose(after, before - 0.1 * 2 * before, rtol=1e-14)

@@ -80,6 +80,20 @@ def test_steps_behind_a_sequences_end_do_not_count():
     assert results["output", "y"][0, 2, 0] == 0
 
 
+@pytest.mark.parametrize("free", ["H", "W", "HW"])
+def test_no_axis_that_is_free_counts_behind_the_end(free):
+    x = np.sin(np.arange(24.0)).reshape(2, 3, 4, 1)
+    shape = [symbol(name) if name in free else size for name, size in (("H", 3), ("W", 4))]
+    ends = {"H": [3, 2], "W": [1, 4]}
+    lengths = {f"lengths/{name}": np.array(ends[name], np.int32) for name in free}
+    graph = modal(normed("batch_norm", *shape, 1), "training")
+    results = evaluate(graph, {"x0": x, **lengths})
+    boxes = [[ends[name][i] if name in free else size for name, size in (("H", 3), ("W", 4))] for i in (0, 1)]
+    real = np.concatenate([sample[:high, :wide].ravel() for sample, (high, wide) in zip(x, boxes, strict=True)])
+    np.testing.assert_allclose(results["update", "mean"], 0.1 * real.mean())
+    np.testing.assert_allclose(results["update", "variance"], 0.9 + 0.1 * real.var(ddof=1))
+
+
 def test_one_sample_has_a_variance_of_zero():
     results = evaluate(modal(normed("batch_norm", 2), "training"), {"x0": X[:1]})
     assert results["output", "y"].tolist() == [[0, 0]]
