@@ -4,6 +4,7 @@ import csv
 import random
 from pathlib import Path
 
+TARGET = Path(__file__).with_name("data.csv")
 ROWS = 1200
 LENGTH = (270, 300)
 COMMON = [f"word{i}" for i in range(40)]
@@ -30,7 +31,7 @@ def row(chance: random.Random) -> tuple[str, float, int, int]:
     return " ".join(words), round(age / 10, 2), income, gender
 
 
-def main(path: Path = Path(__file__).with_name("data.csv")) -> None:
+def main(path: Path = TARGET) -> None:
     chance = random.Random(0)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

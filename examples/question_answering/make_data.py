@@ -4,6 +4,7 @@ import csv
 import random
 from pathlib import Path
 
+TARGET = Path(__file__).with_name("data.csv")
 PEOPLE = ["mary", "john", "sandra", "daniel", "emma", "peter"]
 PLACES = ["kitchen", "garden", "office", "bedroom", "hallway", "library", "cellar", "attic"]
 MOVES = ["went to", "walked to", "moved to", "travelled to"]
@@ -19,7 +20,7 @@ def row(chance: random.Random) -> tuple[str, str, str]:
     return story, f"where is {asked} now?", where[asked]
 
 
-def main(path: Path = Path(__file__).with_name("data.csv")) -> None:
+def main(path: Path = TARGET) -> None:
     chance = random.Random(0)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

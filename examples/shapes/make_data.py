@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+TARGET = Path(__file__).with_name("pictures")
 EACH = 150
 SIDE = 64
 
@@ -29,7 +30,7 @@ def draw(shape: str, chance: random.Random) -> Image.Image:
     return picture
 
 
-def main(folder: Path = Path(__file__).with_name("pictures"), each: int = EACH) -> None:
+def main(folder: Path = TARGET, each: int = EACH) -> None:
     chance = random.Random(0)
     for shape in ("circle", "cross", "square", "triangle"):
         (folder / shape).mkdir(parents=True, exist_ok=True)

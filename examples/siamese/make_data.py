@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+TARGET = Path(__file__).with_name("data.npz")
 PAIRS, STEPS, FEATURES = 1200, 20, 128
 
 
@@ -16,7 +17,7 @@ def sequences(rng: np.random.Generator, carries: np.ndarray, message: np.ndarray
     return made.astype(np.float32)
 
 
-def main(path: Path = Path(__file__).with_name("data.npz")) -> None:
+def main(path: Path = TARGET) -> None:
     rng = np.random.default_rng(0)
     message = rng.normal(0, 1, (3, FEATURES))
     same = rng.random(PAIRS) < 0.5
