@@ -12,6 +12,7 @@ import numpy as np
 from graphdsl.cli.given import dataset
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.ir import PROBABILITIES, Role
 from graphdsl.model import compile
 from graphdsl.report import write_whole
 
@@ -45,7 +46,8 @@ def command(
     if output is not None:
         write_whole(Path(output), packed(outputs))
     data_out = {"outputs": {name: values.tolist() for name, values in outputs.items()}}
-    return Answer("\n".join(table(name, values) for name, values in outputs.items()), data_out)
+    scores = {r.name for r in model.graph.of_role(Role.OUTPUT) if r.value.type.kind == PROBABILITIES}
+    return Answer("\n".join(table(name, values, name in scores) for name, values in outputs.items()), data_out)
 
 
 def packed(outputs: dict[str, np.ndarray[Any, Any]]) -> bytes:
@@ -55,12 +57,12 @@ def packed(outputs: dict[str, np.ndarray[Any, Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def table(name: str, values: np.ndarray[Any, Any]) -> str:
-    """One output, a line each sample: the likeliest class and its score where there are scores, else the numbers."""
+def table(name: str, values: np.ndarray[Any, Any], scores: bool) -> str:
+    """One output, a line each sample: the likeliest class where the numbers are scores of classes, and the numbers."""
     rows = [f"{name} {list(values.shape)}"]
     for i, row in enumerate(values[:SHOWN]):
         numbers = " ".join(f"{x:.4g}" for x in np.ravel(row)[:SHOWN])
-        best = f"class {int(np.argmax(row))}: " if row.ndim == 1 and row.size > 1 else ""
+        best = f"class {int(np.argmax(row))}: " if scores and row.ndim == 1 else ""
         rows.append(f"  {i}  {best}{numbers}{' …' if np.size(row) > SHOWN else ''}")
     hidden = len(values) - SHOWN
     return "\n".join([*rows, f"  and {hidden} more (all of them: -o FILE.npz)"] if hidden > 0 else rows)

@@ -351,7 +351,8 @@ def _wanted(s: Situation) -> str:
 def _out_of_place(s: Situation) -> Mistake | None:
     help = ""
     if s.token.type == "EQUAL":
-        help = "to compare, write `==`"
+        arrow = s.token.span.source.text.startswith("=>", s.token.span.start)
+        help = "data flows along `->`" if arrow else "to compare, write `==`"
     if s.token.type == "COMPARE":
         help = "comparisons do not chain: write `a < b and b < c`"
     if s.token.type == "POWER":

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from graphdsl import compile
 from graphdsl.cli import app
 
 SPEC = """# A very small net
@@ -101,6 +102,14 @@ def test_predict_into_a_file(graphdsl: Any) -> None:
     said = graphdsl("predict", "small.dag", "pictures.npy", "-o", "out.npz")
     assert "and 2 more" in said
     assert np.load("out.npz")["digit"].shape == (12, 10)
+
+
+def test_numbers_that_are_no_scores_name_no_class(graphdsl: Any) -> None:
+    np.save("p.npy", np.zeros((1, 3), np.float32))
+    text = "input x: float[3]\ntarget t: float[2]\noutput y = x -> dense(2)\ntrain { loss = [y, t] -> mse }\n"
+    Path("plain.dag").write_text(text)
+    compile("plain.dag").save("plain.safetensors")
+    assert "class " not in graphdsl("predict", "plain.dag", "p.npy", "--weights", "plain.safetensors")
 
 
 def test_show_is_a_table_or_json(graphdsl: Any) -> None:

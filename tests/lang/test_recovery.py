@@ -27,6 +27,11 @@ BROKEN = (
 )
 
 
+@pytest.mark.parametrize(("text", "help"), [("a = x => relu", "`->`"), ("a = (b = 2)", "`==`")])
+def test_what_an_equals_sign_was_meant_to_be(text: str, help: str) -> None:
+    assert help in read(text)[1][0].help
+
+
 @pytest.mark.parametrize("first", BROKEN)
 @pytest.mark.parametrize("second", BROKEN)
 def test_each_broken_definition_is_told_once(first: str, second: str) -> None:
