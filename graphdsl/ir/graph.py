@@ -164,9 +164,9 @@ class Graph:
 
 
 def needed(graph: nx.MultiDiGraph, results: Iterable[Result]) -> frozenset[str]:
-    """The nodes of graph that some of the results need."""
+    """The nodes of graph that some of the results need; an update needs the weight that it is written into."""
     seen: set[str] = set()
-    waiting = [r.value.node for r in results]
+    waiting = [name for r in results for name in ((r.value.node, r.name) if r.role is Role.UPDATE else (r.value.node,))]
     while waiting:
         name = waiting.pop()
         if name not in seen:

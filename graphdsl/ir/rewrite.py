@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from graphdsl.ir.builder import Builder, Place
-from graphdsl.ir.graph import Graph, Node, Result, Value
+from graphdsl.ir.graph import Graph, Node, Result, Role, Value
 
 Rule = Callable[[Builder, str, Node, tuple[Value, ...]], tuple[Value, ...] | None]
 """(builder of the new graph, name, node, its operands in the new graph) -> what replaces its results; None: keep it."""
@@ -19,14 +19,16 @@ def rebuild(graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None
     """Folds graph, node by node in order, into a fresh Builder.
 
     What no result needs is left out and equal pure operations become one, whatever the rule. Names, places and layers
-    stay. Results that the rule adds (b.result, b.update) are kept beside those of the graph.
+    stay; an update is called after what its weight became. Results that the rule adds (b.result, b.update) are kept
+    beside those of the graph.
     """
     kept = graph.with_results(results) if results is not None else graph
     needed = kept.needed()
     b = Builder(merge=merge)
     new = fold(b, kept, rule, [name for name in kept if name in needed])
     for result in kept.results:
-        b.result(result.name, result.role, new[result.value.node][result.value.port])
+        name = new[result.name][0].node if result.role is Role.UPDATE else result.name
+        b.result(name, result.role, new[result.value.node][result.value.port])
     return b.finish(drop_dead=True)
 
 

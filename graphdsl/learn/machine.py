@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
-from graphdsl.ir import BATCH, Array, Builder, Graph, Node, Role, Value, Weight, rebuild
+from graphdsl.ir import BATCH, Array, Builder, Graph, Node, Value, Weight, rebuild
 from graphdsl.learn.feed import Batches, Feeder, pair
 from graphdsl.learn.plan import Objective, Plan
 from graphdsl.learn.tally import Tally, told
@@ -117,5 +117,4 @@ def _with_own_states(graph: Graph, owner: str) -> Graph:
             return None
         return b.emit_all(node.op, name=renamed(name), exact=True)
 
-    new = rebuild(graph, rule)
-    return new.with_results(replace(r, name=renamed(r.name)) if r.role is Role.UPDATE else r for r in new.results)
+    return rebuild(graph, rule)

@@ -492,3 +492,16 @@ def test_the_rate_has_the_precision_of_all_else(tmp_path: Path) -> None:
     model.fit(np.ones((1, 1)), np.zeros((1, 1)), runs=None, shown=False)
     (after,) = weights(model).values()
     np.testing.assert_allclose(after, before - 0.1 * 2 * before, rtol=1e-14)
+
+
+@pytest.mark.parametrize("steps", [False, True])
+@pytest.mark.parametrize(("norm", "optimizer"), [("batch_norm(momentum=0)", "sgd"), ("relu", "adam(beta1=0)")])
+def test_states_that_forget_at_once(norm: str, optimizer: str, steps: bool, tmp_path: Path) -> None:
+    """Their new value does not depend on the old one, and they are written all the same."""
+    rules = f"loss = [y, t] -> mse optimizer = {optimizer}"
+    rules = f"step one {{ {rules} }} step two {{ {rules} }}" if steps else rules
+    text = f"input x: float[2]\ntarget t: float[1]\noutput y = x -> dense(3) -> {norm} -> dense(1)"
+    model = compiled(f"{text}\ntrain {{ {rules} epochs = 2 }}", tmp_path)
+    x = np.arange(8.0).reshape(4, 2)
+    done = model.fit(x, x[:, :1], runs=None, shown=False)
+    assert np.isfinite(done.metrics["train"]["loss"])
