@@ -59,7 +59,8 @@ class Found:
 def corpus() -> list[str]:
     """Every spec of the repository that is read in a moment."""
     paths = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.dag"))]
-    return [p.read_text(encoding="utf-8") for p in paths if p.stat().st_size < 6_000 and p.name not in HEAVY]
+    light = [p for p in paths if p.stat().st_size < 6_000 and p.name not in HEAVY]
+    return [p.read_text(encoding="utf-8", errors="replace") for p in light]
 
 
 def mutated(texts: list[str], chance: random.Random) -> str:
