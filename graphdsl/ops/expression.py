@@ -123,7 +123,8 @@ def call(function: str, *arguments: Scalar) -> Expression:
     """function applied, with the plain identities (x + 0, 1 * x, 0 * x, numbers only) already worked out."""
     trees = tuple(a if isinstance(a, Expression) else Literal(float(a)) for a in arguments)
     if not FUNCTIONS[function].truth and all(isinstance(t, Literal) for t in trees):
-        return Literal(float(FUNCTIONS[function].numpy(*(t.value for t in trees if isinstance(t, Literal)))))
+        with np.errstate(all="ignore"):
+            return Literal(float(FUNCTIONS[function].numpy(*(t.value for t in trees if isinstance(t, Literal)))))
     return _identity(function, trees) or Apply(function, trees)
 
 
@@ -218,7 +219,7 @@ FUNCTIONS: dict[str, Function] = {
     "sign": Function(np.sign, (None,)),
     "floor": Function(np.floor, (None,)),
     "logistic": Function(_logistic, (lambda a: logistic(a) * (1 - logistic(a)),)),
-    "softplus": Function(lambda x: np.logaddexp(x, x.dtype.type(0)), (lambda a: logistic(a),)),
+    "softplus": Function(lambda x: np.logaddexp(x, 0.0), (lambda a: logistic(a),)),
     "maximum": Function(
         np.maximum, (lambda a, b: where(maximum(a, b) > b, 1, 0), lambda a, b: where(maximum(a, b) > b, 0, 1))
     ),

@@ -49,6 +49,12 @@ def test_shapes(shapes: list[tuple[int, ...]], block: int, monkeypatch: pytest.M
     check(Elementwise(tree, 2), arrays(shapes))
 
 
+@pytest.mark.parametrize("name", [name for name, function in e.FUNCTIONS.items() if not function.truth])
+def test_a_function_of_numbers_is_a_number(name: str) -> None:
+    numbers = [0.0] * len(e.FUNCTIONS[name].derivatives)
+    assert isinstance(e.call(name, *numbers), e.Literal)
+
+
 @pytest.mark.parametrize("name", FORMULAS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_formula(name: str, dtype: str) -> None:
