@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, TypeVar
 
 import click
 
-from graphdsl.report import Failed, as_data, dataclass, did_you_mean, print_diagnostics
+from graphdsl.report import Failed, as_data, dataclass, did_you_mean, json_text, print_diagnostics
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,19 +45,6 @@ def answers(function: Callable[..., Answer]) -> Callable[..., int]:
         return answer.code
 
     return command
-
-
-def json_text(data: Any) -> str:
-    """JSON as the standard has it: a number that is infinite or none at all is null."""
-    return json.dumps(_finite(data), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(inside) for name, inside in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inside) for inside in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def failure(failed: Failed) -> Answer:

@@ -6,7 +6,7 @@ import click
 
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument
-from graphdsl.learn import load_callbacks
+from graphdsl.learn import load_callbacks, metrics_lines
 from graphdsl.model import compile
 
 
@@ -53,11 +53,6 @@ def command(
         click.echo(f"loaded {weights}: {model.load(weights).describe()}", err=True)
     done = model.fit(epochs=epochs, runs=runs, resume=resume)
     data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
-    rows = [metrics_line(part, values) for part, values in done.metrics.items() if values]
-    return Answer("\n".join([*rows, f"{done.seconds:.1f} s; everything is in {done.folder}"]), data)
-
-
-def metrics_line(part: str, values: dict[str, float]) -> str:
-    """`test   loss 0.0712, guess.accuracy 0.9861`"""
-    listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-    return f"{part:<6} {listed}"
+    return Answer(
+        "\n".join([*metrics_lines(done.metrics), f"{done.seconds:.1f} s; everything is in {done.folder}"]), data
+    )

@@ -16,7 +16,8 @@ from graphdsl.learn.events import (
     Stop,
 )
 from graphdsl.learn.feed import Batches, Feeder, Feeds, NoData
-from graphdsl.learn.folder import CHECKPOINT, WEIGHTS, new_folder, newest_weights
+from graphdsl.learn.files import metrics_lines
+from graphdsl.learn.folder import CHECKPOINT, SUMMARY, WEIGHTS, new_folder, newest_weights
 from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.machine import Judge
@@ -67,6 +68,7 @@ __all__ = [
     "Restore",
     "SCHEDULES",
     "STEP",
+    "SUMMARY",
     "Save",
     "ScaleRate",
     "Schedule",
@@ -80,6 +82,7 @@ __all__ = [
     "load_callbacks",
     "load_state",
     "metric",
+    "metrics_lines",
     "new_folder",
     "newest_weights",
     "plans",

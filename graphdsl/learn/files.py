@@ -1,4 +1,4 @@
-"""Tables that runs leave."""
+"""Tables and numbers that runs leave."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ def table(rows: Iterable[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(listed)
     return out.getvalue()
+
+
+def metrics_lines(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """`test   loss 0.0712, guess.accuracy 0.9861`, a line for each part that has numbers."""
+    told = {
+        part: ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()) for part, numbers in metrics.items()
+    }
+    return [f"{part:<6} {numbers}" for part, numbers in told.items() if numbers]

@@ -10,6 +10,8 @@ from graphdsl.report import fail
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+SUMMARY = "summary.txt"
+METRICS_FILE = "metrics.json"
 
 
 def new_folder(runs: Path, stem: str) -> Path:

@@ -9,10 +9,15 @@ from pathlib import Path
 
 from graphdsl.learn.checkpoint import State, save_state
 from graphdsl.learn.curves import curves
-from graphdsl.learn.files import write_table
-from graphdsl.learn.folder import CHECKPOINT, WEIGHTS
-from graphdsl.report import dataclass, write_whole
+from graphdsl.learn.files import metrics_lines, write_table
+from graphdsl.learn.folder import CHECKPOINT, METRICS_FILE, SUMMARY, WEIGHTS
+from graphdsl.report import dataclass, json_text, write_whole
 from graphdsl.runtime import STATES, WeightStore, save_weights
+
+Metrics = Mapping[str, Mapping[str, float]]
+
+RESULTS = "\nresults\n"
+"""What stands above the final numbers in the summary."""
 
 
 class Keeper(ABC):
@@ -36,8 +41,8 @@ class Keeper(ABC):
         """The numbers of all epochs so far."""
 
     @abstractmethod
-    def finish(self, weights: WeightStore) -> None:
-        """The run is over."""
+    def finish(self, weights: WeightStore, metrics: Metrics, seconds: float) -> None:
+        """The run is over. metrics: of train, valid and test, by name."""
 
 
 class KeepsNothing(Keeper):
@@ -56,7 +61,7 @@ class KeepsNothing(Keeper):
     def rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         return
 
-    def finish(self, weights: WeightStore) -> None:
+    def finish(self, weights: WeightStore, metrics: Metrics, seconds: float) -> None:
         return
 
 
@@ -88,6 +93,15 @@ class KeepsFolder(Keeper):
         write_table(self.path / "metrics.csv", rows)
         write_whole(self.path / "curves.svg", curves(rows).encode())
 
-    def finish(self, weights: WeightStore) -> None:
+    def finish(self, weights: WeightStore, metrics: Metrics, seconds: float) -> None:
         self.weights(Path(WEIGHTS).stem, weights)
+        write_whole(self.path / METRICS_FILE, json_text({"metrics": metrics, "seconds": seconds}).encode() + b"\n")
+        self._sum_up(metrics, seconds)
         (self.path / CHECKPOINT).unlink(missing_ok=True)
+
+    def _sum_up(self, metrics: Metrics, seconds: float) -> None:
+        """Puts the final numbers at the end of the summary, in place of those that are there."""
+        path = self.path / SUMMARY
+        before = path.read_text(encoding="utf-8").partition(RESULTS)[0] if path.exists() else ""
+        lines = [*metrics_lines(metrics), f"{seconds:.1f} s"]
+        write_whole(path, (before + RESULTS + "".join(f"{line}\n" for line in lines)).encode())

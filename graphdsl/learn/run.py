@@ -60,8 +60,8 @@ def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
             if interrupt.asked and state.section < len(job.plans):
                 keeper.checkpoint(state, around.weights)
                 raise Interrupted
-        keeper.finish(around.weights)
-    metrics = {part: state.metrics.get(part, {}) for part in ("train", "valid", "test")}
+        metrics = {part: state.metrics.get(part, {}) for part in ("train", "valid", "test")}
+        keeper.finish(around.weights, metrics, state.seconds)
     return Done(metrics, state.seconds, keeper.folder)
 
 

@@ -19,6 +19,7 @@ from graphdsl.lang import elaborate, read_source
 from graphdsl.learn import (
     CHECKPOINT,
     DOUBLE,
+    SUMMARY,
     Callback,
     Done,
     Feeder,
@@ -236,7 +237,7 @@ class Model:
         folder = new_folder(Path(runs), self.name)
         write_whole(folder / "spec.dag", self.spec.source.text.encode())
         params = [f"{name} = {show(parameter.value)}\n" for name, parameter in self.spec.params.items()]
-        write_whole(folder / "summary.txt", "\n".join([self.summary(), "".join(params)]).encode())
+        write_whole(folder / SUMMARY, "\n".join([self.summary(), "".join(params)]).encode())
         render(self.graph, folder / "graph.svg", title=self.name)
         return KeepsFolder(folder, self.identity, self._metadata)
 

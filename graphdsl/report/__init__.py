@@ -5,7 +5,7 @@ from graphdsl.report.explain import CODES, Explanation, explanation
 from graphdsl.report.files import write_whole
 from graphdsl.report.frozen import dataclass
 from graphdsl.report.nearest import did_you_mean, nearest
-from graphdsl.report.render import as_data, print_diagnostics, render_json, render_text
+from graphdsl.report.render import as_data, json_text, print_diagnostics, render_json, render_text
 from graphdsl.report.source import Source, Span
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "did_you_mean",
     "explanation",
     "fail",
+    "json_text",
     "nearest",
     "print_diagnostics",
     "render_json",

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any, TextIO
 
 from graphdsl.report.diagnostic import Diagnostic, Severity, Use
@@ -43,6 +44,19 @@ def render_text(diagnostic: Diagnostic, colour: bool = False, width: int = 100) 
 def render_json(diagnostics: Iterable[Diagnostic]) -> str:
     """A JSON list with one object a diagnostic. Lines and columns count from 1; the end is the first column after."""
     return json.dumps([as_data(d) for d in diagnostics])
+
+
+def json_text(data: Any) -> str:
+    """JSON as the standard has it: a number that is infinite or none at all is null."""
+    return json.dumps(_finite(data), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inside) for name, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inside) for inside in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def as_data(diagnostic: Diagnostic) -> dict[str, Any]:

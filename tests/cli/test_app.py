@@ -12,8 +12,8 @@ import click
 import pytest
 
 from graphdsl.cli import app
-from graphdsl.cli.options import Answer, answers, json_text, settings_option
-from graphdsl.report import fail
+from graphdsl.cli.options import Answer, answers, settings_option
+from graphdsl.report import fail, json_text
 
 
 def python(code: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -82,6 +82,16 @@ def test_run_answers_with_metrics_and_a_folder(trained: Path) -> None:
     assert {"spec.dag", "metrics.csv", "curves.svg", "weights.safetensors", "graph.svg", "summary.txt"} <= left
 
 
+def test_a_run_leaves_its_final_numbers(trained: Path) -> None:
+    answer = json.loads((trained / "answer.json").read_text())
+    folder = trained / answer.pop("run_dir")
+    assert json.loads((folder / "metrics.json").read_text()) == answer
+    before, _, results = (folder / "summary.txt").read_text().partition("\nresults\n")
+    assert "width = 4" in before
+    assert results.startswith("train  loss ")
+    assert f"test   loss {answer['metrics']['test']['loss']:.4g}, digit.accuracy" in results
+
+
 def test_evaluate_finds_the_newest_run(graphdsl: Any, folder: Path) -> None:
     found = last_line(graphdsl("evaluate", "small.dag", "--format", "json"))["metrics"]
     said = json.loads((folder / "answer.json").read_text())["metrics"]["test"]
