@@ -91,7 +91,7 @@ def counter(seed: int, step: int) -> int:
 
 
 def _trainer(whole: Graph, objective: Objective, plan: Plan, executor: Executor) -> Compiled:
-    stages = training(objective.optimizer, learn=objective.learn, factors=objective.factors)
+    stages = training(objective.optimizer, learn=objective.learn, frozen=objective.frozen, factors=objective.factors)
     graph = apply(objective.graph(whole), stages)
     return Compiled(_with_own_states(graph, objective.name), executor, seed=plan.seed)
 

@@ -34,8 +34,9 @@ class Watch:
 class Objective:
     """Something to make small, by which weights, and how.
 
-    name   of the step it is, empty when a section has only this one
-    learn  names of the weights that change
+    name    of the step it is, empty when a section has only this one
+    learn   names of the weights that change
+    frozen  names of the weights that `freeze` names
     """
 
     name: str
@@ -43,6 +44,7 @@ class Objective:
     watches: tuple[Watch, ...]
     optimizer: Optimizer
     learn: tuple[str, ...]
+    frozen: frozenset[str]
 
     @property
     def losses(self) -> list[Result]:
@@ -182,20 +184,16 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
     optimizer = part.settings.get("optimizer") or outer.get("optimizer") or Made("optimizer", OPTIMIZER)
     metrics = part.settings.get("metrics", ())
     found = [_watch(m, names, reporter) for m in metrics]
+    frozen = frozenset([*part.settings.get("freeze", ()), *outer.get("freeze", ())])
+    chosen = part.settings.get("learn") or outer.get("learn")
     return Objective(
         "" if part is section else part.name,
         tuple(terms),
         tuple(w for w in found if w is not None),
         _reported(build, optimizer, reporter),
-        _learn(spec.graph, part.settings, outer),
+        tuple(name for name in learned(spec.graph, chosen) if name not in frozen),
+        frozen,
     )
-
-
-def _learn(graph: Graph, part: Mapping[str, Any], outer: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the weights that change: those that `learn` names, or all, without those that `freeze` names."""
-    chosen = part.get("learn") or outer.get("learn")
-    frozen = {*part.get("freeze", ()), *outer.get("freeze", ())}
-    return tuple(name for name in learned(graph, chosen) if name not in frozen)
 
 
 def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:

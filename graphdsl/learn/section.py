@@ -13,7 +13,7 @@ _OBJECTIVE = (
     SectionSetting("metrics", Slot.METRICS, doc="what is watched"),
     SectionSetting("optimizer", EntryOf("optimizer"), doc=f"how weights change; {OPTIMIZER} unless set"),
     SectionSetting("learn", Slot.WEIGHTS, doc="only these weights change"),
-    SectionSetting("freeze", Slot.WEIGHTS, doc="these weights do not change"),
+    SectionSetting("freeze", Slot.WEIGHTS, doc="these weights do not change, nor do running averages"),
 )
 
 STEP = SectionKind(

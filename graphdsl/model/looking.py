@@ -24,7 +24,9 @@ def stage_text(graph: Graph, plans: Sequence[Plan], after: str) -> str:
     if plans:
         objective = plans[0].objectives[0]
         start = objective.graph(graph)
-        stages = training(objective.optimizer, learn=objective.learn, factors=objective.factors)
+        stages = training(
+            objective.optimizer, learn=objective.learn, frozen=objective.frozen, factors=objective.factors
+        )
     else:
         start, stages = graph, inference()
     names = [ELABORATED, *(stage.name for stage in stages)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 from graphdsl.ir import Graph, collector_paused
@@ -50,16 +50,21 @@ def inference() -> tuple[Stage, ...]:
 
 
 def training(
-    rule: UpdateRule, *, learn: Iterable[str] | None = None, factors: Mapping[str, float] | None = None
+    rule: UpdateRule,
+    *,
+    learn: Iterable[str] | None = None,
+    frozen: Collection[str] = (),
+    factors: Mapping[str, float] | None = None,
 ) -> tuple[Stage, ...]:
     """From what a spec says to a graph that makes one step.
 
     learn    the weights that change; None: all trainable ones
+    frozen   weights that nothing changes, no running average either
     factors  of the losses in their sum, by name; 1 where nothing is said
     """
     names = None if learn is None else tuple(learn)
     return (
-        Stage("specialise", partial(specialise, mode=Mode.TRAINING)),
+        Stage("specialise", partial(specialise, mode=Mode.TRAINING, frozen=frozen)),
         Stage("total_loss", lambda graph: total_loss(graph, learned(graph, names), factors)),
         Stage("simplify", simplify),
         Stage("gradient", lambda graph: gradient(graph, learned(graph, names))),

@@ -18,9 +18,10 @@ Leaves   updates of learned weights to `update`, what the expansion makes superf
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
-from graphdsl.ir import Builder, Graph, ModalOperator, Node, Role, Value, rebuild
+from graphdsl.ir import Builder, Graph, ModalOperator, Node, Role, Value, Weight, rebuild
 
 
 class Mode(StrEnum):
@@ -28,13 +29,15 @@ class Mode(StrEnum):
     INFERENCE = "inference"
 
 
-def specialise(graph: Graph, mode: Mode) -> Graph:
-    """graph for one of its two lives."""
+def specialise(graph: Graph, mode: Mode, frozen: Collection[str] = ()) -> Graph:
+    """graph for one of its two lives. frozen: names of weights; who reads only such serves in training too."""
     kept = [r for r in graph.results if mode is Mode.TRAINING or r.role is not Role.UPDATE]
 
     def rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if not isinstance(node.op, ModalOperator):
             return None
-        return node.op.training(b, operands) if mode is Mode.TRAINING else node.op.inference(b, operands)
+        weights = {v.node for v in operands if isinstance(b.operation(v), Weight)}
+        serves = mode is Mode.INFERENCE or (weights and weights <= {*frozen})
+        return node.op.inference(b, operands) if serves else node.op.training(b, operands)
 
     return rebuild(graph, rule, results=kept)

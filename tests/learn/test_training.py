@@ -505,3 +505,13 @@ def test_states_that_forget_at_once(norm: str, optimizer: str, steps: bool, tmp_
     x = np.arange(8.0).reshape(4, 2)
     done = model.fit(x, x[:, :1], runs=None, shown=False)
     assert np.isfinite(done.metrics["train"]["loss"])
+
+
+def test_what_is_frozen_keeps_its_running_averages(tmp_path: Path) -> None:
+    net = "input x: float[2]\ntarget t: float[1]\nbody = x -> dense(3) -> batch_norm\noutput y = body -> dense(1)"
+    model = compiled(f"{net}\ntrain {{ loss = [y, t] -> mse freeze = body epochs = 2 }}", tmp_path)
+    before = weights(model)
+    x = np.arange(8.0).reshape(4, 2)
+    model.fit(x, x[:, :1], runs=None, shown=False)
+    changed = {name for name, array in weights(model).items() if not np.array_equal(array, before[name])}
+    assert changed == {"y/dense_1/kernel", "y/dense_1/bias"}
