@@ -42,7 +42,7 @@ def max_pool(b: Builder, x: Value, size: Size, *, stride: Size | None = None, pa
     if masked:
         x = mask_steps(b, x, -np.inf)
     y, _ = b.emit_all(MaxPool(window, strides, pads), x)
-    return mask_steps(b, y) if masked else y
+    return _without_steps_0(b, mask_steps(b, y), x) if masked else y
 
 
 @layer()
@@ -101,10 +101,7 @@ def global_max_pool(b: Builder, x: Value) -> Value:
     real = mask_steps(b, x, -np.inf)
     steps = reshape(b, real, (x.type.shape[0], prod(x.type.spatial, start=1), x.type.channels))
     y, _ = b.emit_all(GlobalMaxPool(), steps)
-    y = reshape(b, y, (x.type.shape[0], x.type.channels))
-    for lengths in _lengths(b, x):
-        y = formula(b, lambda v, n: where(n > 0, v, 0), y, lengths, title="no_steps")
-    return y
+    return _without_steps_0(b, reshape(b, y, (x.type.shape[0], x.type.channels)), x)
 
 
 @layer()
@@ -128,13 +125,20 @@ def global_avg_pool(b: Builder, x: Value) -> Value:
     def mean(total: Any, *lengths: Any) -> Any:
         return total / prod((maximum(n, 1) for n in lengths), start=known)
 
-    return formula(b, mean, y, *_lengths(b, x), title="mean")
+    return formula(b, mean, y, *_lengths(b, x, y.type.rank), title="mean")
 
 
-def _lengths(b: Builder, x: Value) -> list[Value]:
-    """How many steps are real along every free axis, each [batch, 1]."""
+def _without_steps_0(b: Builder, y: Value, x: Value) -> Value:
+    """y, with 0 for the samples that have no steps in x: the largest of nothing."""
+    for lengths in _lengths(b, x, y.type.rank):
+        y = formula(b, lambda v, n: where(n > 0, v, 0), y, lengths, title="no_steps")
+    return y
+
+
+def _lengths(b: Builder, x: Value, rank: int) -> list[Value]:
+    """How many steps are real along every free axis of x, each [batch, 1, …] with this many axes."""
     found = [b.lengths(size) for size in x.type.spatial]
-    return [reshape(b, n, (x.type.shape[0], 1)) for n in found if n is not None]
+    return [reshape(b, n, (x.type.shape[0], *(1,) * (rank - 1))) for n in found if n is not None]
 
 
 def _windows(

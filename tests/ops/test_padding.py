@@ -54,8 +54,9 @@ def test_a_sample_is_what_it_is_alone(flow: str) -> None:
         np.testing.assert_allclose(together[sample], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_sequence_without_steps_has_the_largest_0() -> None:
-    graph = fine("input x: float[T, 4]\noutput y = x -> reduce_max(0)").graph
+@pytest.mark.parametrize("layer", ["reduce_max(0)", "global_max_pool", "max_pool(2, stride=1, pad=1)"])
+def test_a_sequence_without_steps_has_the_largest_0(layer: str) -> None:
+    graph = fine(f"input x: float[T, 4]\noutput y = x -> {layer}").graph
     model = Compiled(apply(graph, inference()), Executor(backend("reference")))
     fed = {"x": np.full((1, 3, 4), 7.0, np.float32), "lengths/T": np.array([0], np.int32)}
     assert not model.run(fed)["y"].any()
