@@ -177,7 +177,7 @@ class Counted(Metric):
         chosen, truth = pair.chosen(self.threshold), pair.truth.astype(np.int64)
         hits = chosen[chosen == truth]
         found = np.stack([np.bincount(v, minlength=pair.classes) for v in (hits, chosen, truth)])
-        return found[:, 1:] if pair.reading is Reading.YES_NO else found
+        return found[:, 1:] if pair.reading is Reading.YES_NO and self.of is None else found
 
     def value(self, observed: Array) -> float:
         rates = self.rate(*observed)

@@ -48,6 +48,8 @@ def value(name: str, *pairs: Pair, **settings: object) -> float:
         ("recall", CLASSES, {}, (1 + 1 / 2 + 0) / 3),
         ("f1", CLASSES, {}, (2 / 3 + 2 / 3 + 0) / 3),
         ("recall", CLASSES, {"of": 1}, 1 / 2),
+        ("precision", YES_NO, {"of": 0}, 1 / 2),
+        ("precision", YES_NO, {"of": 1}, 2 / 3),
         # positives 0.9 0.4 0.8, negatives 0.8 0.3: of six comparisons 4 are won, one is even
         ("auc", YES_NO, {}, 4.5 / 6),
     ],
