@@ -6,7 +6,7 @@ import click
 
 from graphdsl.cli.options import Answer, answers, settings_option
 from graphdsl.model import compile
-from graphdsl.report import Diagnostic, Failed, as_data, print_diagnostics
+from graphdsl.report import Diagnostic, Failed, Severity, as_data, print_diagnostics
 
 
 @click.command()
@@ -14,7 +14,7 @@ from graphdsl.report import Diagnostic, Failed, as_data, print_diagnostics
 @settings_option
 @answers
 def command(specs: tuple[str, ...], settings: dict[str, str]) -> Answer:
-    """Find all mistakes in specs, without reading any data.
+    """Find all mistakes in specs, without reading any data; warn of what has no effect.
 
     \b
     graphdsl check model.dag
@@ -23,18 +23,18 @@ def command(specs: tuple[str, ...], settings: dict[str, str]) -> Answer:
     """
     found: list[Diagnostic] = []
     for spec in specs:
-        found += mistakes(spec, settings)
+        found += told(spec, settings)
+    wrong = any(d.severity is Severity.ERROR for d in found)
     if found:
         print_diagnostics(found)
     fine = f"{len(specs)} specs are fine" if len(specs) > 1 else f"{specs[0]} is fine"
-    data = {"ok": not found, "diagnostics": [as_data(d) for d in found]}
-    return Answer("" if found else fine, data, 1 if found else 0)
+    data = {"ok": not wrong, "diagnostics": [as_data(d) for d in found]}
+    return Answer("" if found else fine, data, 1 if wrong else 0)
 
 
-def mistakes(spec: str, settings: dict[str, str]) -> tuple[Diagnostic, ...]:
-    """All that is wrong with one spec."""
+def told(spec: str, settings: dict[str, str]) -> tuple[Diagnostic, ...]:
+    """All that is wrong with one spec; where nothing is, its warnings."""
     try:
-        compile(spec, settings)
+        return compile(spec, settings).warnings
     except Failed as failed:
         return failed.diagnostics
-    return ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from graphdsl.report import Failed, as_data, dataclass, did_you_mean, json_text, print_diagnostics
+from graphdsl.report import Diagnostic, Failed, as_data, dataclass, did_you_mean, json_text, print_diagnostics
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +51,12 @@ def failure(failed: Failed) -> Answer:
     """The answer of a command that met mistakes: drawn on stderr, listed as data."""
     print_diagnostics(failed.diagnostics)
     return Answer("", {"diagnostics": [as_data(d) for d in failed.diagnostics]}, 1)
+
+
+def warn(diagnostics: Sequence[Diagnostic]) -> None:
+    """Draws warnings on stderr, where there are any."""
+    if diagnostics:
+        print_diagnostics(diagnostics)
 
 
 def spec_argument(function: F) -> F:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from graphdsl.cli.machine import backend_option
-from graphdsl.cli.options import Answer, answers, settings_option, spec_argument
+from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, warn
 from graphdsl.learn import load_callbacks, metrics_lines
 from graphdsl.model import compile
 
@@ -49,6 +49,7 @@ def command(
     for file in callbacks:
         load_callbacks(file)
     model = compile(spec, settings, backend=backend)
+    warn(model.warnings)
     if weights is not None:
         click.echo(f"loaded {weights}: {model.load(weights).describe()}", err=True)
     done = model.fit(epochs=epochs, runs=runs, resume=resume)

@@ -15,7 +15,7 @@ from graphdsl.backends import DEFAULT, backend
 from graphdsl.data import Dataset
 from graphdsl.draw import render, summary_text
 from graphdsl.ir import Array, Graph, Result, Role, show
-from graphdsl.lang import elaborate, read_source
+from graphdsl.lang import elaborate, read_source, unread
 from graphdsl.learn import (
     CHECKPOINT,
     DOUBLE,
@@ -39,11 +39,12 @@ from graphdsl.learn import (
     progress,
     run,
 )
+from graphdsl.model.classes import Classes, classes_of
 from graphdsl.model.looking import joined, kernel_of, made_by, stage_text
 from graphdsl.model.supply import Given, Supply, dataset
 from graphdsl.model.words import VOCABULARY
 from graphdsl.passes import apply, inference
-from graphdsl.report import Reporter, Source, fail, write_whole
+from graphdsl.report import Diagnostic, Reporter, Source, fail, write_whole
 from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, load_weights, read_weights, save_weights
 
 
@@ -78,6 +79,11 @@ class Model:
     def graph(self) -> Graph:
         """As the spec says it, before any pass."""
         return self.spec.graph
+
+    @property
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """What the spec says without effect: E0220, E0225, E0226."""
+        return unread(self.spec)
 
     @property
     def name(self) -> str:
@@ -156,6 +162,11 @@ class Model:
     def predict(self, inputs: Any = None) -> dict[str, Array]:
         """The outputs by name, for the given samples or else for the test data of the spec."""
         return self._run(self._predictor, inputs)
+
+    @property
+    def classes(self) -> dict[str, Classes]:
+        """The class names behind an output's numbers, for each output whose names training or loaded weights know."""
+        return classes_of(self.spec, self.plans, self._supply.names)
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""

@@ -228,6 +228,19 @@ def test_check_is_glad(graphdsl: Any) -> None:
     assert last_line(graphdsl("check", "small.dag", "--format", "json")) == {"ok": True, "diagnostics": []}
 
 
+def test_check_warns_and_is_content(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("idle.dag").write_text("input x, z: float[4]\ny = x -> dense(2)\n")
+    assert app.run(["check", "idle.dag"]) == 0
+    out, err = capsys.readouterr()
+    assert not out.strip()
+    assert "warning[E0226]: nothing reads input `z`" in err
+    assert err.endswith("2 warnings\n")
+    assert app.run(["check", "idle.dag", "--format", "json"]) == 0
+    answer = last_line(capsys.readouterr().out)
+    assert answer["ok"]
+    assert {(d["code"], d["severity"]) for d in answer["diagnostics"]} == {("E0225", "warning"), ("E0226", "warning")}
+
+
 def test_a_setting_outside_its_domain(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["check", "small.dag", "--set", "width=5"]) == 1
     assert "[4, 8]" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+"""What the numbers of an output stand for, where training has met names for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphdsl.ir import PROBABILITY, Array, Value
+from graphdsl.lang import Spec
+from graphdsl.learn import Plan, Reading, reading_of
+from graphdsl.report import dataclass
+
+HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The names of the classes that an output judges, in the order of their numbers, and how it does so."""
+
+    names: tuple[str, ...]
+    reading: Reading
+
+    def of(self, values: Array) -> Any:
+        """The name of the class that each of values speaks for, as nested lists; its number where it has no name."""
+        if self.reading is Reading.CLASSES:
+            chosen, count = values.argmax(-1), values.shape[-1]
+        else:
+            one = values[..., 0] if values.ndim > 1 and values.shape[-1] == 1 else values
+            chosen, count = (one >= HALF).astype(np.int64), 2
+        names = [*self.names, *map(str, range(len(self.names), count))]
+        return np.array(names, dtype=object)[chosen].tolist()
+
+
+def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str, ...]]) -> dict[str, Classes]:
+    """Of each output that a loss or metric compares with a target whose class names are known.
+
+    names  of classes, by target
+    """
+    found: dict[str, Classes] = {}
+    for prediction, target in _pairs(plans):
+        if target.node not in spec.targets or target.node not in names:
+            continue
+        reading = reading_of(prediction.type, target.type)
+        if reading is Reading.CLASSES or (reading is Reading.YES_NO and prediction.type.kind == PROBABILITY):
+            outputs = [name for name, value in spec.outputs.items() if _same(value, prediction)]
+            found |= {name: Classes(names[target.node], reading) for name in outputs}
+    return found
+
+
+def _pairs(plans: Sequence[Plan]) -> list[tuple[Value, Value]]:
+    objectives = [o for plan in plans for o in plan.objectives]
+    terms = [(t.prediction, t.target) for o in objectives for t in o.terms]
+    judged = [(p, t) for p, t in terms if p is not None and t is not None]
+    return [*judged, *((w.prediction, w.target) for o in objectives for w in o.watches)]
+
+
+def _same(one: Value, other: Value) -> bool:
+    return (one.node, one.port) == (other.node, other.port)
