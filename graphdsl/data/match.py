@@ -72,8 +72,8 @@ class _Search:
                 self._give(name, column, self.left.pop(column))
         elif names and columns:
             self.errors.append(self._ambiguous(role, names, columns, span))
-            for name in names:
-                del self.open[name]
+            self.open = {n: w for n, w in self.open.items() if n not in names}
+            self.left = {n: c for n, c in self.left.items() if n not in columns}
 
     def by_rest(self) -> None:
         numeric = [c for c, column in self.left.items() if _is_scalar(column)]

@@ -98,6 +98,7 @@ def test_a_column_that_nothing_takes() -> None:
 def test_places_that_do_not_add_up() -> None:
     text = errors(arrays([np.zeros((1, 3)), np.zeros((1, 3))]), inputs(a=tensor(3)))
     assert "E0512" in text and "wanted `a`, there are `input 0`, `input 1`" in text
+    assert "E0511" not in text, "what is not clear is not unused as well"
     with pytest.raises(Failed, match="E0512"):
         arrays({"a": [1]}, {"a": [1]})
 
