@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from graphdsl.lang import elaborate, parse, read_source
+from graphdsl.lang import elaborate, parse, read_source, unread
 from graphdsl.report import CODES, Diagnostic, Reporter
 from tests.support.language import VOCABULARY
 
@@ -28,7 +28,8 @@ def diagnose(path: Path) -> tuple[Diagnostic, ...]:
     if path.is_relative_to(CASES / "syntax"):
         parse(read_source(path), reporter)
     else:
-        elaborate(read_source(path), VOCABULARY, reporter=reporter)
+        spec = elaborate(read_source(path), VOCABULARY, reporter=reporter)
+        return reporter.diagnostics or unread(spec)
     return reporter.diagnostics
 
 

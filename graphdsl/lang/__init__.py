@@ -8,6 +8,7 @@ from graphdsl.lang.spec import (
     Interval,
     LossTerm,
     MetricTerm,
+    Named,
     Parameter,
     Port,
     Recipe,
@@ -16,6 +17,7 @@ from graphdsl.lang.spec import (
     Spec,
     WeightsFile,
 )
+from graphdsl.lang.unread import unread
 from graphdsl.lang.vocabulary import Vocabulary
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Interval",
     "LossTerm",
     "MetricTerm",
+    "Named",
     "Parameter",
     "Port",
     "Recipe",
@@ -36,4 +39,5 @@ __all__ = [
     "format_text",
     "parse",
     "read_source",
+    "unread",
 ]

@@ -84,6 +84,8 @@ def assign(definition: ast.Define, frame: Frame, inside: Frame) -> None:
     value = read(definition.value, inside)
     for name, part in zip(definition.names, unpack(definition.names, value), strict=True):
         frame.names.define(name, part)
+        if isinstance(part, Value):
+            frame.session.note(name, part, frame)
         if definition.output:
             _output(name, part, definition, frame)
 
@@ -125,9 +127,11 @@ def _weight(definition: ast.Weight, frame: Frame) -> None:
     place = Place(outer.path, outer.weights, layer, (definition.span, *frame.spans), frame.reuse, frame.frozen)
     try:
         with session.builder.within(place):
-            frame.names.define(name, session.builder.weight(name.name, type.shape, init))
+            value = session.builder.weight(name.name, type.shape, init)
     except TypeRuleError as error:
         raise refuse_rule(error, definition.type.span) from None
+    frame.names.define(name, value)
+    session.note(name, value, frame)
 
 
 def _beginning(definition: ast.Weight, type: TensorType, frame: Frame) -> Initializer:

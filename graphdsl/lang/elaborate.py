@@ -18,7 +18,7 @@ from graphdsl.lang.refusal import Exhausted
 from graphdsl.lang.selection import Weights
 from graphdsl.lang.spec import SharedUse, Spec
 from graphdsl.lang.unused import check_unused
-from graphdsl.lang.values import SharedWord
+from graphdsl.lang.values import BlockWord, SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
 from graphdsl.report import Failed, Reporter, Source
 
@@ -82,6 +82,8 @@ def _spec(session: Session, module: Module, names: Names) -> Spec:
         shared=tuple(_shared_use(word) for word in session.shared),
         weights=tuple(session.weights),
         files=tuple(session.files),
+        named=tuple(session.named),
+        library=any(isinstance(b.value, BlockWord) for _, b in names.local()),
     )
 
 

@@ -13,7 +13,7 @@ from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS, MAX_USES
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import Exhausted, refuse, told
-from graphdsl.lang.spec import Parameter, Port, Section, WeightsFile
+from graphdsl.lang.spec import Named, Parameter, Port, Section, WeightsFile
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
 from graphdsl.report import Failed, Reporter, Source, Span, Use, dataclass, did_you_mean
@@ -42,6 +42,7 @@ class Session:
     losses    how the scalars that are losses came to be, by node and port
     weights   files to be loaded; shared: the shared layers, in order
     blocks    paths of the uses of each block, by its name
+    named     every tensor that got a name
     deferred  asserts about `weights`, which wait for the whole graph; parameters: how many numbers learn in it
     """
 
@@ -57,6 +58,7 @@ class Session:
         self.weights: list[WeightsFile] = []
         self.shared: list[SharedWord] = []
         self.blocks: dict[str, list[str]] = {}
+        self.named: list[Named] = []
         self.deferred: list[tuple[ast.Assert, Frame]] = []
         self.parameters: int | None = None
         self._broken: set[str] = set()
@@ -74,6 +76,12 @@ class Session:
             if place not in self._told:
                 self._told.add(place)
                 self.reporter.add(replace(diagnostic, chain=diagnostic.chain or frame.chain))
+
+    def note(self, name: ast.NameDef, value: Value, frame: Frame) -> None:
+        """Remembers that value got this name. Names of a spec that is used as a layer are nobody's here."""
+        if frame.module.operands is None:
+            top = not frame.chain and not frame.section
+            self.named.append(Named(name.name, value, name.span, top, frame.chain))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """A help text that names what was meant, or the empty string."""

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from graphdsl.ir import Graph, Made, TensorType, Value
-from graphdsl.report import Source, Span, dataclass
+from graphdsl.report import Source, Span, Use, dataclass
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,21 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A tensor that was given a name, in one use of the block or section around it.
+
+    top    a name of the spec itself; others are seen in their block or section only
+    chain  the uses of blocks around it, innermost first
+    """
+
+    name: str
+    value: Value
+    span: Span
+    top: bool
+    chain: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True)
 class Spec:
     """A whole spec, elaborated.
 
@@ -144,6 +159,8 @@ class Spec:
     weights   files to load, in order
     shared    shared layers of the file, with their uses
     files     every file that was read, this one first
+    named     every tensor with a name, in blocks and sections too; not those of a spec used as a layer
+    library   it has blocks, so it may be there for others to `use`
     """
 
     source: Source
@@ -157,3 +174,5 @@ class Spec:
     shared: tuple[SharedUse, ...] = ()
     weights: tuple[WeightsFile, ...] = ()
     files: tuple[str, ...] = field(default=())
+    named: tuple[Named, ...] = ()
+    library: bool = False

@@ -35,6 +35,11 @@ def summary(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_nothing_in_a_spec_is_idle(path: Path) -> None:
+    assert not graphdsl.compile(path).warnings
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_a_spec_opens_with_task_source_and_its_true_parameter_count(path: Path) -> None:
     task, source, parameters = path.read_text(encoding="utf-8").splitlines()[:3]
     assert task.startswith("# ")
