@@ -160,12 +160,13 @@ def _monitored(event: EpochDone, monitor: str | None) -> str:
 def _improved(event: EpochDone, memory: Memory, monitor: str | None, least: float) -> bool:
     """Whether the monitored number is better than ever; memory then holds it as `best`, with its epoch.
 
-    NaN is never better than a number.
+    NaN is never better than anything.
     """
     name = _monitored(event, monitor)
     number, best = event.numbers[name], memory.get("best", nan)
     gain = number - best if name in event.higher else best - number
-    if not (isnan(best) or gain > least):
+    first, recovered = "best" not in memory, isnan(best) and not isnan(number)
+    if not (first or recovered or gain > least):
         return False
     memory.update(best=number, epoch=event.number)
     return True

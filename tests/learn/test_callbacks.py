@@ -94,6 +94,11 @@ def test_nan_is_never_better_and_gives_way_to_a_number() -> None:
     assert epochs(best, [float("nan"), 2, float("nan"), 1])[:4] == [[Save("best")], [Save("best")], [], [Save("best")]]
 
 
+def test_early_stop_does_not_wait_for_a_number_that_stays_nan() -> None:
+    asked = epochs(made("early_stop", patience=2), [float("nan")] * 5)
+    assert isinstance(asked[2][0], Stop)
+
+
 def test_reduce_on_plateau() -> None:
     asked = epochs(made("reduce_on_plateau", patience=2), [3, 3, 3, 3, 3])
     assert asked == [[], [], [ScaleRate(0.1)], [], [ScaleRate(0.1)], []]
