@@ -98,13 +98,16 @@ def _only_training(cluster: _Cluster) -> bool:
 
 
 def _label(box: Box) -> str:
-    """The box as an HTML-like table: kind and settings, folded lines, shape and parameters."""
+    """The box as an HTML-like table: kind, settings, folded lines, shape and parameters.
+
+    Each is a row of its own: in a font whose bold letters are wider than Graphviz thought they cannot run into others.
+    """
     if box.role in (BoxRole.INPUT, BoxRole.TARGET, BoxRole.OUTPUT):
         name = box.key.removeprefix("output ")
         rows = [f"<b>{escape(name)}</b>", _small(f"{box.role} {box.settings}")]
         return _table(rows, "#ffffff", box, rounded=True)
-    head = f"<b>{escape(box.kind)}</b>" + (f" {escape(box.settings)}" if box.settings else "")
-    rows = [head, *(escape(line) for line in box.lines)]
+    settings = [escape(box.settings)] if box.settings else []
+    rows = [f"<b>{escape(box.kind)}</b>", *settings, *(escape(line) for line in box.lines)]
     facts = [f"{box.parameters:,} parameters"] if box.parameters else []
     facts += [f"one set of weights, used {box.uses} times"] if box.uses > 1 else []
     if box.uses > 1 or box.role is BoxRole.WEIGHT:

@@ -42,7 +42,7 @@ class Box:
     uses        how many times the spec applies it
     flops       multiplications and additions for one sample, all uses together; symbolic where the length is free
     blocks      paths of the blocks around it, outermost first
-    training    it reaches no output: it exists in training only
+    training    it reaches no output: it exists in training only (an input too, if only losses read it)
     lines       further words inside the box
     """
 
@@ -148,7 +148,8 @@ def _gather(gathered: dict[str, _Gathering], key: str, name: str, node: Node, gr
 
 def _begin(key: str, name: str, node: Node, depth: int | None) -> _Gathering:
     if isinstance(node.op, Input):
-        return _Gathering("input", BoxRole.INPUT, node.types[0].describe())
+        role = BoxRole.TARGET if node.op.target else BoxRole.INPUT
+        return _Gathering(str(role), role, node.types[0].describe())
     if isinstance(node.op, Weight) and node.layer is None:
         return _Gathering("weight", BoxRole.WEIGHT, node.types[0].describe())
     if node.layer is None:
@@ -199,11 +200,10 @@ def _number(box: _Gathering, graph: Graph, name: str) -> int:
 
 def _box(key: str, found: _Gathering, serving: frozenset[str]) -> Box:
     training = not any(n in serving for n in found.nodes)
-    role = BoxRole.TARGET if found.role is BoxRole.INPUT and training else found.role
     return Box(
         key=key,
-        kind="target" if role is BoxRole.TARGET else found.kind,
-        role=role,
+        kind=found.kind,
+        role=found.role,
         settings=found.settings,
         types=tuple(found.types),
         parameters=found.parameters,

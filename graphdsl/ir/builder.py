@@ -100,11 +100,11 @@ class Builder:
             self._made[key] = values
         return values
 
-    def input(self, name: str, type: TensorType) -> Value:
+    def input(self, name: str, type: TensorType, *, target: bool = False) -> Value:
         """A tensor that whoever runs the graph supplies under this name; the same one when it was asked for before."""
         if name in self._graph:
             return self.value(name)
-        return self.emit_all(Input(type), name=name, exact=True)[0]
+        return self.emit_all(Input(type, target), name=name, exact=True)[0]
 
     def constant(self, number: float | int | bool, dtype: DType = DType.FLOAT32) -> Value:
         """A number."""

@@ -39,9 +39,13 @@ class Zeros(Initializer):
 @operator("input")
 @dataclass(frozen=True)
 class Input(Operator):
-    """A tensor that whoever runs the graph supplies, under the node's name."""
+    """A tensor that whoever runs the graph supplies, under the node's name.
+
+    target  it was declared as the truth, which only training knows
+    """
 
     made: TensorType
+    target: bool = False
     fusion: ClassVar[Fusion] = Fusion.SOURCE
     pure: ClassVar[bool] = False
 

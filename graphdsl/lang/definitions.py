@@ -203,7 +203,7 @@ def _target(definition: ast.Target, frame: Frame) -> None:
         if frame.module.operands is None:
             type = read_type(definition.type, frame)
             with frame.session.builder.within(Place(spans=(name.span,))):
-                value = frame.session.builder.input(name.name, type)
+                value = frame.session.builder.input(name.name, type, target=True)
             frame.module.targets[name.name] = Port(name.name, type, name.span)
         frame.names.define(name, TargetTensor(name.name, value))
 

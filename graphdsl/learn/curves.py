@@ -114,6 +114,7 @@ def _scale(low: float, high: float) -> tuple[float, float, float]:
 
 
 def _ticks(first: float, last: float) -> list[float]:
-    """At most eight whole epochs, evenly spaced from the first."""
+    """At most eight whole epochs: evenly spaced from the first, then the last in place of one that is too near."""
     step = max(1, -(-int(last - first) // 7))
-    return [first + i * step for i in range(int(last - first) // step + 1)]
+    spaced = [first + i * step for i in range(int(last - first) // step + 1)]
+    return [*(epoch for epoch in spaced if last - epoch > step / 2), last]

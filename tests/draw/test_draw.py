@@ -53,6 +53,23 @@ def test_layers_that_reach_no_output_are_marked(graph: Graph) -> None:
     assert "* in training only" in draw.summary_text(graph)
 
 
+def test_an_input_stays_what_it_was_declared() -> None:
+    b = Builder()
+    image, truth = b.input("image", TensorType((BATCH, 8))), b.input("truth", TensorType((BATCH, 8)), target=True)
+    b.result("far", Role.LOSS, ops.formula(b, lambda p, q: p - q, image, truth, title="difference"))
+    graph = b.finish()
+    assert draw.summary_data(graph)["inputs"] == {"image": "float[8]"}
+    assert [line.split()[:2] for line in draw.summary_text(graph).splitlines()[2:4]] == [
+        ["image", "input"],
+        ["truth", "target"],
+    ]
+
+
+def test_no_row_of_a_box_mixes_two_fonts(graph: Graph) -> None:
+    assert "<tr><td><b>dense</b></td></tr><tr><td>8</td></tr>" in draw.dot_text(graph)
+    assert "</b> " not in draw.dot_text(graph)
+
+
 def test_activations_are_lines_of_the_box_before(graph: Graph) -> None:
     dot = draw.dot_text(graph)
     assert dot.count("<b>relu</b>") == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
 from graphdsl.learn import curves
+from graphdsl.learn.curves import BOTTOM, HEIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -50,3 +52,11 @@ def test_any_numbers(values: tuple[float, float]) -> None:
 
 def test_no_epoch_at_all() -> None:
     assert titles(drawn([])) == []
+
+
+def test_the_last_tick_is_the_last_epoch() -> None:
+    for epochs in (1, 2, 9, 10, 14, 30):
+        text = curves([{"loss": 1 / i} for i in range(1, epochs + 1)])
+        ticks = re.findall(rf'y="{HEIGHT - BOTTOM + 16:.1f}" text-anchor="middle">(\d+)</text>', text)
+        assert ticks[-1] == str(epochs)
+        assert len(ticks) <= 8
