@@ -68,8 +68,6 @@ class Metric(ABC):
 
 M = TypeVar("M", bound=type[Metric])
 
-MEASURES = (Reading.ONE_HOT, Reading.YES_NO, Reading.NUMBERS)
-
 
 def metric(name: str) -> Callable[[M], M]:
     """Decorator: makes a metric a word of the language."""

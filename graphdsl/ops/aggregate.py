@@ -29,7 +29,7 @@ from graphdsl.ir import (
 )
 from graphdsl.ops import expression as e
 from graphdsl.ops.elementwise import formula
-from graphdsl.ops.mask import StepMask
+from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import DimNumber, sum_over
 from graphdsl.ops.shape import reshape, written_axis
 from graphdsl.ops.window import demand_float
@@ -86,15 +86,6 @@ def _torch_max(axes: tuple[int, ...]) -> Callable[..., Any]:
     return lambda torch, x: torch.amax(x, axes, keepdim=True)
 
 
-def real_steps(b: Builder, x: Value, axes: tuple[int, ...], fill: float) -> Value:
-    """x with fill where one of the axes is beyond a sequence's end."""
-    for axis in axes:
-        lengths = b.lengths(x.type.shape[axis])
-        if lengths is not None:
-            x = b.emit(StepMask(axis, fill), x, lengths, name="mask")
-    return x
-
-
 def real_count(b: Builder, x: Value, axes: tuple[int, ...]) -> Value:
     """How many numbers there are along these axes of each sample: a scalar, or [batch, 1, …] where lengths differ."""
     total = _steps(b, x, axes)
@@ -129,7 +120,7 @@ def reduce_sum(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) -
     returns  the other axes
     """
     places = _places("reduce_sum", x, axes)
-    return sum_over(b, real_steps(b, x, places, 0.0), places, keep=keep)
+    return sum_over(b, mask_steps(b, x, 0.0, places), places, keep=keep)
 
 
 @layer()
@@ -142,7 +133,7 @@ def reduce_mean(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) 
     returns  the other axes
     """
     places = _places("reduce_mean", x, axes)
-    total = sum_over(b, real_steps(b, x, places, 0.0), places, keep=True)
+    total = sum_over(b, mask_steps(b, x, 0.0, places), places, keep=True)
     count = real_count(b, x, places)
     mean = formula(b, lambda s, n: s / e.maximum(n, 1), total, count, title="mean")
     return mean if keep else _without(b, mean, places)
@@ -160,7 +151,7 @@ def reduce_max(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) -
     A sequence without steps gives 0. Several that are equally large share the gradient equally.
     """
     places = _places("reduce_max", x, axes)
-    largest = b.emit(Max(places), real_steps(b, x, places, LOWEST)) if places else x
+    largest = b.emit(Max(places), mask_steps(b, x, LOWEST, places)) if places else x
     steps = _steps(b, x, places)
     if steps is not None:
         largest = formula(b, lambda v, n: e.where(n > 0, v, 0), largest, steps, title="no_steps")

@@ -28,10 +28,11 @@ from graphdsl.ir import (
     loss,
 )
 from graphdsl.ops import expression as e
-from graphdsl.ops.aggregate import real_count, real_steps
+from graphdsl.ops.aggregate import real_count
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.embedding import one_hot_of
+from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import DimNumber, sum_over
 from graphdsl.ops.shape import reshape
 
@@ -165,7 +166,7 @@ def categorical_crossentropy(
         smooth = formula(
             b, lambda t, n: t * (1 - label_smoothing) + label_smoothing / n, truth, share, title="label_smoothing"
         )
-    each = b.emit(CategoricalCrossentropy(), prediction, real_steps(b, smooth, last, 0.0))
+    each = b.emit(CategoricalCrossentropy(), prediction, mask_steps(b, smooth, 0.0, last))
     if class_weights:
         numbers = np.array(_class_weights(class_weights, truth.type.channels), prediction.type.dtype.numpy)
         table = b.emit(Constant.array(numbers), name="class_weights")
@@ -188,7 +189,7 @@ def kl_divergence(b: Builder, prediction: Value, target: Value, *, sample_weight
     _demand_kind("kl_divergence", prediction, PROBABILITIES, "softmax")
     truth = _categorical_target(b, prediction, target)
     last = (truth.type.rank - 1,)
-    truth = real_steps(b, truth, last, 0.0)
+    truth = mask_steps(b, truth, 0.0, last)
     information = formula(b, lambda t: e.where(t > 0, t * e.log(e.where(t > 0, t, 1)), 0), truth, title="information")
     known = sum_over(b, information, last)
     crossed = b.emit(CategoricalCrossentropy(), prediction, truth)
@@ -200,7 +201,7 @@ def _mean(b: Builder, each: Value, sample_weight: Value | None) -> Value:
     if sample_weight is not None:
         each = _weighted(b, each, sample_weight)
     inner = tuple(range(1, each.type.rank))
-    total = sum_over(b, real_steps(b, each, inner, 0.0), tuple(range(each.type.rank)))
+    total = sum_over(b, mask_steps(b, each, 0.0, inner), tuple(range(each.type.rank)))
     count = real_count(b, each, inner)
     if count.type.rank:
         count = sum_over(b, count, tuple(range(count.type.rank)))

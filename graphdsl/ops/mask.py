@@ -75,13 +75,13 @@ class StepMask(Operator):
         return [BadSample(cls(), (TensorType((4,)), lengths)), BadSample(cls(), (TensorType((3, 5)), lengths))]
 
 
-def mask_steps(b: Builder, x: Value, fill: float = 0.0) -> Value:
+def mask_steps(b: Builder, x: Value, fill: float = 0.0, axes: tuple[int, ...] | None = None) -> Value:
     """x with fill in place of the steps behind each sequence's end; x itself where every size is known.
 
-    Every axis between batch and features that is free is masked.
+    axes  those that are masked where they are free; None: all between batch and features
     """
-    for axis, size in enumerate(x.type.shape[1:-1], 1):
-        lengths = b.lengths(size)
+    for axis in range(1, x.type.rank - 1) if axes is None else axes:
+        lengths = b.lengths(x.type.shape[axis])
         if lengths is not None:
             x = b.emit(StepMask(axis, fill), x, lengths, name="mask")
     return x

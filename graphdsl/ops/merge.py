@@ -8,11 +8,11 @@ from functools import reduce
 
 from graphdsl.ir import PLAIN, PROBABILITIES, PROBABILITY, Builder, Flag, Kind, TensorType, TypeRuleError, Value, layer
 from graphdsl.ops import expression as e
-from graphdsl.ops.aggregate import real_steps
 from graphdsl.ops.concat import demand_several
 from graphdsl.ops.elementwise import Elementwise, formula
 from graphdsl.ops.expression import Expression, Operand
 from graphdsl.ops.linear import batch_matmul
+from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.window import demand_float
 
@@ -134,7 +134,7 @@ def dot(b: Builder, x: Value, y: Value, *, normalize: Flag = False) -> Value:
     if x.type.rank != y.type.rank or x.type.rank not in (2, 3) or x.type.channels != y.type.channels:
         got = f"{x.type.describe()} and {y.type.describe()}"
         raise TypeRuleError(f"dot needs two tensors with as many features, got {got}", operand=1)
-    x, y = (real_steps(b, v, (v.type.rank - 1,), 0.0) for v in (x, y))
+    x, y = (mask_steps(b, v, 0.0, (v.type.rank - 1,)) for v in (x, y))
     if normalize:
         x, y = unit_length(b, x), unit_length(b, y)
     if x.type.rank == 3:

@@ -23,8 +23,9 @@ from graphdsl.ir import (
     layer,
     operator,
 )
-from graphdsl.ops.aggregate import LOWEST, real_steps
+from graphdsl.ops.aggregate import LOWEST
 from graphdsl.ops.elementwise import formula
+from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.window import demand_float
 from graphdsl.report import dataclass
@@ -84,4 +85,4 @@ def softmax(b: Builder, x: Value, *, temperature: Positive = 1.0) -> Value:
     if x.type.rank < 2:
         raise TypeRuleError(f"softmax needs features, got {x.type.describe()}", operand=0)
     scores = x if temperature == 1 else formula(b, lambda v: v / temperature, x, title="temperature")
-    return b.emit(Softmax(), real_steps(b, scores, (x.type.rank - 1,), LOWEST))
+    return b.emit(Softmax(), mask_steps(b, scores, LOWEST, (x.type.rank - 1,)))
