@@ -7,7 +7,14 @@ import click
 from graphdsl.cli.given import dataset
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.cli.weights import load
 from graphdsl.model import compile
+
+TOLD = {
+    "given": "on the given data",
+    "test": "on the test data of the spec",
+    "valid": "on the validation data of the spec, which names no test data",
+}
 
 
 @click.command()
@@ -18,16 +25,19 @@ from graphdsl.model import compile
 @backend_option
 @answers
 def command(spec: str, data: tuple[str, ...], weights: str | None, settings: dict[str, str], backend: str) -> Answer:
-    """How good a trained model is: its losses and metrics on DATA, or else on the test data of the spec.
+    """How good a trained model is: its losses and metrics on DATA, or else on the `test` data of the spec, or else on
+    its validation data. The first line, and `data` in JSON, say which: `given`, `test` or `valid`.
 
     DATA is a folder of pictures, or a .npz, .npy or .csv file, with the truth in it.
 
     \b
     graphdsl evaluate model.dag
-    graphdsl evaluate model.dag --weights runs/model-1/weights.safetensors
+    graphdsl evaluate model.dag --weights runs/model-1
     graphdsl evaluate model.dag new.csv --format json
     """
     model = compile(spec, settings, backend=backend)
-    model.load(weights)
+    load(model, weights, judged=True)
     metrics = model.evaluate(dataset(data))
-    return Answer("\n".join(f"{name}  {value:.4g}" for name, value in metrics.items()), {"metrics": metrics})
+    used = "given" if data else model.judged_on
+    rows = [TOLD[used], *(f"{name}  {value:.4g}" for name, value in metrics.items())]
+    return Answer("\n".join(rows), {"metrics": metrics, "data": used})

@@ -65,10 +65,9 @@ def spec_argument(function: F) -> F:
 
 
 def weights_option(function: F) -> F:
-    """Decorator: `--weights FILE`; None means those of the newest run of this spec."""
-    return click.option(
-        "--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Default: those of the spec's newest run."
-    )(function)
+    """Decorator: `--weights FILE`, or the folder of a run; None means those of the newest run of this spec."""
+    help = "Or the folder of a run. Default: those of the spec's newest run."
+    return click.option("--weights", metavar="FILE", type=click.Path(), help=help)(function)
 
 
 def settings_option(function: F) -> F:

@@ -12,6 +12,7 @@ import numpy as np
 from graphdsl.cli.given import dataset
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Images
 from graphdsl.ir import PROBABILITIES, Array, Role
 from graphdsl.model import compile
@@ -42,7 +43,7 @@ def command(
     graphdsl predict model.dag new.csv --weights best.safetensors --format json
     """
     model = compile(spec, settings, backend=backend)
-    model.load(weights)
+    load(model, weights)
     given = dataset(data)
     outputs = model.predict(given)
     if output is not None:

@@ -16,7 +16,9 @@ from graphdsl.model import compile
 @click.option("--epochs", type=click.IntRange(1), help="In place of what the spec says.")
 @click.option("--runs", default="runs", metavar="FOLDER", show_default=True, help="Where the run's own folder is made.")
 @click.option("--resume", metavar="FOLDER", type=click.Path(file_okay=False), help="Go on with a run that was stopped.")
-@click.option("--weights", metavar="FILE", type=click.Path(dir_okay=False), help="Start from these weights.")
+@click.option(
+    "--weights", metavar="FILE", type=click.Path(), help="Start from these weights, or those of this run's folder."
+)
 @click.option(
     "--callbacks",
     metavar="FILE.py",
@@ -51,7 +53,8 @@ def command(
     model = compile(spec, settings, backend=backend)
     warn(model.warnings)
     if weights is not None:
-        click.echo(f"loaded {weights}: {model.load(weights).describe()}", err=True)
+        found = model.find_weights(weights)
+        click.echo(f"loaded {found}: {model.load(found).describe()}", err=True)
     done = model.fit(epochs=epochs, runs=runs, resume=resume)
     data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
     return Answer(

@@ -8,6 +8,7 @@ import click
 
 from graphdsl.cli.given import dataset
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.cli.weights import load
 from graphdsl.draw import features_sheet, filters_sheet, summary_data, summary_text
 from graphdsl.model import Model, compile
 
@@ -46,7 +47,7 @@ def command(
     if after is not None:
         return Answer(model.stage(after), {"after": after, "graph": model.stage(after).splitlines()})
     if filters is not None or features is not None:
-        model.load(weights)
+        load(model, weights)
         return sheets(model, filters, features, picture, output)
     return Answer(summary_text(model.graph, Path(spec).stem).rstrip(), summary_data(model.graph))
 

@@ -1,7 +1,7 @@
 """Training: what sections of a spec ask for, and how it is done."""
 
 from graphdsl.learn.callbacks import CALLBACKS, Callback, Memory
-from graphdsl.learn.checkpoint import State, load_state
+from graphdsl.learn.checkpoint import State, load_state, read_weights_or_checkpoint
 from graphdsl.learn.curves import curves
 from graphdsl.learn.events import (
     Action,
@@ -17,7 +17,7 @@ from graphdsl.learn.events import (
 )
 from graphdsl.learn.feed import Batches, Feeder, Feeds, NoData
 from graphdsl.learn.files import metrics_lines
-from graphdsl.learn.folder import CHECKPOINT, SUMMARY, WEIGHTS, new_folder, newest_weights
+from graphdsl.learn.folder import CHECKPOINT, SUMMARY, WEIGHTS, new_folder, newest_weights, weights_of_run
 from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.machine import Judge
@@ -87,8 +87,10 @@ __all__ = [
     "newest_weights",
     "plans",
     "progress",
+    "read_weights_or_checkpoint",
     "reading_of",
     "run",
     "schedule_of",
     "steps_that_exist",
+    "weights_of_run",
 ]

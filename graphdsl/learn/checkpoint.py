@@ -7,6 +7,7 @@ in it is ever executed.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from graphdsl.ir import Array
 from graphdsl.learn.callbacks import Memory
 from graphdsl.report import dataclass, fail
-from graphdsl.runtime import read_weights, save_weights
+from graphdsl.runtime import STATES, read_weights, save_weights
 
 FORMAT = "1"
 ARRAYS = ("weights", "kept", "observed")
@@ -59,11 +60,15 @@ class State:
         return State(self.section + 1, seconds=self.seconds, rows=self.rows, metrics=self.metrics)
 
 
-def save_state(path: Path, state: State, identity: str) -> None:
-    """Writes the file, whole or not at all. identity: of what is trained; see `load_state`. Raises E0701."""
+def save_state(path: Path, state: State, identity: str, metadata: Mapping[str, str] | None = None) -> None:
+    """Writes the file, whole or not at all. Raises E0701.
+
+    identity  of what is trained; see `load_state`
+    metadata  as files of weights have it
+    """
     plain = {f.name: getattr(state, f.name) for f in fields(state) if f.name not in ARRAYS}
     arrays = {f"{kind}/{n}": array for kind in ARRAYS for n, array in getattr(state, kind).items()}
-    save_weights(arrays, path, {"format": FORMAT, "identity": identity, "state": json.dumps(plain)})
+    save_weights(arrays, path, {**(metadata or {}), "format": FORMAT, "identity": identity, "state": json.dumps(plain)})
 
 
 def load_state(path: Path, identity: str) -> State:
@@ -80,3 +85,13 @@ def load_state(path: Path, identity: str) -> State:
         k: {n.removeprefix(f"{k}/"): a for n, a in arrays.items() if n.startswith(f"{k}/")} for k in ARRAYS
     }
     return State(**json.loads(metadata["state"]), **parts)
+
+
+def read_weights_or_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """A file of weights, read; of a checkpoint, the weights in it. Raises E0604."""
+    arrays, metadata = read_weights(path)
+    if "state" not in metadata:
+        return arrays, metadata
+    start = f"{ARRAYS[0]}/"
+    weights = {n.removeprefix(start): array for n, array in arrays.items() if n.startswith(start)}
+    return {n: array for n, array in weights.items() if not n.startswith(STATES)}, metadata

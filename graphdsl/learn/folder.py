@@ -30,9 +30,14 @@ def new_folder(runs: Path, stem: str) -> Path:
 
 
 def newest_weights(runs: Path, stem: str) -> Path | None:
-    """The weights of the newest run of this spec that has some."""
-    with_weights = [(n, f / WEIGHTS) for n, f in _numbered(runs, stem) if (f / WEIGHTS).exists()]
-    return max(with_weights)[1] if with_weights else None
+    """What the newest run of this spec that has some weights has left of them."""
+    found = [(number, weights) for number, folder in _numbered(runs, stem) if (weights := weights_of_run(folder))]
+    return max(found)[1] if found else None
+
+
+def weights_of_run(folder: Path) -> Path | None:
+    """The weights that a run has left; of one that has not come to its end, its checkpoint."""
+    return next((folder / name for name in (WEIGHTS, CHECKPOINT) if (folder / name).exists()), None)
 
 
 def _numbered(runs: Path, stem: str) -> Iterable[tuple[int, Path]]:

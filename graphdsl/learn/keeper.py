@@ -87,7 +87,7 @@ class KeepsFolder(Keeper):
 
     def checkpoint(self, state: State, weights: WeightStore) -> None:
         state.weights = weights.snapshot()
-        save_state(self.path / CHECKPOINT, state, self.identity)
+        save_state(self.path / CHECKPOINT, state, self.identity, self.metadata)
 
     def rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         write_table(self.path / "metrics.csv", rows)

@@ -82,6 +82,7 @@ class Plan:
     test: Made | None
     augment: tuple[Recipe, ...]
     span: Span
+    load_span: Span | None = None
 
     @property
     def watches(self) -> tuple[Watch, ...]:
@@ -157,6 +158,7 @@ def _plan(spec: Spec, section: Section, reporter: Reporter) -> Plan:
         settings.get("test"),
         tuple(settings.get("augment", ())),
         section.span,
+        section.spans.get("load"),
     )
 
 

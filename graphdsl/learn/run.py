@@ -37,14 +37,14 @@ class Job:
 
     plans  of the sections
     feeds  their data
-    load   puts the weights of a file into the model, and says which: what `load` in a section means
+    load   puts the weights that a section's `load` names into the model, and says which
     """
 
     spec: Spec
     plans: Sequence[Plan]
     feeds: Sequence[Feeds]
     executor: Executor
-    load: Callable[[str], LoadReport]
+    load: Callable[[Plan], LoadReport]
 
 
 def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
@@ -69,7 +69,7 @@ def _section(job: Job, around: Surroundings, state: State) -> bool:
     """Trains a section; gives whether it is over."""
     plan, feeds = job.plans[state.section], job.feeds[state.section]
     if plan.load is not None and state.step == 0:
-        around.progress.say(f"loaded {plan.load}: {job.load(plan.load).describe()}")
+        around.progress.say(f"loaded {plan.load}: {job.load(plan).describe()}")
     if len(job.plans) > 1:
         around.progress.say(plan.name)
     _forget_states(around)

@@ -34,18 +34,18 @@ from graphdsl.learn import (
     in_double,
     load_state,
     new_folder,
-    newest_weights,
     plans,
     progress,
     run,
 )
 from graphdsl.model.classes import Classes, classes_of
+from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
 from graphdsl.model.looking import joined, kernel_of, made_by, stage_text
 from graphdsl.model.supply import Given, Supply, dataset
 from graphdsl.model.words import VOCABULARY
 from graphdsl.passes import apply, inference
 from graphdsl.report import Diagnostic, Reporter, Source, fail, write_whole
-from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, load_weights, read_weights, save_weights
+from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, save_weights
 
 
 def compile(path: str | Path, settings: Mapping[str, Any] | None = None, *, backend: str = DEFAULT) -> Model:
@@ -73,6 +73,7 @@ class Model:
         if any(plan.precision == DOUBLE for plan in self.plans):
             self.spec = in_double(self.spec)
         self._backend = backend
+        self._filled: set[str] = set()
         self._supply = Supply(self.spec)
 
     @property
@@ -96,7 +97,8 @@ class Model:
         made = Executor(backend(self._backend))
         made.weights.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in self.spec.weights:
-            load_weights(made.weights, Path(file.path), prefix=f"{file.prefix}/" if file.prefix else "")
+            report = fill_used(made.weights, file, self.graph)
+            self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         return made
 
     # --- training
@@ -131,7 +133,7 @@ class Model:
         given = None if inputs is None else Given(dataset(inputs, targets), _valid(valid), batch)
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
         state = load_state(Path(resume) / CHECKPOINT, self.identity) if resume is not None else State()
-        job = Job(self.spec, chosen, feeds, self.executor, lambda path: self.load(self._supply.places.find(path)))
+        job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
         keeper = self._keeper(runs, resume)
         seen = progress(shown)
         try:
@@ -148,14 +150,24 @@ class Model:
         return self.fit(**options)
 
     def evaluate(self, inputs: Any = None, targets: Any = None) -> dict[str, float]:
-        """Losses and metrics on the given samples, or else on the test data of the last section that has some."""
+        """Losses and metrics on the given samples, or else on the test data of the last section that has some.
+
+        Where no section names test data, on what the last one validates on: see `judged_on`.
+        """
         given = None if inputs is None else dataset(inputs, targets)
-        plan = next((p for p in reversed(self._trained()) if p.test is not None), self.plans[-1])
+        plan = self._judging_plan
         batches = self._supply.judging(plan, given)
         if batches is None:
             help = "write `test = …` in the train section, or give samples"
-            raise fail("E0615", f"`{plan.name}` has no `test` data to judge by", plan.span, help=help)
+            raise fail(
+                "E0615", f"`{plan.name}` has neither `test` nor validation data to judge by", plan.span, help=help
+            )
         return Judge(self.graph, plan, self.executor, Feeder(self.spec)).numbers(batches)
+
+    @property
+    def judged_on(self) -> str:
+        """What `evaluate` uses where no samples are given: `test`, or `valid` where no section names test data."""
+        return "test" if self._judging_plan.test is not None else "valid"
 
     # --- use
 
@@ -183,18 +195,29 @@ class Model:
         return save_weights({n: weights[n] for n in weights if not n.startswith(STATES)}, Path(path), self._metadata)
 
     def load(self, path: str | Path | None = None) -> LoadReport:
-        """Takes weights from a file, by name, then by position and shape; None: from the newest run of this spec.
+        """Takes weights by name, then by position and shape. path: see `find_weights`.
 
-        Raises E0616 where there is no such run, E0604 and E0605 where the file does not suit.
+        Raises E0616 where there are none, E0604 and E0605 where the file does not suit.
         """
-        found = Path(path) if path is not None else newest_weights(Path("runs"), self.name)
-        if found is None:
-            help = "train it first, or name a file of weights"
-            raise fail("E0616", f"no run of `{self.name}` in `runs` has left weights", help=help)
-        report = load_weights(self.executor.weights, found)
-        known = json.loads(read_weights(found)[1].get("names", "{}"))
-        self._supply.names |= {name: tuple(classes) for name, classes in known.items()}
+        report, names = fill(self.executor.weights, self.find_weights(path))
+        self._supply.names |= names
+        self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         return report
+
+    def find_weights(self, path: str | Path | None = None) -> Path:
+        """The file that `load` takes: path itself, or what is in that folder of a run; None: of this spec's newest run.
+
+        A run that was stopped has its checkpoint. Raises E0616 where there is no such file.
+        """
+        return find_weights(path, self.name)
+
+    def demand_weights(self, *, judged: bool = False) -> None:
+        """Raises E0605 where outputs need weights that no file has given. judged: what losses and metrics need too."""
+        graphs = [self.graph.with_results(self.graph.of_role(Role.OUTPUT))]
+        graphs += [plan.judged(self.graph) for plan in self.plans] if judged else []
+        for graph in graphs:
+            missing = [n for n in self.executor.weights if n not in self._filled]
+            demand_none(graph, missing, "the loaded weights do not fill the model, which still needs")
 
     def summary(self) -> str:
         """Layers, shapes, parameters, uses and work, as a table."""
@@ -214,6 +237,12 @@ class Model:
 
     # --- inside
 
+    def _load_named(self, plan: Plan) -> LoadReport:
+        """What `load` in a section means."""
+        assert plan.load is not None
+        with located(plan.load_span):
+            return self.load(self._supply.places.find(plan.load))
+
     @cached_property
     def _predictor(self) -> Compiled:
         outputs = self.graph.with_results(self.graph.of_role(Role.OUTPUT))
@@ -224,6 +253,10 @@ class Model:
         params = {name: show(parameter.value) for name, parameter in self.spec.params.items()}
         names = {name: list(classes) for name, classes in self._supply.names.items()}
         return {"spec": self.spec.source.text, "params": json.dumps(params), "names": json.dumps(names)}
+
+    @property
+    def _judging_plan(self) -> Plan:
+        return next((p for p in reversed(self._trained()) if p.test is not None), self.plans[-1])
 
     def _trained(self) -> tuple[Plan, ...]:
         if not self.plans:

@@ -3,7 +3,7 @@
 from graphdsl.runtime.compiled import Compiled, binding
 from graphdsl.runtime.executor import Executor, Ready
 from graphdsl.runtime.profile import Timing, by_operator, find_nonfinite, profile
-from graphdsl.runtime.weight_files import LoadReport, load_weights, read_weights, save_weights
+from graphdsl.runtime.weight_files import LoadReport, fill_weights, load_weights, read_weights, save_weights, some
 from graphdsl.runtime.weights import STATES, WeightStore
 
 __all__ = [
@@ -16,9 +16,11 @@ __all__ = [
     "WeightStore",
     "binding",
     "by_operator",
+    "fill_weights",
     "find_nonfinite",
     "load_weights",
     "profile",
     "read_weights",
     "save_weights",
+    "some",
 ]

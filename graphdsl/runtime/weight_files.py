@@ -41,8 +41,8 @@ class LoadReport:
         """One line for people."""
         parts = [f"{len(self.by_name)} weights by name"]
         parts += [f"{len(self.by_position)} by position and shape"] if self.by_position else []
-        parts += [f"not in the file: {_some(self.missing)}"] if self.missing else []
-        parts += [f"not in the model: {_some(self.unexpected)}"] if self.unexpected else []
+        parts += [f"not in the file: {some(self.missing)}"] if self.missing else []
+        parts += [f"not in the model: {some(self.unexpected)}"] if self.unexpected else []
         return "; ".join(parts)
 
 
@@ -73,13 +73,17 @@ def read_weights(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 def load_weights(weights: WeightStore, path: Path, *, prefix: str = "") -> LoadReport:
-    """Fills the weights whose names begin with prefix from a file that knows them without it.
+    """Fills weights from a file; see `fill_weights`. Raises Failed E0604 for a file that cannot be read."""
+    return fill_weights(weights, read_weights(path)[0], path, prefix=prefix)
+
+
+def fill_weights(weights: WeightStore, arrays: Mapping[str, Array], path: Path, *, prefix: str = "") -> LoadReport:
+    """Fills the weights whose names begin with prefix from arrays, those of the file at path, named without it.
 
     By name first; what has no namesake then takes, in order, the next array of its shape that nobody took. All or
-    nothing: raises Failed E0604 for a file that cannot be read and E0605 where a shape differs or nothing fits. Without
+    nothing: raises Failed E0605 where a shape differs or nothing fits. Without
     any namesake less than half of the weights is nothing: shapes alone, a bias of 16 say, are alike by chance.
     """
-    arrays, _ = read_weights(path)
     own = [n for n in weights if n.startswith(prefix) and not n.startswith(STATES)]
     named = [n for n in own if n.removeprefix(prefix) in arrays]
     _demand_shapes(weights, {n: arrays[n.removeprefix(prefix)] for n in named}, path)
@@ -87,10 +91,18 @@ def load_weights(weights: WeightStore, path: Path, *, prefix: str = "") -> LoadR
     pairs = _by_position(weights, [n for n in own if n not in set(named)], arrays, left)
     filled, taken = {*named, *(n for n, _ in pairs)}, {source for _, source in pairs}
     if not filled or (not named and 2 * len(pairs) < len(own)):
-        raise fail("E0605", f"`{path}` has no weight that fits this model", help=f"it has {_some(arrays)}")
+        raise _unlike(weights, own, arrays, path)
     weights.restore({n: arrays[n.removeprefix(prefix)] for n in named} | {n: arrays[s] for n, s in pairs})
     missing = tuple(n for n in own if n not in filled)
     return LoadReport(tuple(named), tuple(pairs), missing, tuple(n for n in left if n not in taken))
+
+
+def _unlike(weights: WeightStore, own: list[str], arrays: Mapping[str, Array], path: Path) -> Exception:
+    """What both sides have."""
+    wanted = some((f"`{n}` {list(weights.types[n].shape)}" for n in own), quote="") or "none"
+    there = some((f"`{n}` {list(array.shape)}" for n, array in arrays.items()), quote="") or "none"
+    help = f"the file has {there}"
+    return fail("E0605", f"`{path}` has no weights that fit this model, which has {wanted}", help=help)
 
 
 def _demand_shapes(weights: WeightStore, arrays: Mapping[str, Array], path: Path) -> None:
@@ -101,7 +113,7 @@ def _demand_shapes(weights: WeightStore, arrays: Mapping[str, Array], path: Path
     ]
     if wrong:
         help = "take the weights of this spec, or give its layers the sizes of the file"
-        raise fail("E0605", f"`{path}` is of a model with other sizes: {_some(wrong, quote='')}", help=help)
+        raise fail("E0605", f"`{path}` is of a model with other sizes: {some(wrong, quote='')}", help=help)
 
 
 def _by_position(
@@ -118,7 +130,7 @@ def _by_position(
     return pairs
 
 
-def _some(names: Iterable[str], quote: str = "`") -> str:
+def some(names: Iterable[str], quote: str = "`") -> str:
     """The first few."""
     listed = [f"{quote}{name}{quote}" for name in names]
     more = len(listed) - MOST_LISTED

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from PIL import Image
 
 from graphdsl import compile
 from graphdsl.cli import app
+from graphdsl.learn import Action, Callback, Memory, StepDone
 
 SPEC = """# A very small net
 param width = 4 in [4, 8]
@@ -34,6 +38,28 @@ train {
   epochs    = 1
 }
 """
+
+
+USE = """input image: float[8, 8, 1]
+seen = image -> model("deep.dag", weights="runs/small-1/weights.safetensors", freeze=true)
+output digit = seen -> dense(10) -> softmax
+target label: int(10)
+train {
+  data = digits(part="test", batch=100)
+  loss = [digit, label] -> categorical_crossentropy
+  epochs = 1
+}
+"""
+
+
+@dataclass(frozen=True)
+class CtrlC(Callback):
+    """Presses it in the second step."""
+
+    def on_step(self, event: StepDone, memory: Memory) -> Iterable[Action]:
+        if event.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return ()
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +123,64 @@ def test_evaluate_finds_the_newest_run(graphdsl: Any, folder: Path) -> None:
     said = json.loads((folder / "answer.json").read_text())["metrics"]["test"]
     assert found == pytest.approx(said)
     assert "digit.accuracy" in graphdsl("evaluate", "small.dag")
+
+
+def test_evaluate_says_on_what(graphdsl: Any, folder: Path) -> None:
+    assert graphdsl("evaluate", "small.dag").startswith("on the test data")
+    (folder / "split.dag").write_text(
+        SPEC.replace('test      = digits(part="test")', "").replace("100)", "100, valid=0.2)")
+    )
+    weights = ("--weights", "runs/small-1")
+    assert graphdsl("evaluate", "split.dag", *weights).startswith("on the validation data")
+    assert last_line(graphdsl("evaluate", "split.dag", *weights, "--format", "json"))["data"] == "valid"
+
+
+def test_which_weights_are_used(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["predict", "small.dag"], ["evaluate", "small.dag"], ["show", "small.dag", "--filters", "conv_1"]):
+        assert app.run(command) == 0
+        assert "weights: runs/small-1/weights.safetensors\n" in capsys.readouterr().err
+
+
+def test_a_stopped_run_is_of_use(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "runs" / "small-1" / "weights.safetensors").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        compile("small.dag").fit(shown=False, epochs=3, callbacks=[CtrlC()])
+    assert app.run(["predict", "small.dag"]) == 0
+    assert "runs/small-2/checkpoint.safetensors (the run has not come to its end" in capsys.readouterr().err
+    assert app.run(["evaluate", "small.dag", "--weights", "runs/small-2"]) == 0
+
+
+@pytest.mark.triggers("E0605")
+def test_weights_that_fill_only_a_part(refused: Any, folder: Path) -> None:
+    (folder / "deep.dag").write_text(SPEC.replace("conv(width, 3)", "conv(width, 3) -> conv(width, 3, pad=same)"))
+    for command in (["predict", "deep.dag"], ["evaluate", "deep.dag"], ["show", "deep.dag", "--filters", "conv_1"]):
+        said = refused(*command, "--weights", "runs/small-1")
+        assert "error[E0605]" in said
+        assert "`digit/conv_2/kernel` [3, 3, 4, 4]" in said
+
+
+@pytest.mark.triggers("E0605")
+def test_a_frozen_model_needs_all_its_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "deep.dag").write_text(SPEC.replace("conv(width, 3)", "conv(width, 3) -> conv(width, 3, pad=same)"))
+    (folder / "use.dag").write_text(USE)
+    assert app.run(["run", "use.dag"]) == 1
+    said = capsys.readouterr().err
+    assert "use.dag:2:" in said
+    assert "lacks weights of a frozen model" in said
+    (folder / "use.dag").write_text(USE.replace(", freeze=true", ""))
+    assert app.run(["run", "use.dag"]) == 0
+
+
+@pytest.mark.triggers("E0616")
+def test_a_folder_without_weights(refused: Any, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    assert "error[E0616]" in refused("predict", "small.dag", "--weights", "empty")
+
+
+@pytest.mark.triggers("E0604")
+def test_load_in_a_section_has_a_place(refused: Any, folder: Path) -> None:
+    (folder / "start.dag").write_text(SPEC.replace("epochs ", 'load = "none.safetensors"\n  epochs '))
+    assert "start.dag:" in refused("run", "start.dag")
 
 
 def test_predict_pictures(graphdsl: Any) -> None:

@@ -1,0 +1,76 @@
+"""Weights from files: which file is meant, what is put into the model, and what no file has given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from graphdsl.ir import Graph, Weight
+from graphdsl.lang import WeightsFile
+from graphdsl.learn import newest_weights, read_weights_or_checkpoint, weights_of_run
+from graphdsl.report import Failed, Span, fail
+from graphdsl.runtime import LoadReport, WeightStore, fill_weights, some
+
+RUNS = Path("runs")
+
+
+def find_weights(path: str | Path | None, name: str) -> Path:
+    """The file that is meant: path itself, what the run in that folder has left, or None: the newest run of name.
+
+    Raises E0616 where a folder holds none or there is no such run.
+    """
+    if path is None:
+        found = newest_weights(RUNS, name)
+        if found is None:
+            help = "train it first, or name a file of weights"
+            raise fail("E0616", f"no run of `{name}` in `{RUNS}` has left weights", help=help)
+        return found
+    if not Path(path).is_dir():
+        return Path(path)
+    found = weights_of_run(Path(path))
+    if found is None:
+        raise fail("E0616", f"no run has left weights in `{path}`", help="name the folder of a run, or a file")
+    return found
+
+
+def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport, dict[str, tuple[str, ...]]]:
+    """Puts a file's weights into those under prefix; gives what became of them, and the class names it knows."""
+    arrays, metadata = read_weights_or_checkpoint(path)
+    report = fill_weights(weights, arrays, path, prefix=prefix)
+    known = json.loads(metadata.get("names", "{}"))
+    return report, {name: tuple(classes) for name, classes in known.items()}
+
+
+def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:
+    """The weights of `model("other.dag", weights="…")`; its errors point at that setting.
+
+    Raises E0605 also where the file lacks weights that are frozen: nothing would ever make them better.
+    """
+    prefix = f"{file.prefix}/" if file.prefix else ""
+    with located(file.span):
+        report, _ = fill(weights, Path(file.path), prefix)
+        own = [node.op for name, node in graph.items() if isinstance(node.op, Weight) and name.startswith(prefix)]
+        if not any(op.trainable for op in own):
+            demand_none(graph, report.missing, f"`{file.path}` lacks weights of a frozen model")
+    return report
+
+
+def demand_none(graph: Graph, missing: Iterable[str], message: str) -> None:
+    """Raises E0605 where results of graph need a weight that is missing."""
+    needed = graph.needed()
+    told = [f"`{n}` {list(graph.value(n).type.shape)}" for n in missing if n in needed]
+    if told:
+        help = "take a file of this spec, or train what it lacks: `graphdsl run … --weights FILE`"
+        raise fail("E0605", f"{message}: {some(told, quote='')}", help=help)
+
+
+@contextmanager
+def located(span: Span | None) -> Iterator[None]:
+    """Inside, errors that have no place get this one."""
+    try:
+        yield
+    except Failed as failed:
+        raise Failed(replace(d, span=d.span or span) for d in failed.diagnostics) from failed
