@@ -151,6 +151,13 @@ class Ragged(Column):
             out[i, :size] = self.values[start : start + size]
         return out
 
+    def dense(self) -> Dense | None:
+        """The same as one array where all rows are equally long, else None."""
+        sizes = np.diff(self.starts)
+        if not len(sizes) or (sizes != sizes[0]).any():
+            return None
+        return Dense(self.values.reshape(len(sizes), int(sizes[0]), *self.values.shape[1:]))
+
     def row_of(self, element: int) -> int:
         """The row that owns this element of `values`."""
         return int(np.searchsorted(self.starts, element, side="right")) - 1

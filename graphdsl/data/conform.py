@@ -108,6 +108,7 @@ def conform(
     """
     if isinstance(column, Labels) and column.classes and _takes_words(wanted):
         column = Texts(tuple(column.classes[number] for number in column.values))
+    column = _sequences(column, wanted)
     if isinstance(column, Texts):
         column, names = _from_texts(name, column, wanted, names)
     if isinstance(column, Labels):
@@ -131,6 +132,16 @@ def _is_picture(column: Column, wanted: Wanted) -> bool:
 def _takes_words(wanted: Wanted) -> bool:
     """`int(n)[T]`: short texts, which look like class names, are texts there too."""
     return wanted.classes > 0 and len(wanted.shape) == 1 and isinstance(wanted.shape[0], str)
+
+
+def _sequences(column: Column, wanted: Wanted) -> Column:
+    """Sequences of one length are rows of one array, numbers where `int(n)[T]` is asked are sequences of one."""
+    free = isinstance(wanted.shape[0], str) if wanted.shape else False
+    if isinstance(column, Ragged) and not free:
+        return column.dense() or column
+    if isinstance(column, Dense) and column.shape == () and _takes_words(wanted):
+        return Dense(column.values[:, None])
+    return column
 
 
 def _from_texts(name: str, column: Texts, wanted: Wanted, names: tuple[str, ...]) -> tuple[Ragged, tuple[str, ...]]:

@@ -32,8 +32,9 @@ class Csv(Reader):
     ignore        columns to leave out
     missing       `stop`, or `drop` to leave out rows that lack a value
     delimiter     between cells
-    A column that is not named above is numeric when at least half of its cells are numbers, a sequence when every cell
-    is numbers with blanks between (`3 17 4`), text when some cell has five words or more, and categorical otherwise.
+    A column that is not named above is a sequence when every cell is numbers and some cell several, with blanks between
+    (`3 17 4`), numeric when at least half of its cells are numbers, text when some cell has five words or more, and
+    categorical otherwise. Where a column of numbers is bound to `int(n)[T]`, each is a sequence of one.
     Missing is an empty cell; in numeric columns also NA, N/A, NaN, null, none and ?.
     Raises E0501, E0502, E0504, E0505 (rows), E0506 (a missing value, no number), E0508, E0516 (infinite), E0518.
     """
@@ -74,10 +75,11 @@ class Csv(Reader):
 
 def _kind_of(cells: list[str]) -> str:
     """What present cells look like; the rule is in the docstring of Csv."""
-    if 2 * sum(map(is_number, cells)) >= len(cells):
-        return "numeric"
-    if all(is_number(part) for cell in cells for part in cell.split()):
+    numbers = sum(map(is_number, cells))
+    if numbers < len(cells) and all(is_number(part) for cell in cells for part in cell.split()):
         return "sequence"
+    if 2 * numbers >= len(cells):
+        return "numeric"
     return "text" if any(len(cell.split()) > LONGEST_NAME for cell in cells) else "categorical"
 
 
@@ -95,7 +97,7 @@ def _complete(table: Table, kinds: dict[str, str], drop: bool) -> Table:
             keep[row] = False
             culprit.setdefault(row, name)
     if culprit and not drop:
-        raise table.wrong("E0506", sorted(culprit), lambda row: f"`{culprit[row]}` has no value", STATE)
+        raise table.wrong("E0506", sorted(culprit), lambda row: f"`{culprit[row]}` has no value", STATE, culprit)
     return table.only(keep) if culprit else table
 
 
@@ -121,12 +123,16 @@ def _numbers(table: Table, name: str) -> Array:
             "E0506",
             bad,
             lambda i: f"`{name}` needs a number, got `{cells[i][:40]}`",
-            f'or give `categorical=["{name}"]`',
+            f'correct it, or give `categorical=["{name}"]`',
+            dict.fromkeys(bad, name),
         )
     values = np.array([float(cell) for cell in cells], np.float64)
     wild = np.flatnonzero(~np.isfinite(values)).tolist()
     if wild:
-        raise table.wrong("E0516", wild, lambda i: f"`{name}` is {cells[i]}, not a finite number", "correct the value")
+        where = dict.fromkeys(wild, name)
+        raise table.wrong(
+            "E0516", wild, lambda i: f"`{name}` is {cells[i]}, not a finite number", "correct the value", where
+        )
     whole = all(cell.lstrip("+-").isdecimal() and len(cell) < 16 for cell in cells)
     return values.astype(np.int64) if whole else values
 

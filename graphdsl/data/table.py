@@ -4,50 +4,74 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 
 from graphdsl.data.files import LARGEST_TEXT, line_span, read_bytes
-from graphdsl.report import Diagnostic, Failed, dataclass, fail
+from graphdsl.report import Diagnostic, Failed, Span, dataclass, fail
 
 MOST_TOLD = 5
+WINDOW = 200
+"""Characters of a line that a message may need."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """The cells of a csv file by column, without blanks around them.
 
-    lines   the line in the file at which each row begins
+    lines    the line in the file at which each row begins
+    columns  all names of the header, those that were left out too
     """
 
     path: Path
     text: str
     cells: dict[str, tuple[str, ...]]
     lines: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+    delimiter: str = ","
 
     def without(self, names: Iterable[str]) -> Table:
         """The table less these columns."""
         dropped = set(names)
-        return Table(self.path, self.text, {n: c for n, c in self.cells.items() if n not in dropped}, self.lines)
+        return replace(self, cells={n: c for n, c in self.cells.items() if n not in dropped})
 
     def only(self, keep: list[bool]) -> Table:
         """The rows for which keep is true."""
         cells = {name: tuple(compress(column, keep)) for name, column in self.cells.items()}
-        return Table(self.path, self.text, cells, tuple(compress(self.lines, keep)))
+        return replace(self, cells=cells, lines=tuple(compress(self.lines, keep)))
 
-    def wrong(self, code: str, rows: list[int], message: Callable[[int], str], help: str) -> Failed:
-        """One diagnostic for each of these rows at its line; from the sixth on they are only counted."""
-        told = [self._at(code, self.lines[row], message(row), help) for row in rows[:MOST_TOLD]]
+    def wrong(
+        self,
+        code: str,
+        rows: list[int],
+        message: Callable[[int], str],
+        help: str,
+        columns: Mapping[int, str] | None = None,
+    ) -> Failed:
+        """One diagnostic for each of these rows at its line; from the sixth on they are only counted.
+
+        columns  by row the column whose cell is to blame; None: the whole row is
+        """
+        told = [Diagnostic(code, message(r), self._span(r, columns), help=help) for r in rows[:MOST_TOLD]]
         if len(rows) > MOST_TOLD:
             told.append(
                 Diagnostic(code, f"and {len(rows) - MOST_TOLD} more rows of `{self.path}` of this kind", help=help)
             )
         return Failed(told)
 
-    def _at(self, code: str, line: int, message: str, help: str) -> Diagnostic:
-        written = _line(self.text, line)
-        return Diagnostic(code, message, line_span(self.path, line, written), help=help)
+    def _span(self, row: int, columns: Mapping[int, str] | None) -> Span:
+        line = self.lines[row]
+        if columns is None:
+            return line_span(self.path, line, _line(self.text, line)[:WINDOW])
+        index = self.columns.index(columns[row])
+        start, end = _cell(self.text, _start(self.text, line), index, self.delimiter)
+        above = self.text.count("\n", 0, start)
+        column = start - _start(self.text, above + 1)
+        whole = line_span(self.path, above + 1, _line(self.text, above + 1)[: column + WINDOW])
+        return Span(whole.source, whole.start + column, whole.start + column + max(1, end - start))
 
 
 def read_table(path: Path, delimiter: str) -> Table:
@@ -74,7 +98,7 @@ def read_table(path: Path, delimiter: str) -> Table:
             "quote cells that hold the delimiter",
         )
     columns = zip(*(row for _, row in rows[1:]), strict=True) if lines else ((),) * len(header)
-    return Table(path, text, dict(zip(header, columns, strict=True)), lines)
+    return Table(path, text, dict(zip(header, columns, strict=True)), lines, tuple(header), delimiter)
 
 
 def _decoded(path: Path) -> str:
@@ -100,12 +124,15 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
             line = reader.line_num + 1
     except csv.Error as error:
         raise fail(
-            "E0505", f"{error}", line_span(path, line, _line(text, line)), help="quotes inside quotes are written twice"
+            "E0505",
+            f"{error}",
+            line_span(path, line, _line(text, line)[:WINDOW]),
+            help="quotes inside quotes are written twice",
         ) from error
 
 
 def _header(path: Path, text: str, line: int, names: list[str]) -> list[str]:
-    span = line_span(path, line, _line(text, line))
+    span = line_span(path, line, _line(text, line)[:WINDOW])
     repeated = sorted({name for name in names if names.count(name) > 1})
     if "" in names:
         raise fail(
@@ -135,12 +162,30 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _line(text: str, number: int) -> str:
+def _start(text: str, number: int) -> int:
     start = 0
     for _ in range(number - 1):
         start = text.find("\n", start) + 1
+    return start
+
+
+def _line(text: str, number: int) -> str:
+    start = _start(text, number)
     end = text.find("\n", start)
-    return text[start : end if end >= 0 else len(text)].rstrip("\r")[:200]
+    return text[start : end if end >= 0 else len(text)].rstrip("\r")
+
+
+def _cell(text: str, start: int, index: int, delimiter: str) -> tuple[int, int]:
+    """Where a cell is written, in the row that begins at start; of one with line breaks inside, its first line."""
+    edge = re.escape(delimiter)
+    cell = re.compile(rf' *((?:"(?:[^"]+|"")*")?[^{edge}\r\n]*){edge}?')
+    found = cell.match(text, start)
+    for _ in range(index):
+        found = cell.match(text, found.end()) if found else None
+    if found is None:
+        return start, start
+    written = found[1].splitlines()[0] if found[1] else ""
+    return found.start(1), found.start(1) + len(written.rstrip()[:WINDOW])
 
 
 def _cells(count: int) -> str:

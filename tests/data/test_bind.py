@@ -282,3 +282,18 @@ def test_the_shape_after_augmentation_counts() -> None:
 def test_augmentations_that_cannot_be(name: str, shape: tuple[int, ...], change: RandomCrop | Flip) -> None:
     changes: Mapping[str, Any] = {name: (change,)}
     assert "E0518" in errors(arrays({"x": np.zeros((2, *shape))}), inputs(x=tensor(*shape)), augments=changes)
+
+
+def test_sequences_of_one_length_are_rows_of_an_array(tmp_path: Path) -> None:
+    found = csv(tmp_path, "steps\n1 2 3 4\n5 6 7 8\n")
+    assert values(bind(found, inputs(steps=tensor(4))), "steps").tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert "declare it as `[4]`" in errors(found, inputs(steps=tensor(5)))
+    uneven = csv(tmp_path, "steps\n1 2 3 4\n5 6 7\n")
+    assert "its rows differ in length" in errors(uneven, inputs(steps=tensor(4)))
+
+
+def test_numbers_are_sequences_of_one(tmp_path: Path) -> None:
+    found = csv(tmp_path, "words\n7\n3\n")
+    bound = bind(found, inputs(words=tensor("T", classes=9)))
+    assert values(bound, "words").tolist() == [[7], [3]]
+    assert bound.take(np.arange(2)).lengths["words"].tolist() == [1, 1]

@@ -156,3 +156,29 @@ def test_any_bytes_give_a_table_or_diagnostics(tmp_path: Path) -> None:
             read(tmp_path, text)
         except Failed as error:
             assert error.diagnostics
+
+
+def underlined(diagnostics: tuple[Diagnostic, ...]) -> list[tuple[int, int, str]]:
+    spans = [d.span for d in diagnostics if d.span]
+    return [(span.line, span.column, span.text) for span in spans]
+
+
+def test_the_cell_is_pointed_at(tmp_path: Path) -> None:
+    words = 'skip,note,n\n"a, ""b""",x,1\n c , "two\nlines", wrong \nd,e,2\nf,g,3\n'
+    assert underlined(failed(tmp_path, words, ignore=("skip",))) == [(4, 9, "wrong")]
+    assert failed(tmp_path, words)[0].help.startswith("correct it, or give")
+    assert underlined(failed(tmp_path, "a;b\r\n1;inf\r\n2;3\r\n", delimiter=";")) == [(2, 3, "inf")]
+    assert underlined(failed(tmp_path, "a,b\n1,nan\n,3\n4,5\n")) == [(2, 3, "nan"), (3, 1, ",")]
+
+
+def test_a_cell_far_to_the_right(tmp_path: Path) -> None:
+    wide = ",".join(["1"] * 500)
+    header = ",".join(f"c{i}" for i in range(501))
+    (found,) = underlined(failed(tmp_path, f"{header}\n{wide},x\n{wide},2\n{wide},3\n"))
+    assert found == (2, 1001, "x")
+
+
+def test_sequences_may_be_of_one_number(tmp_path: Path) -> None:
+    steps = read(tmp_path, "steps\n7\n8\n1 2\n").columns["steps"]
+    assert isinstance(steps, Ragged)
+    assert steps.lengths(np.arange(3)).tolist() == [1, 1, 2]
