@@ -13,7 +13,7 @@ from functools import partial
 from graphdsl.backends import Backend, Kernel, Memory, View
 from graphdsl.ir import Array, Buffer, Call, DType, Program, Storage
 from graphdsl.report import dataclass
-from graphdsl.runtime.memory import demanded
+from graphdsl.runtime.memory import amount, demanded
 from graphdsl.runtime.weights import WeightStore
 
 
@@ -120,4 +120,4 @@ class Executor:
 def _smaller(program: Program) -> str:
     """What to do when memory is short."""
     largest = max(program.buffers, key=lambda b: b.bytes)
-    return f"try a smaller batch; the largest value is `{largest.name}`, {largest.bytes / 2**20:.0f} MiB"
+    return f"try a smaller batch; the largest value is `{largest.name}`, {amount(largest.bytes)}"

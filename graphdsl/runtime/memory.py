@@ -6,15 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from graphdsl.backends import Backend
-from graphdsl.report import fail
+from graphdsl.report import Span, fail
 
 
 @contextmanager
-def demanded(backend: Backend, what: str, size: int, help: Callable[[], str]) -> Iterator[None]:
-    """Inside, a MemoryError is Failed E0602: so much memory for what is not there."""
+def demanded(
+    backend: Backend, what: str, size: int, help: Callable[[], str], span: Span | None = None
+) -> Iterator[None]:
+    """Inside, a MemoryError is Failed E0602: so much memory for what is not there. span: the place to blame."""
     try:
         yield
     except MemoryError as error:
-        amount = f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
-        message = f"no memory for {what}: {amount} on the `{backend.name}` backend"
-        raise fail("E0602", message, help=help()) from error
+        message = f"no memory for {what}: {amount(size)} on the `{backend.name}` backend"
+        raise fail("E0602", message, span, help=help()) from error
+
+
+def amount(size: int) -> str:
+    """`1.5 GiB`, `20 MiB`"""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphdsl.backends import Backend, Memory, View
 from graphdsl.ir import Array, Graph, Node, TensorType, Weight
-from graphdsl.runtime.memory import demanded
+from graphdsl.runtime.memory import amount, demanded
 
 ALIGNMENT = 64
 
@@ -36,7 +36,7 @@ class WeightStore(Mapping[str, Array]):
         Each begins as its name and the seed say, so that a new layer does not change how the others begin.
         """
         new = [(name, node) for name, node in graph.items() if isinstance(node.op, Weight) and name not in self.types]
-        self._make({name: node.types[0] for name, node in new})
+        self._make(dict(new))
         for name, node in new:
             self[name] = initial(name, node, seed)
         return tuple(name for name, _ in new)
@@ -78,19 +78,34 @@ class WeightStore(Mapping[str, Array]):
         for name, array in snapshot.items():
             self[name] = array
 
-    def _make(self, types: Mapping[str, TensorType]) -> None:
-        """Room for all of them in one piece of memory, in their order."""
+    def _make(self, nodes: Mapping[str, Node]) -> None:
+        """Room for all of them in one piece of memory, in their order. E0602 points at the largest."""
+        types = {name: node.types[0] for name, node in nodes.items()}
         starts: dict[str, int] = {}
         size = 0
         for name, type in types.items():
             starts[name] = size
-            size += -(-prod(type.bind({})) * type.dtype.size // ALIGNMENT) * ALIGNMENT
-        with demanded(self.backend, "the model's weights", size, lambda: "make layers narrower"):
+            size += -(-_bytes(type) // ALIGNMENT) * ALIGNMENT
+        largest = max(types, key=lambda name: _bytes(types[name]), default="")
+        span = next(iter(nodes[largest].spans), None) if largest else None
+        with demanded(self.backend, "the model's weights", size, lambda: _narrower(largest, types), span):
             memory = self.backend.alloc(size)
         for name, type in types.items():
             self.types[name] = type
             self._places[name] = (memory, starts[name])
             self._views[name] = self.backend.view(memory, starts[name], type.bind({}), type.dtype)
+
+
+def _bytes(type: TensorType) -> int:
+    return prod(type.bind({})) * type.dtype.size
+
+
+def _narrower(largest: str, types: Mapping[str, TensorType]) -> str:
+    """What to do when memory is short."""
+    if not largest:
+        return "make layers narrower"
+    type = types[largest]
+    return f"make layers narrower; the largest weight is `{largest}` {list(type.shape)}, {amount(_bytes(type))}"
 
 
 def initial(name: str, node: Node, seed: int) -> Array:

@@ -67,6 +67,13 @@ def compiled(text: str, folder: Path) -> Model:
     return model
 
 
+@pytest.mark.triggers("E0602")
+def test_the_largest_weight_is_to_blame(tmp_path: Path) -> None:
+    model = compiled("input x: float[4]\noutput y = x -> dense(3000000)\n  -> dense(3000000) -> dense(2)\n", tmp_path)
+    with pytest.raises(Failed, match=r"small\.dag:3:6: .*E0602.*`y/dense_2/kernel` \[3000000, 3000000\], 33527\.6 GiB"):
+        model.predict(np.zeros((1, 4)))
+
+
 def samples(count: int = 70) -> tuple[Array, Array]:
     generator = np.random.default_rng(3)
     x = generator.normal(size=(count, 4)).astype(np.float32)
