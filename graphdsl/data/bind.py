@@ -41,12 +41,14 @@ class Bound:
 
     fixed     free sizes that every row shares
     longest   the greatest length of each size that rows differ in: no batch is padded beyond it
+    least     what sequences are padded to at least, because the network leaves nothing of shorter ones
     """
 
     fitted: tuple[Fitted, ...]
     rows: Rows
     fixed: Mapping[str, int] = field(default_factory=dict)
     longest: Mapping[str, int] = field(default_factory=dict)
+    least: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,7 +80,7 @@ class Bound:
             if fitted.time in self.longest:
                 needed = bucket(int(lengths[fitted.wanted.name].max(initial=1)))
                 sizes[fitted.time] = min(self.longest[fitted.time], max(sizes.get(fitted.time, 1), needed))
-        return sizes
+        return {name: max(size, self.least.get(name, 0)) for name, size in sizes.items()}
 
 
 def bucket(length: int) -> int:
@@ -100,6 +102,7 @@ def bind(
     names: Mapping[str, tuple[str, ...]] | None = None,
     span: Span | None = None,
     spare: bool = False,
+    least: Mapping[str, int] | None = None,
 ) -> Bound:
     """Finds a column for each input and target (`match.py`) and fits it (`conform.py`). All errors are told at once.
 
@@ -107,6 +110,7 @@ def bind(
     names      class names and words from training (`Bound.names`): the same names get the same numbers again
     span       where the spec calls the reader
     spare      columns that nothing takes are no error, as in prediction
+    least      the smallest number for each free size that the network can take
     Raises E0510 to E0518, and E0507 for pictures that cannot be read.
     """
     found = match(dataset, wanted, span, spare=spare)
@@ -125,7 +129,7 @@ def bind(
     if errors:
         raise Failed(errors)
     fixed, longest = _free_sizes(fitted)
-    return Bound(tuple(fitted), np.arange(len(dataset)), fixed, longest)
+    return Bound(tuple(fitted), np.arange(len(dataset)), fixed, longest, _paddable(fitted, least or {}))
 
 
 def _unknown(
@@ -151,6 +155,12 @@ def _free_sizes(fitted: Sequence[Fitted]) -> tuple[dict[str, int], dict[str, int
         if name in longest or fixed.setdefault(name, have) != have:
             raise _conflict(f.wanted, name, have, fixed.get(name, 0))
     return fixed, longest
+
+
+def _paddable(fitted: Sequence[Fitted], least: Mapping[str, int]) -> dict[str, int]:
+    """Of these sizes those that only sequences have, as their first axis: their true lengths go with them."""
+    other = {name for f, axis, name in _free_axes(fitted) if axis or len(f.wanted.shape) > 2}
+    return {name: size for name, size in least.items() if name not in other}
 
 
 def _free_axes(fitted: Sequence[Fitted]) -> list[tuple[Fitted, int, str]]:

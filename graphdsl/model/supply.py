@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from graphdsl.data import AUGMENTS, Augment, Batches, Bound, Dataset, Feed, Places, Wanted, arrays, bind, read
+from graphdsl.data import AUGMENTS, Augment, Batches, Bound, Dataset, Feed, Places, Wanted, bind, read
 from graphdsl.ir import Graph, Made
 from graphdsl.lang import Spec
 from graphdsl.learn import Batches as Judged
 from graphdsl.learn import Feeds, NoData, Plan
+from graphdsl.passes import shortest
 from graphdsl.report import Span, dataclass, fail
 
 PREDICTED = 256
@@ -42,6 +43,11 @@ class Supply:
     def places(self) -> Places:
         """Where paths of the spec are looked for."""
         return Places(Path(self.spec.source.path).parent)
+
+    @cached_property
+    def _least(self) -> dict[str, int]:
+        """How short sequences may be, losses and metrics included."""
+        return shortest(self.spec.graph)
 
     def feeds(self, plan: Plan, given: Given | None = None) -> Feeds:
         """The data of a section. Raises what reading and binding raise, and E0615 where there are none."""
@@ -77,7 +83,8 @@ class Supply:
         """Columns joined to inputs and targets. Columns for what this graph does not read may be left over."""
         declared = len(self.spec.inputs) + len(self.spec.targets)
         spare = len(wanted) < declared
-        found = bind(dataset, wanted, augments=augments, names=self.names, span=span, spare=spare)
+        least = self._least
+        found = bind(dataset, wanted, augments=augments, names=self.names, span=span, spare=spare, least=least)
         self.names = {**found.names, **self.names}
         return found
 
@@ -99,7 +106,7 @@ class Supply:
                 "E0615", "there are no samples to predict", help="name files, or write `test = …` in the train section"
             )
         found = self._feed(tests[-1]).dataset if dataset is None else dataset
-        return Batches(bind(found, wanted, names=self.names, spare=True), PREDICTED)
+        return Batches(bind(found, wanted, names=self.names, spare=True, least=shortest(graph)), PREDICTED)
 
     def _train_feed(self, plan: Plan, given: Given | None) -> Feed | None:
         if given is not None:
@@ -145,8 +152,3 @@ def _nothing(plan: Plan, wanted: Sequence[Wanted]) -> NoData:
         help = 'write `data = csv("file.csv")` or another reader, or give arrays to `fit`'
         raise fail("E0615", f"`{plan.name}` has no `data`, and the model reads {names}", plan.span, help=help)
     return NoData(-(-(plan.steps or plan.epochs or 1) // 10))
-
-
-def dataset(inputs: Any, targets: Any = None) -> Dataset:
-    """What a program hands over: a Dataset as it is, arrays as columns."""
-    return inputs if isinstance(inputs, Dataset) else arrays(inputs, targets)
