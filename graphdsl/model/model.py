@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from graphdsl.backends import DEFAULT, backend
-from graphdsl.data import Dataset
 from graphdsl.draw import render, summary_text
 from graphdsl.ir import Array, Graph, Result, Role, show
 from graphdsl.lang import elaborate, read_source, unread
@@ -38,10 +37,12 @@ from graphdsl.learn import (
     progress,
     run,
 )
+from graphdsl.model import arguments
+from graphdsl.model.arguments import count, dataset, validation
 from graphdsl.model.classes import Classes, classes_of
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
 from graphdsl.model.looking import joined, kernel_of, made_by, stage_text
-from graphdsl.model.supply import Given, Supply, dataset
+from graphdsl.model.supply import Given, Supply
 from graphdsl.model.words import VOCABULARY
 from graphdsl.passes import apply, inference
 from graphdsl.report import Diagnostic, Reporter, Source, fail, write_whole
@@ -126,11 +127,15 @@ class Model:
         runs       where the folder of this run is made; None: nothing is written
         resume     the folder of a run that was stopped, to go on with it
         shown      whether progress is printed
-        Raises E0613 where the spec has no train section, what data and files raise, E0601 where the loss is no number,
-        and KeyboardInterrupt after Ctrl+C, when all is saved.
+        Raises E0618 for arguments that do not suit, E0613 where the spec has no train section, what data and files
+        raise, E0601 where the loss is no number, and KeyboardInterrupt after Ctrl+C, when all is saved.
         """
-        chosen = [_changed(plan, epochs, callbacks) for plan in self._trained()]
-        given = None if inputs is None else Given(dataset(inputs, targets), _valid(valid), batch)
+        epochs = None if epochs is None else count("epochs", epochs)
+        own, kept, batch = arguments.callbacks(callbacks), validation(valid), count("batch", batch)
+        if inputs is None and kept:
+            raise fail("E0618", "`valid` goes with samples, and none are given", help="write it in the train section")
+        chosen = [_changed(plan, epochs, own) for plan in self._trained()]
+        given = None if inputs is None else Given(dataset(inputs, targets), kept, batch)
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
         state = load_state(Path(resume) / CHECKPOINT, self.identity) if resume is not None else State()
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
@@ -294,7 +299,3 @@ class Model:
 def _changed(plan: Plan, epochs: int | None, callbacks: Sequence[Callback]) -> Plan:
     plan = replace(plan, callbacks=(*plan.callbacks, *callbacks))
     return plan if epochs is None else replace(plan, epochs=epochs, steps=None)
-
-
-def _valid(valid: Any) -> Dataset | float:
-    return valid if isinstance(valid, float) else dataset(*valid) if isinstance(valid, tuple) else dataset(valid)
