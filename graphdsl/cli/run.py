@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from graphdsl.cli.app import INTERRUPTED
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, warn
-from graphdsl.learn import load_callbacks, metrics_lines
+from graphdsl.learn import Interrupted, load_callbacks, metrics_lines
 from graphdsl.model import compile
 
 
@@ -55,7 +56,11 @@ def command(
     if weights is not None:
         found = model.find_weights(weights)
         click.echo(f"loaded {found}: {model.load(found).describe()}", err=True)
-    done = model.fit(epochs=epochs, runs=runs, resume=resume)
+    try:
+        done = model.fit(epochs=epochs, runs=runs, resume=resume)
+    except Interrupted:
+        # How to go on is said already.
+        return Answer("", {"interrupted": True}, INTERRUPTED)
     data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
     return Answer(
         "\n".join([*metrics_lines(done.metrics), f"{done.seconds:.1f} s; everything is in {done.folder}"]), data

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from graphdsl.report import fail
+from graphdsl.report import advice, fail
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -25,7 +25,7 @@ def new_folder(runs: Path, stem: str) -> Path:
         return new_folder(runs, stem)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise fail("E0701", f"cannot make `{folder}`: {reason}", help="choose another folder") from error
+        raise fail("E0701", f"cannot make `{folder}`: {reason}", help=advice(error)) from error
     return folder
 
 

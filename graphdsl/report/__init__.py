@@ -2,7 +2,7 @@
 
 from graphdsl.report.diagnostic import Diagnostic, Failed, Label, Reporter, Severity, Use, fail
 from graphdsl.report.explain import CODES, Explanation, explanation
-from graphdsl.report.files import write_whole
+from graphdsl.report.files import advice, write_whole
 from graphdsl.report.frozen import dataclass
 from graphdsl.report.nearest import did_you_mean, nearest
 from graphdsl.report.render import as_data, json_text, print_diagnostics, render_json, render_text
@@ -20,6 +20,7 @@ __all__ = [
     "Source",
     "Span",
     "Use",
+    "advice",
     "as_data",
     "dataclass",
     "did_you_mean",

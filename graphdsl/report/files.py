@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -34,5 +35,16 @@ def write_whole(path: Path, data: bytes) -> Path:
 
 
 def _refused(path: Path, error: OSError) -> Exception:
-    reason = error.strerror or str(error)
-    return fail("E0701", f"cannot write `{path}`: {reason}", help="free some space or choose another place")
+    reason = (error.strerror or str(error)).lower()
+    return fail("E0701", f"cannot write `{path}`: {reason}", help=advice(error))
+
+
+def advice(error: OSError) -> str:
+    """What helps when the system refuses to write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space or choose another place"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "choose a place that you may write to"
+    if error.errno == errno.EISDIR:
+        return "that is a folder: name a file in it"
+    return "choose another place"

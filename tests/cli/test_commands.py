@@ -348,6 +348,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
     assert process.returncode == 130
     assert "--resume runs/small-2" in said
     assert "Traceback" not in said
+    assert said.endswith("--epochs 100000\n"), "how to go on is the last that is said"
     assert (folder / "runs" / "small-2" / "checkpoint.safetensors").exists()
 
 
