@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 
 from graphdsl.data.column import Array
-from graphdsl.ir import Fraction, Natural, Number, Positive, Registry, Size
+from graphdsl.ir import Fraction, Natural, Number, Positive, Real, Registry, Size
 from graphdsl.report import Failed, dataclass, fail
 
 AUGMENTS = Registry("augment")
@@ -89,10 +90,10 @@ class RandomCrop(Augment):
 class Shift(Augment):
     """Moves pictures up, down, left and right; what comes in at the border is 0.
 
-    by   the greatest distance, as a fraction of the height and of the width
+    by   the greatest distance, as a fraction of the height and of the width; at most 0.5
     """
 
-    by: Fraction = 0.1
+    by: Annotated[float, Real(0.0, 0.5, unit="a fraction of the height and width")] = 0.1
 
     def apply(self, images: Array, generator: np.random.Generator) -> Array:
         count, height, width, _ = images.shape

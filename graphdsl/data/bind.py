@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 
 import numpy as np
@@ -42,6 +43,7 @@ class Bound:
     fixed     free sizes that every row shares
     longest   the greatest length of each size that rows differ in: no batch is padded beyond it
     least     what sequences are padded to at least, because the network leaves nothing of shorter ones
+    span      where the spec calls the reader
     """
 
     fitted: tuple[Fitted, ...]
@@ -49,6 +51,7 @@ class Bound:
     fixed: Mapping[str, int] = field(default_factory=dict)
     longest: Mapping[str, int] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
+    span: Span | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -64,13 +67,18 @@ class Bound:
         return replace(self, rows=self.rows[train]), replace(self, rows=self.rows[valid])
 
     def take(self, which: Rows, generators: Mapping[str, np.random.Generator] | None = None) -> Batch:
-        """The batch of these places in `rows`. With generators (by name) pictures are augmented at random."""
+        """The batch of these places in `rows`. With generators (by name) pictures are augmented at random.
+
+        Raises E0507 where a picture cannot be read.
+        """
         rows = self.rows[which]
         lengths = {f.wanted.name: f.column.lengths(rows) for f in self.fitted if f.time}
         sizes = {str(BATCH): len(rows), **self._sizes(lengths)}
-        arrays = {
-            f.wanted.name: f.take(rows, sizes, generators[f.wanted.name] if generators else None) for f in self.fitted
-        }
+        arrays = {}
+        for fitted in self.fitted:
+            name = fitted.wanted.name
+            with _located(self.span or fitted.wanted.span):
+                arrays[name] = fitted.take(rows, sizes, generators[name] if generators else None)
         return Batch(arrays, lengths, sizes)
 
     def _sizes(self, lengths: Mapping[str, Array]) -> dict[str, int]:
@@ -123,13 +131,23 @@ def bind(
         known = (names or {}).get(want.name, ())
         changes = (augments or {}).get(want.name, ())
         try:
-            fitted.append(conform(column_name, column, want, place=dataset.place, augments=changes, names=known))
+            with _located(span or want.span):
+                fitted.append(conform(column_name, column, want, place=dataset.place, augments=changes, names=known))
         except Failed as failed:
             errors += failed.diagnostics
     if errors:
         raise Failed(errors)
     fixed, longest = _free_sizes(fitted)
-    return Bound(tuple(fitted), np.arange(len(dataset)), fixed, longest, _paddable(fitted, least or {}))
+    return Bound(tuple(fitted), np.arange(len(dataset)), fixed, longest, _paddable(fitted, least or {}), span)
+
+
+@contextmanager
+def _located(span: Span | None) -> Iterator[None]:
+    """What goes wrong without a place, as with a picture, points at span."""
+    try:
+        yield
+    except Failed as failed:
+        raise Failed(replace(d, span=d.span or span) for d in failed.diagnostics) from failed
 
 
 def _unknown(

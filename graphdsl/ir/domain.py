@@ -97,17 +97,18 @@ class Whole(Domain):
 
 @dataclass(frozen=True)
 class Real(Domain):
-    """Numbers between low and high; open: the bound itself is outside."""
+    """Numbers between low and high; open: the bound itself is outside. unit: what they count, for messages."""
 
     low: float = float("-inf")
     high: float = float("inf")
     low_open: bool = False
     high_open: bool = False
+    unit: str = ""
 
     def describe(self) -> str:
         least = "" if self.low == float("-inf") else f"{'above' if self.low_open else 'of at least'} {self.low:g}"
         most = "" if self.high == float("inf") else f"{'below' if self.high_open else 'of at most'} {self.high:g}"
-        return " ".join(["a number", " and ".join(filter(None, [least, most]))]).strip()
+        return " ".join([self.unit or "a number", " and ".join(filter(None, [least, most]))]).strip()
 
     def accept(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -48,8 +48,8 @@ def _file(path: str, text: str, span: Span, session: Session) -> ast.File:
         try:
             session.parsed(path, session.load(path))
         except Failed as failed:
-            reason = failed.diagnostics[0].message if failed.diagnostics else f"cannot read `{text}`"
-            raise refuse("E0216", reason, span) from None
+            first = failed.diagnostics[0]
+            raise refuse("E0216", first.message, span, help=first.help) from None
     return session.files[path]
 
 

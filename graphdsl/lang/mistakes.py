@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphdsl.lang import ast
+from graphdsl.lang.braceless import braceless
 from graphdsl.lang.layout import OUTER, begins, first_of_line
+from graphdsl.lang.mistake import CLOSE_BLOCK, Mistake, says
 from graphdsl.lang.situation import Situation
 from graphdsl.lang.tokens import (
     BAD_NUMBER,
@@ -23,9 +25,7 @@ from graphdsl.lang.tokens import (
     Token,
     quoted,
 )
-from graphdsl.report import Diagnostic, Label, Span, dataclass
-
-CLOSE_BLOCK = "$CLOSE_BLOCK"
+from graphdsl.report import Label
 
 _OPERATORS = frozenset({"SIGN", "STAR", "SCALE", "POWER", "COMPARE", "AND", "OR"})
 _PIPE_BEGINS = frozenset({"ARROW", "EQUAL", "COMMA", "THEN", "ELSE", "IF", "LBRACE"})
@@ -61,32 +61,10 @@ _MEANT = {
 }
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A diagnostic and how to read on.
-
-    insert  the type of a token that is missing before the refused one; only where nothing else can have been meant,
-            so that no later stage finds fault with what was made up here
-    drop    whether to leave the refused one out
-    resume  the token from which to look for the next definition; None: from the refused one
-    """
-
-    diagnostic: Diagnostic
-    insert: str = ""
-    drop: bool = False
-    resume: int | None = None
-
-
 def explain(situation: Situation) -> Mistake:
     """What is wrong here. Some rule always knows."""
     answers = (rule(situation) for rule in _RULES)
     return next(answer for answer in answers if answer is not None)
-
-
-def _says(
-    code: str, message: str, span: Span, label: str = "", help: str = "", other: Label | None = None
-) -> Diagnostic:
-    return Diagnostic(code, message, span, label=label, labels=(other,) if other else (), help=help)
 
 
 # --- characters ------------------------------------------------------------------------------------------------------
@@ -99,14 +77,14 @@ def _character(s: Situation) -> Mistake | None:
     shown = f"`{first}`" if first.isprintable() else f"U+{ord(first):04X}"
     letters = "names are made of the letters a to z, digits and `_`" if first.isalnum() else ""
     return Mistake(
-        _says("E0101", f"the character {shown} means nothing here", s.token.span, help=_MEANT.get(first, letters))
+        says("E0101", f"the character {shown} means nothing here", s.token.span, help=_MEANT.get(first, letters))
     )
 
 
 def _string(s: Situation) -> Mistake | None:
     if s.token.type != OPEN_STRING:
         return None
-    return Mistake(_says("E0102", "this text is not closed", s.token.span, help='end it with `"` in the same line'))
+    return Mistake(says("E0102", "this text is not closed", s.token.span, help='end it with `"` in the same line'))
 
 
 def _number(s: Situation) -> Mistake | None:
@@ -118,7 +96,7 @@ def _number(s: Situation) -> Mistake | None:
         help = f"write `{text}0`" if len(text) < 20 else help
     if "_" in text and text.replace("_", "").isdigit():
         help = "write the digits without `_`"
-    return Mistake(_says("E0103", f"{quoted(text)} is not a number", s.token.span, help=help))
+    return Mistake(says("E0103", f"{quoted(text)} is not a number", s.token.span, help=help))
 
 
 # --- brackets --------------------------------------------------------------------------------------------------------
@@ -129,17 +107,17 @@ def _closer(s: Situation) -> Mistake | None:
     if s.token.type not in CLOSERS or CLOSERS[s.token.type] == s.bracket:
         return None
     if not s.opened:
-        return Mistake(_says("E0105", f"{s.found} closes nothing", s.token.span, label="no bracket is open"), drop=True)
+        return Mistake(says("E0105", f"{s.found} closes nothing", s.token.span, label="no bracket is open"), drop=True)
     inner = s.opened[-1]
     if inner.start in s.layout.closers:
         other = Label(inner.span, "this bracket is open")
-        return Mistake(_says("E0105", f"{s.found} closes nothing", s.token.span, other=other), drop=True)
+        return Mistake(says("E0105", f"{s.found} closes nothing", s.token.span, other=other), drop=True)
     if any(o.type == CLOSERS[s.token.type] for o in s.opened):
         return _unclosed(s)
     needed = OPENERS[inner.type]
     other = Label(inner.span, f"this needs `{SIGNS[needed]}`")
     message = f"{s.found} does not close `{inner.text}`"
-    said = _says("E0105", message, s.token.span, help=f"write `{SIGNS[needed]}`", other=other)
+    said = says("E0105", message, s.token.span, help=f"write `{SIGNS[needed]}`", other=other)
     return Mistake(said, needed, drop=True)
 
 
@@ -160,7 +138,7 @@ def _unclosed(s: Situation) -> Mistake:
     boundary = s.layout.boundaries.get(inner.start, s.index)
     before = s.tokens[min(boundary, s.index)]
     other = None if before.type == END else Label(before.span, f"`{SIGNS[closer]}` is missing before this")
-    said = _says("E0104", f"`{inner.text}` is never closed", inner.span, help=f"add `{SIGNS[closer]}`", other=other)
+    said = says("E0104", f"`{inner.text}` is never closed", inner.span, help=f"add `{SIGNS[closer]}`", other=other)
     if inner.type == "LBRACE":
         return Mistake(said, CLOSE_BLOCK)
     return Mistake(said, resume=boundary if boundary < s.index else None)
@@ -179,7 +157,7 @@ def _misplaced(s: Situation) -> Mistake | None:
     help = f"move it out of the braces, before the {where[2:]}"
     if s.token.type == "OUTPUT":
         help = "write `name = …` without the word, or move it out of the braces"
-    return Mistake(_says("E0111", f"{s.found} cannot stand inside {where}", s.token.span, help=help))
+    return Mistake(says("E0111", f"{s.found} cannot stand inside {where}", s.token.span, help=help))
 
 
 def _reserved(s: Situation) -> Mistake | None:
@@ -187,14 +165,14 @@ def _reserved(s: Situation) -> Mistake | None:
     previous = s.previous
     if previous.type in STARTERS and s.token.type in ("EQUAL", "COLON", "COMMA") and s.index:
         help = f"write `{previous.text} name …`, or choose another name"
-        return Mistake(_says("E0109", f"`{previous.text}` is a reserved word, not a name", previous.span, help=help))
+        return Mistake(says("E0109", f"`{previous.text}` is a reserved word, not a name", previous.span, help=help))
     if not s.token.text.isidentifier() or s.token.type == "NAME":
         return None
     heads = s.takes("NAME") and s.after.type == "EQUAL"
     if not (heads or _names_something(s)):
         return None
     message = f"{s.found} is a reserved word, not a name"
-    return Mistake(_says("E0109", message, s.token.span, help="choose another name"))
+    return Mistake(says("E0109", message, s.token.span, help="choose another name"))
 
 
 def _names_something(s: Situation) -> bool:
@@ -215,16 +193,16 @@ def _headless(s: Situation) -> Mistake | None:
     in_one_line = len(read) == 2 and not first_of_line(s.tokens, s.index - 1)
     if in_one_line and s.token.type == "NAME" and s.after.type == "LBRACE":
         message, help = f"{s.found} is out of place", "a section has at most one name"
-        return Mistake(_says("E0111", message, s.token.span, help=help))
+        return Mistake(says("E0111", message, s.token.span, help=help))
     resume = s.index - 1 if len(read) == 2 else s.index
     if s.continues(name):
         message = f"{quoted(name.text)} begins a new definition here, but no `=` follows"
         help = f"is a `->` missing before {quoted(name.text)}?"
-        return Mistake(_says("E0106", message, name.span, help=help), resume=resume)
+        return Mistake(says("E0106", message, name.span, help=help), resume=resume)
     span = read[1].span if len(read) == 2 else s.place
     label = "" if span.start == name.start else "`=` should stand before this"
     return Mistake(
-        _says("E0107", f"a `=` is missing after {quoted(name.text)}", span, label, _equal_help(s, read)), resume=resume
+        says("E0107", f"a `=` is missing after {quoted(name.text)}", span, label, _equal_help(s, read)), resume=resume
     )
 
 
@@ -246,7 +224,7 @@ def _swallowed(s: Situation) -> Mistake | None:
         return None
     before = s.tokens[head - 1]
     wanted = _WANTED.get(before.type, "a value")
-    return Mistake(_says("E0110", f"{wanted} is missing after {quoted(before.text)}", before.span), resume=head)
+    return Mistake(says("E0110", f"{wanted} is missing after {quoted(before.text)}", before.span), resume=head)
 
 
 # --- what is missing -------------------------------------------------------------------------------------------------
@@ -259,7 +237,7 @@ def _settings(s: Situation) -> Mistake | None:
         return None
     layer, value = s.previous.text[:40], s.token.text[:40]
     return Mistake(
-        _says(
+        says(
             "E0110",
             f"a `(` is missing before {s.found}",
             s.token.span,
@@ -273,12 +251,12 @@ def _comma(s: Situation) -> Mistake | None:
         return None
     if s.token.type == "COLON" and s.bracket == "LPAR" and s.previous.type == "NAME":
         message = f"a setting is written `{s.previous.text[:40]}=…`"
-        return Mistake(_says("E0107", message, s.token.span, help="write `=`"))
+        return Mistake(says("E0107", message, s.token.span, help="write `=`"))
     if s.token.type not in _VALUES or not s.takes("COMMA"):
         return None
     arrow = s.token.type == "NAME" and s.takes("ARROW")
     message = f"a `,` or a `->` is missing before {s.found}" if arrow else f"a `,` is missing before {s.found}"
-    return Mistake(_says("E0108", message, s.token.span), "" if arrow else "COMMA")
+    return Mistake(says("E0108", message, s.token.span), "" if arrow else "COMMA")
 
 
 def _sign(s: Situation) -> Mistake | None:
@@ -286,17 +264,17 @@ def _sign(s: Situation) -> Mistake | None:
     after = quoted(s.previous.text)
     swapped = s.token.type in ("COLON", "EQUAL")
     if s.takes("EQUAL") and s.bracket not in ("LPAR", "LSQB"):
-        return Mistake(_says("E0107", f"a `=` is missing after {after}", s.place), "EQUAL", drop=swapped)
+        return Mistake(says("E0107", f"a `=` is missing after {after}", s.place), "EQUAL", drop=swapped)
     if s.takes("COLON") and s.unfinished[0].type == "WEIGHT" and s.token.type == "EQUAL":
         help = "write `weight canvas: float[256, 256, 3] = …`"
-        return Mistake(_says("E0110", f"a `:` and a type are missing after {after}", s.place, help=help))
+        return Mistake(says("E0110", f"a `:` and a type are missing after {after}", s.place, help=help))
     if s.takes("COLON"):
         help = "a type follows: `input image: float[28, 28, 1]`"
-        return Mistake(_says("E0110", f"a `:` is missing after {after}", s.place, help=help), "COLON", drop=swapped)
+        return Mistake(says("E0110", f"a `:` is missing after {after}", s.place, help=help), "COLON", drop=swapped)
     word = next((w for w in ("THEN", "ELSE") if s.takes(w)), "")
     if word and s.token.type not in _OPERATORS | {"EQUAL"}:
         help = "a choice is written `if condition then a else b`"
-        return Mistake(_says("E0110", f"`{word.lower()}` is missing after {after}", s.place, help=help))
+        return Mistake(says("E0110", f"`{word.lower()}` is missing after {after}", s.place, help=help))
     return None
 
 
@@ -307,7 +285,7 @@ def _operator(s: Situation) -> Mistake | None:
     help = "put the pipe in brackets: `(x -> relu) + y`"
     if s.token.type == "SIGN" and "*" in (t.text for t in s.tokens[max(0, s.index - 2) : s.index]):
         help = "put the count in brackets: `-> block * (n - 1)`"
-    return Mistake(_says("E0111", f"{s.found} cannot follow a layer", s.token.span, help=help))
+    return Mistake(says("E0111", f"{s.found} cannot follow a layer", s.token.span, help=help))
 
 
 def _in_pipe(s: Situation) -> bool:
@@ -329,7 +307,7 @@ def _nothing_follows(s: Situation) -> Mistake | None:
     help = _COMMENTS if s.token.text == s.previous.text == "/" else ""
     if s.token.type == "DOT" and s.after.type == "NUMBER":
         help = f"write `0.{s.after.text[:20]}`"
-    return Mistake(_says("E0110", f"{wanted} is missing after {quoted(s.previous.text)}", s.place, label, help))
+    return Mistake(says("E0110", f"{wanted} is missing after {quoted(s.previous.text)}", s.place, label, help))
 
 
 def _wanted(s: Situation) -> str:
@@ -360,7 +338,7 @@ def _out_of_place(s: Situation) -> Mistake | None:
     if s.token.type == "ARROW" and not s.unfinished:
         help = "data flows from something: `name = input -> …`"
     where = f"after {quoted(s.previous.text)}" if s.index else "here"
-    return Mistake(_says("E0111", f"{s.found} is out of place {where}", s.token.span, help=help))
+    return Mistake(says("E0111", f"{s.found} is out of place {where}", s.token.span, help=help))
 
 
 _RULES: tuple[Callable[[Situation], Mistake | None], ...] = (
@@ -371,6 +349,7 @@ _RULES: tuple[Callable[[Situation], Mistake | None], ...] = (
     _open_bracket,
     _misplaced,
     _reserved,
+    braceless,
     _headless,
     _swallowed,
     _settings,

@@ -10,21 +10,24 @@ from __future__ import annotations
 from bisect import bisect_left
 from codecs import BOM_UTF8
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from graphdsl.lang import ast
 from graphdsl.lang.grammar import Machine, Refused, grammar, takes
 from graphdsl.lang.layout import Layout, margin, read_layout, resume
-from graphdsl.lang.mistakes import CLOSE_BLOCK, Mistake, explain
+from graphdsl.lang.mistake import CLOSE_BLOCK, Mistake
+from graphdsl.lang.mistakes import explain
 from graphdsl.lang.situation import Situation
 from graphdsl.lang.tokens import Token
 from graphdsl.lang.tree import Growing, level_of, open_brackets
-from graphdsl.report import Diagnostic, Failed, Reporter, Source, Span, fail
+from graphdsl.report import Diagnostic, Failed, Reporter, Source, Span, fail, nearest
 
 MAX_CHARACTERS = 2_000_000
 MAX_NESTING = 64
 MAX_MISTAKES = 200
+MAX_LOOKED_AT = 10_000
 
 _NESTING = frozenset({"LPAR", "LSQB", "LBRACE", "IF"})
 
@@ -38,8 +41,17 @@ def read_source(path: str | Path) -> Source:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise fail("E0114", f"cannot read `{path}`: {reason.lower()}") from None
+        raise fail("E0114", f"cannot read `{path}`: {reason.lower()}", help=_near(Path(path))) from None
     return decode(data, str(path))
+
+
+def _near(path: Path) -> str:
+    """The spec that somebody may have meant, of those in the same folder."""
+    try:
+        found = nearest(path.name, (entry.name for entry in islice(path.parent.glob("*.dag"), MAX_LOOKED_AT)))
+    except (OSError, ValueError):
+        return ""
+    return f"did you mean `{path.with_name(found)}`?" if found and found != path.name else ""
 
 
 def decode(data: bytes, path: str) -> Source:

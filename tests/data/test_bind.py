@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphdsl.data import Bound, Csv, Dataset, Digits, Npz, Places, Wanted, arrays, bind
+from graphdsl.data import Bound, Csv, Dataset, Digits, Images, Npz, Places, Wanted, arrays, bind
 from graphdsl.data.augment import Flip, RandomCrop
 from graphdsl.ir import BATCH, DType, TensorType, indices, symbol
 from graphdsl.report import Failed, Source, Span
@@ -297,3 +297,20 @@ def test_numbers_are_sequences_of_one(tmp_path: Path) -> None:
     bound = bind(found, inputs(words=tensor("T", classes=9)))
     assert values(bound, "words").tolist() == [[7], [3]]
     assert bound.take(np.arange(2)).lengths["words"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_picture_that_cannot_be_read_points_at_the_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    monkeypatch.setattr("graphdsl.data.images.KEPT_BYTES", 1 << 20 if kept else 0)
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    source = Source("spec.dag", "input image  folder")
+    found = Dataset({"image": Images((tmp_path / "a.png",))})
+    wanted = [Wanted("image", "input", tensor(4, 4, 1), Span(source, 6, 11))]
+    for reader, column in ((Span(source, 13, 19), 14), (None, 7)):
+        with pytest.raises(Failed) as caught:
+            bind(found, wanted, span=reader).take(np.arange(1))
+        (told,) = caught.value.diagnostics
+        assert told.code == "E0507"
+        assert told.span and told.span.column == column
