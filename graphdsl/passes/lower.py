@@ -177,7 +177,7 @@ def _demand_positive(
         f"`{name}` would be {list(shape)} where {given}",
         node.spans[0] if node.spans else None,
         label=f"makes {type.describe()}",
-        help="the sequences are too short for this layer: give longer ones, or pad them",
+        help="the samples are too small for this layer: give larger ones, or pad them",
     )
 
 
