@@ -1,7 +1,7 @@
 """Commands that go wrong, in `tests/cases/commands`: a folder for each code, with all the files it takes.
 
 The file `command` in it is the command line. Run in a copy of the folder, it must end with exit code 1 and tell that
-code and no other. Nothing is made here: the few files that are not text were written once, by NumPy (E0408, E0502,
+code and no other. Nothing is made here: the few files that are not text were written once, by `numpy.save` (E0502,
 E0503, E0509), `numpy.savez` (E0408) and `safetensors.numpy.save` (weights).
 """
 
