@@ -38,7 +38,7 @@ LARGE = 1_000
 """Operations of a graph above which it is not verified, to save time."""
 
 SCRAPS = (
-    *"()[]{}=,\"#\n+*:.-/%<>",
+    *'()[]{}=,"#\n+*:.-/%<>',
     *("->", "**", "==", "in", "out", "x", "0", "1", "-1", "3.5", "1x7", "10**12", "1e308", "true", "none", '"x"', "T"),
     *("add", "concat", "dense", "conv", "split", "lstm", "softmax", "mse", "model", "weights", "image", "label"),
     *("block b(c) = in -> ", "shared s = ", "weight w: float[8] = ", "param p = ", "assert ", "output ", "input x: "),

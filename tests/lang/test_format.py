@@ -71,13 +71,15 @@ def test_layout(text: str, expected: str) -> None:
 
 def test_long_definitions_are_broken() -> None:
     stage = "conv(64, 3, pad=same)"
-    text = "\n".join([
-        "y = " + " -> ".join(["image", *[stage] * 7]),
-        "z = [" + ", ".join(["some_name"] * 12) + "] -> add",
-        "w = if " + " and ".join(["some_name == 1"] * 4) + " then image -> " + stage + " else image -> " + stage,
-        "v = " + " + ".join(["some_name"] * 12),
-        "u = photo(" + ", ".join(["some_name"] * 12) + ")",
-    ])
+    text = "\n".join(
+        [
+            "y = " + " -> ".join(["image", *[stage] * 7]),
+            "z = [" + ", ".join(["some_name"] * 12) + "] -> add",
+            "w = if " + " and ".join(["some_name == 1"] * 4) + " then image -> " + stage + " else image -> " + stage,
+            "v = " + " + ".join(["some_name"] * 12),
+            "u = photo(" + ", ".join(["some_name"] * 12) + ")",
+        ]
+    )
     lines = laid_out(text).splitlines()
     assert max(map(len, lines)) <= 110
     assert [line for line in lines if not line.startswith(" ")] == [

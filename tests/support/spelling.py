@@ -58,7 +58,7 @@ def respaced(text: str, chance: random.Random) -> str:
 
 
 SCRAPS = (
-    *"()[]{}=,\"#\n$\0é+*:.-/%<>",
+    *'()[]{}=,"#\n$\0é+*:.-/%<>',
     *("->", "**", "in", "input", "param", "block", "x", "3", "1x7", "if", "then", "else", "out", "train", "not"),
     *("\n\n", "9" * 50, "1e999", "\ud800", "y = ", "}\n", "shared s = "),
 )
@@ -70,9 +70,11 @@ def damaged(text: str, chance: random.Random) -> str:
         start = chance.randint(0, len(text))
         end = min(len(text), start + chance.randint(0, 12))
         other = chance.randint(0, len(text))
-        text = chance.choice([
-            text[:start] + text[end:],
-            text[:start] + chance.choice(SCRAPS) + text[start:],
-            text[:start] + text[other : other + 20] + text[start:],
-        ])
+        text = chance.choice(
+            [
+                text[:start] + text[end:],
+                text[:start] + chance.choice(SCRAPS) + text[start:],
+                text[:start] + text[other : other + 20] + text[start:],
+            ]
+        )
     return text
