@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphdsl.draw.view import Box, BoxRole, View, layer_view
-from graphdsl.ir import Dim, Graph, Input, Role, TensorType
+from graphdsl.ir import Dim, Graph, Input, Role, TensorType, Weight, evaluate
 
 _COLUMNS = ("name", "layer", "output shape", "parameters", "uses", "FLOPs")
 _RIGHT = {"parameters", "uses", "FLOPs"}
@@ -19,7 +19,7 @@ def summary_data(graph: Graph) -> dict[str, Any]:
     "inputs": {name: type}, "outputs": {name: type}}
 
     Shapes leave out the batch axis; flops are for one sample, a text where a length is free. Layers without an output
-    behind them (they exist in training only) have "training": true.
+    behind them (they exist in training only) have "training": true. Running averages are no parameters, as in PyTorch.
     """
     view = layer_view(graph)
     layers = [b for b in view.boxes.values() if b.role in (BoxRole.LAYER, BoxRole.WEIGHT)]
@@ -42,11 +42,17 @@ def summary_text(graph: Graph, title: str = "") -> str:
     total, trainable = data["parameters"]["total"], data["parameters"]["trainable"]
     lines = [title] if title else []
     lines += [_line(list(_COLUMNS), widths), rule, *(_line(r, widths) for r in rows), rule]
-    lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} not)")
+    averages = sum(_size(node.op) for _, node in graph.items() if isinstance(node.op, Weight) and node.op.state)
+    beside = f", and {averages:,} running averages" if averages else ""
+    lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} frozen){beside}")
     lines.append(f"FLOPs for one sample: {_flops(_total(view))}")
     if any(b.training and b.role is BoxRole.LAYER for b in view.boxes.values()):
         lines.append("* in training only: reaches no output")
     return "\n".join(lines) + "\n"
+
+
+def _size(weight: Weight) -> int:
+    return int(evaluate(weight.made.count, {}))
 
 
 def _total(view: View) -> Dim:

@@ -37,8 +37,8 @@ class Box:
     kind        the word in the spec: `conv`, `input`
     settings    as written, `64, 3, stride=2`
     types       of the tensors that leave it in its first use
-    parameters  numbers it learns or keeps, each shared set counted once
-    trainable   of these, how many gradient steps change
+    parameters  numbers it learns or was given frozen, each shared set counted once
+    trainable   of these, how many gradient steps change; running averages are no parameters
     uses        how many times the spec applies it
     flops       multiplications and additions for one sample, all uses together; symbolic where the length is free
     blocks      paths of the blocks around it, outermost first
@@ -140,7 +140,7 @@ def _gather(gathered: dict[str, _Gathering], key: str, name: str, node: Node, gr
         found.uses[node.layer.path if found.role is BoxRole.LAYER else key] = None
     if isinstance(node.op, Weight):
         size = evaluate(node.op.made.count, {})
-        found.parameters += size
+        found.parameters += 0 if node.op.state else size
         found.trainable += size if node.op.trainable else 0
     operands = [v.type for v in graph.operands(name)]
     found.flops = found.flops + _for_one_sample(node.op.flops(operands, node.types))

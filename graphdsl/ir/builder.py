@@ -129,7 +129,7 @@ class Builder:
         _demand_known(name, shape)
         full = self._join(self.place.weights, name)
         learns = trainable and not self.place.frozen
-        op = Weight(TensorType(tuple(shape), dtype), init, trainable=learns, l1=l1, l2=l2)
+        op = Weight(TensorType(tuple(shape), dtype), init, trainable=learns, state=not trainable, l1=l1, l2=l2)
         if self.place.reuse and full in self._graph:
             return self._again(full, op)
         return self.emit_all(op, name=self._free(full), exact=True)[0]

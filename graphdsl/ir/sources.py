@@ -61,13 +61,15 @@ class Input(Operator):
 class Weight(Operator):
     """A tensor that lives from step to step, under the node's name.
 
-    trainable  gradient steps change it; others change only by updates of their own (running averages)
+    trainable  gradient steps change it
+    state      it is no parameter of the model: a running average, the memory of an optimizer
     l1, l2     regularisation: the total loss grows by l1 * sum(|w|) + l2 * sum(w * w)
     """
 
     made: TensorType
     init: Initializer
     trainable: bool = True
+    state: bool = False
     l1: float = 0.0
     l2: float = 0.0
     fusion: ClassVar[Fusion] = Fusion.SOURCE
