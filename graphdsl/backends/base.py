@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 from graphdsl.ir import Array, Call, DType, Graph
@@ -44,8 +44,13 @@ class Backend(ABC):
         """A copy, once all that was begun is done."""
 
     @abstractmethod
-    def kernel(self, call: Call, inputs: Sequence[View], outputs: Sequence[View]) -> Kernel:
-        """call, ready to run on these arrays again and again. What it needs besides is allocated here, once."""
+    def kernel(
+        self, call: Call, inputs: Sequence[View], outputs: Sequence[View], fixed: Collection[int] = ()
+    ) -> Kernel:
+        """call, ready to run on these arrays again and again. What it needs besides is allocated here, once.
+
+        fixed  positions of the inputs that hold the same numbers in every run until weights are written from outside
+        """
 
     def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
         """All kernels as one. One that takes a whole program (a table, a recording) does better."""
@@ -55,6 +60,11 @@ class Backend(ABC):
                 kernel()
 
         return run
+
+    def preparation(self, kernels: Sequence[Kernel]) -> Kernel:
+        """What these kernels do with fixed inputs alone, such as packing: to be run before the first run of a
+        sequence, and again after weights have been written from outside."""
+        return lambda: None
 
     def synchronize(self) -> None:
         """Returns when all that was begun is done."""

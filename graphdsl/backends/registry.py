@@ -10,7 +10,16 @@ from graphdsl.backends.null.backend import NullBackend
 from graphdsl.backends.reference.backend import ReferenceBackend
 from graphdsl.report import did_you_mean, fail
 
+
+def _cpu() -> Backend:
+    from graphdsl.backends.cpu.backend import CpuBackend
+    from graphdsl.backends.cpu.library import chosen
+
+    return CpuBackend(chosen())
+
+
 BACKENDS: dict[str, Callable[[], Backend]] = {
+    "cpu": _cpu,
     ReferenceBackend.name: ReferenceBackend,
     NullBackend.name: NullBackend,
 }

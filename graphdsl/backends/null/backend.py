@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -50,6 +50,8 @@ class NullBackend(Backend):
     def download(self, view: NullView) -> Array:
         return np.zeros(view.shape, view.dtype.numpy)
 
-    def kernel(self, call: Call, inputs: Sequence[NullView], outputs: Sequence[NullView]) -> Kernel:
+    def kernel(
+        self, call: Call, inputs: Sequence[NullView], outputs: Sequence[NullView], fixed: Collection[int] = ()
+    ) -> Kernel:
         self.made.append((call, tuple(inputs), tuple(outputs)))
         return lambda: self.ran.append(call.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -34,7 +34,9 @@ class ReferenceBackend(Backend):
     def download(self, view: Array) -> Array:
         return view.copy()
 
-    def kernel(self, call: Call, inputs: Sequence[Array], outputs: Sequence[Array]) -> Kernel:
+    def kernel(
+        self, call: Call, inputs: Sequence[Array], outputs: Sequence[Array], fixed: Collection[int] = ()
+    ) -> Kernel:
         if isinstance(call.op, Elementwise):
             return blocked(call.op, inputs, outputs[0])
         return _reference(call.op, tuple(inputs), tuple(outputs))

@@ -1,0 +1,142 @@
+"""Runs programs in C: every call a few steps of one table, which a pool of threads works through without Python."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import ClassVar
+
+import numpy as np
+
+from graphdsl.backends.base import Backend, Kernel
+from graphdsl.backends.cpu import families
+from graphdsl.backends.cpu.library import Library
+from graphdsl.backends.cpu.task import Machine, Plan, Step, Task
+from graphdsl.backends.reference.backend import ReferenceBackend
+from graphdsl.ir import Array, Call, DType
+from graphdsl.report import dataclass
+
+
+class CpuBackend(Backend):
+    """Our own kernels. What they do not serve (float64, rare operators) the reference does, on the same memory."""
+
+    name: ClassVar[str] = "cpu"
+
+    def __init__(self, library: Library) -> None:
+        for task in Task.__subclasses__():
+            assert library.size_of(task.__name__) == ctypes.sizeof(task), f"{task.__name__}: Python and C disagree"
+        self.library = library
+        self.machine = Machine(library, library.threads)
+        self._reference = ReferenceBackend()
+
+    def alloc(self, size: int) -> Array:
+        return self._reference.alloc(size)
+
+    def view(self, memory: Array, offset: int, shape: tuple[int, ...], dtype: DType) -> Array:
+        return self._reference.view(memory, offset, shape, dtype)
+
+    def upload(self, view: Array, array: Array) -> None:
+        np.copyto(view, array, casting="unsafe")
+
+    def download(self, view: Array) -> Array:
+        return view.copy()
+
+    def kernel(
+        self, call: Call, inputs: Sequence[Array], outputs: Sequence[Array], fixed: Collection[int] = ()
+    ) -> Kernel:
+        binder = families.BINDERS.get(type(call.op))
+        plan = binder(call, inputs, outputs, replace(self.machine, fixed=frozenset(fixed))) if binder else None
+        if plan is None:
+            return Fallback(self._reference.sequence([self._reference.kernel(call, inputs, outputs)]))
+        return Native(self.library, plan, (*inputs, *outputs))
+
+    def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
+        return _in_turn(self.library, [(k, k.plan.steps if isinstance(k, Native) else ()) for k in kernels])
+
+    def preparation(self, kernels: Sequence[Kernel]) -> Kernel:
+        return _in_turn(self.library, [(k, k.plan.once) for k in kernels if isinstance(k, Native) and k.plan.once])
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """A call that the reference makes."""
+
+    run: Kernel
+
+    def __call__(self) -> None:
+        self.run()
+
+
+@dataclass(frozen=True)
+class Native:
+    """A call that C makes. keeps: the arrays its tasks point into."""
+
+    library: Library
+    plan: Plan
+    keeps: tuple[Array, ...]
+
+    def __call__(self) -> None:
+        table(self.library, self.plan.steps)()
+
+
+class _CStep(ctypes.Structure):
+    _fields_ = (("run", ctypes.c_void_p), ("task", ctypes.c_void_p), ("serial", ctypes.c_int64))
+
+
+class _CProgram(ctypes.Structure):
+    _fields_ = (
+        ("steps", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("own", ctypes.c_int64),
+        ("shared", ctypes.c_int64),
+    )
+
+
+def table(library: Library, steps: Sequence[Step]) -> Kernel:
+    """The steps as one table, run by one call into C."""
+    rows = (_CStep * len(steps))(*(_CStep(s.function, ctypes.addressof(s.task), s.serial) for s in steps))
+    own = max((s.own for s in steps), default=0)
+    shared = max((s.shared for s in steps), default=0)
+    program = _CProgram(ctypes.addressof(rows), len(steps), own, shared)
+    run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(("pool_run", library.c))
+    where = ctypes.addressof(program)
+    keeps = (rows, program, tuple(steps))
+
+    def call() -> None:
+        if run(where):
+            raise MemoryError(f"{(own * library.threads + shared):,} bytes of scratch, {len(keeps[2])} steps")
+
+    return call
+
+
+def _in_turn(library: Library, kernels: Sequence[tuple[Kernel, tuple[Step, ...]]]) -> Kernel:
+    """All kernels as few calls: neighbours that C makes become one table."""
+    runs: list[Callable[[], None]] = []
+    keeps = tuple(kernel for kernel, _ in kernels)
+    for native, group in groupby(kernels, key=lambda k: isinstance(k[0], Native)):
+        if native:
+            steps = [step for _, some in group for step in some]
+            runs += [table(library, steps)] if steps else []
+        else:
+            runs += [kernel for kernel, _ in group]
+    if len(runs) == 1:
+        return _Held(runs[0], keeps)
+
+    def run() -> None:
+        for each in runs:
+            each()
+
+    return _Held(run, keeps)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A callable with what must stay in memory as long as it is called."""
+
+    run: Kernel
+    keeps: tuple[Kernel, ...]
+
+    def __call__(self) -> None:
+        self.run()

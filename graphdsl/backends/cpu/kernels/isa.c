@@ -1,0 +1,4 @@
+/* What this build of the kernels is for. */
+#include "vector.h"
+
+EXPORT const i64 lanes = VL;

@@ -1,0 +1,109 @@
+"""The compiled kernels: finds the library for this processor, loads it, sizes its pool of threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+from graphdsl.report import dataclass, fail
+
+FOLDER = Path(__file__).resolve().parent / "_build"
+FEATURES = {
+    "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "bmi2"),
+    "avx2": ("avx2", "fma", "f16c", "bmi2"),
+    "portable": (),
+}
+"""Instruction sets, the best first, with what a processor must have for them."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """The kernels for one instruction set.
+
+    lanes    floats in a vector
+    threads  that run programs
+    """
+
+    isa: str
+    c: ctypes.CDLL
+    lanes: int
+    threads: int
+
+    def function(self, name: str) -> int:
+        """The address of a kernel."""
+        found = ctypes.cast(getattr(self.c, name), ctypes.c_void_p).value
+        assert found
+        return found
+
+    def size_of(self, task: str) -> int:
+        """Bytes of a task's struct, as the C compiler lays it out."""
+        return ctypes.c_int64.in_dll(self.c, f"size_of_{task}").value
+
+
+def available() -> tuple[str, ...]:
+    """The instruction sets that were built and that this processor has, the best first; none where no kernels were
+    built."""
+    has = processor_features()
+    return tuple(isa for isa, needs in FEATURES.items() if _path(isa).exists() and has.issuperset(needs))
+
+
+def chosen() -> Library:
+    """The best available kernels, or those that GRAPHDSL_ISA names. Raises Failed E0806 where there are none."""
+    found, wanted = available(), os.environ.get("GRAPHDSL_ISA", "")
+    if wanted in found:
+        return load(wanted)
+    if wanted or not found:
+        what = f"for `{wanted}`" if wanted else "at all"
+        raise fail(
+            "E0806",
+            f"there are no compiled kernels {what}",
+            help=f"there are: {', '.join(found) or 'none; install a C compiler, then install graphdsl again'}",
+        )
+    return load(found[0])
+
+
+@cache
+def load(isa: str) -> Library:
+    """The kernels for an instruction set among the available ones."""
+    c = ctypes.CDLL(str(_path(isa)))
+    threads = thread_count()
+    c.pool_size.argtypes = [ctypes.c_int64]
+    c.pool_size.restype = None
+    c.pool_size(threads)
+    return Library(isa, c, ctypes.c_int64.in_dll(c, "lanes").value, threads)
+
+
+def thread_count() -> int:
+    """GRAPHDSL_THREADS, or as many as this process may use."""
+    given = os.environ.get("GRAPHDSL_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    return len(os.sched_getaffinity(0)) if "sched_getaffinity" in dir(os) else os.cpu_count() or 1
+
+
+@cache
+def processor_features() -> frozenset[str]:
+    """What the processor can do, by the names that Linux gives; elsewhere nothing is claimed."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return frozenset()
+    lines = (line for line in text.splitlines() if line.startswith(("flags", "Features")))
+    return frozenset(next(lines, "").partition(":")[2].split())
+
+
+def processor() -> str:
+    """The processor's name, for people and for caches of measurements."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _path(isa: str) -> Path:
+    return FOLDER / f"libgraphdsl_{isa}.so"
