@@ -2,8 +2,8 @@
 
     value   number | "text" | true | false | none | (value, ...) | name(value, ..., name=value, ...)
 
-Frozen dataclasses are written as their name with the fields that differ from their defaults; other classes register a
-Notation that says which values stand for them.
+Operators and initialisers are written as their name with the fields that differ from their defaults; other classes
+register a Notation that says which values stand for them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from graphdsl.ir.dim import Dim, Symbolic, symbol
+from graphdsl.ir.operator import OPERATORS, Operator
 from graphdsl.ir.sources import INITIAL
 from graphdsl.ir.types import DType, Kind, TensorType
 from graphdsl.report import dataclass
@@ -61,6 +62,8 @@ def write(value: Any) -> str:
             return repr(value)
         case tuple():
             return f"({', '.join(map(write, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, Operator):
+        return f"{value.name}({write_fields(value)})"
     for known in NOTATIONS.values():
         if isinstance(value, known.type):
             return f"{known.name}({', '.join(map(write, known.write(value)))})"
@@ -147,7 +150,7 @@ class Reader:
 
     def _made(self, name: str) -> Any:
         plain, named = self.arguments()
-        read = NOTATIONS[name].read if name in NOTATIONS else INITIAL.get(name)
+        read = NOTATIONS[name].read if name in NOTATIONS else INITIAL.get(name) or OPERATORS.get(name)
         if read is None:
             raise NotationError(f"nothing is called `{name}`")
         return call(read, name, plain, named)

@@ -147,7 +147,7 @@ def _bind(value: Any, binding: Mapping[str, int]) -> Any:
         return int(evaluate(value, binding))
     if isinstance(value, tuple):
         return tuple(_bind(v, binding) for v in value)
-    return value
+    return value.bound(binding) if isinstance(value, Operator) else value
 
 
 T = TypeVar("T", bound=Operator)

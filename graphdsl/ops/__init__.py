@@ -6,14 +6,17 @@ from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula
 from graphdsl.ops.embedding import Gather, ScatterAdd
+from graphdsl.ops.fused import Fused, FusedMoments, FusedPool, FusedSums
 from graphdsl.ops.gru import Gru, GruGradient
 from graphdsl.ops.linear import add_bias, batch_matmul, dense, project
 from graphdsl.ops.loss import LOSS_WEIGHT
 from graphdsl.ops.lstm import Lstm, LstmGradient
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.merge import demand_equal
+from graphdsl.ops.moments import Moments
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
+from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
 
@@ -28,6 +31,10 @@ __all__ = [
     "Dropout",
     "Elementwise",
     "FORMULAS",
+    "Fused",
+    "FusedMoments",
+    "FusedPool",
+    "FusedSums",
     "Gather",
     "GaussianNoise",
     "Gru",
@@ -36,8 +43,10 @@ __all__ = [
     "Lstm",
     "LstmGradient",
     "Max",
+    "Moments",
     "Pad",
     "RandomUniform",
+    "Reduced",
     "Reshape",
     "ScatterAdd",
     "Slice",

@@ -340,3 +340,8 @@ def gives_truth(tree: Expression) -> bool:
 def work(tree: Expression) -> int:
     """Scalar operations for one element."""
     return sum(isinstance(p, Apply) for p in parts(tree))
+
+
+def work_of_all(trees: Sequence[Expression]) -> int:
+    """The same for several trees, whose equal parts are computed once."""
+    return sum(isinstance(p, Apply) for p in {p for tree in trees for p in parts(tree)})
