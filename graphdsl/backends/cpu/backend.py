@@ -12,7 +12,7 @@ import numpy as np
 
 from graphdsl.backends.base import Backend, Kernel
 from graphdsl.backends.cpu import families
-from graphdsl.backends.cpu.library import Library
+from graphdsl.backends.cpu.library import Library, stale
 from graphdsl.backends.cpu.task import Machine, Plan, Step, Task
 from graphdsl.backends.reference.backend import ReferenceBackend
 from graphdsl.ir import Array, Call, DType
@@ -26,7 +26,8 @@ class CpuBackend(Backend):
 
     def __init__(self, library: Library) -> None:
         for task in Task.__subclasses__():
-            assert library.size_of(task.__name__) == ctypes.sizeof(task), f"{task.__name__}: Python and C disagree"
+            if library.size_of(task.__name__) != ctypes.sizeof(task):
+                raise stale(library.isa)
         self.library = library
         self.machine = Machine(library, library.threads)
         self._reference = ReferenceBackend()

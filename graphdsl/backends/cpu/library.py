@@ -34,13 +34,19 @@ class Library:
 
     def function(self, name: str) -> int:
         """The address of a kernel."""
-        found = ctypes.cast(getattr(self.c, name), ctypes.c_void_p).value
+        try:
+            found = ctypes.cast(getattr(self.c, name), ctypes.c_void_p).value
+        except AttributeError:
+            raise stale(self.isa) from None
         assert found
         return found
 
     def size_of(self, task: str) -> int:
         """Bytes of a task's struct, as the C compiler lays it out."""
-        return ctypes.c_int64.in_dll(self.c, f"size_of_{task}").value
+        try:
+            return ctypes.c_int64.in_dll(self.c, f"size_of_{task}").value
+        except ValueError:
+            raise stale(self.isa) from None
 
 
 def available() -> tuple[str, ...]:
@@ -74,6 +80,15 @@ def load(isa: str) -> Library:
     c.pool_size.restype = None
     c.pool_size(threads)
     return Library(isa, c, ctypes.c_int64.in_dll(c, "lanes").value, threads)
+
+
+def stale(isa: str) -> Exception:
+    """Kernels and Python code are not of one version: a checkout moved on after the kernels were built."""
+    return fail(
+        "E0806",
+        f"the compiled kernels for `{isa}` are older than graphdsl's Python files",
+        help="install graphdsl again, or in a checkout run `python graphdsl/backends/cpu/build.py`",
+    )
 
 
 def thread_count() -> int:

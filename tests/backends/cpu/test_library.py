@@ -1,0 +1,45 @@
+"""Which kernels are loaded, and what is said where there are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphdsl.backends import registry
+from graphdsl.backends.cpu import library
+from graphdsl.backends.cpu.build import instruction_sets
+from graphdsl.backends.cpu.library import available, chosen, load
+from graphdsl.report import Failed
+
+
+def test_every_instruction_set_has_its_own_vectors() -> None:
+    lanes = {isa: load(isa).lanes for isa in available()}
+    assert list(lanes.values()) == sorted(lanes.values(), reverse=True)
+    assert set(lanes) <= set(instruction_sets())
+
+
+@pytest.mark.triggers("E0806")
+def test_an_instruction_set_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHDSL_ISA", "abacus")
+    with pytest.raises(Failed, match=r"E0806.*`abacus`"):
+        chosen()
+
+
+def test_without_kernels_the_reference_serves_and_it_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(registry, "available", lambda: ())
+    monkeypatch.setattr(registry, "backend", registry.backend.__wrapped__)
+    assert registry.backend("auto").name == "reference"
+    assert "without compiled kernels" in capsys.readouterr().err
+
+
+def test_without_kernels_cpu_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "available", lambda: ())
+    with pytest.raises(Failed, match=r"E0806.*install a C compiler"):
+        chosen()
+
+
+def test_kernels_of_another_version_are_refused() -> None:
+    some = load(available()[0])
+    with pytest.raises(Failed, match=r"E0806.*older"):
+        some.function("a_kernel_of_tomorrow")
