@@ -33,6 +33,7 @@ from graphdsl.ops.elementwise import formula
 from graphdsl.ops.expression import maximum, sqrt
 from graphdsl.ops.initializers import Ones
 from graphdsl.ops.mask import StepMask
+from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.reduce import broadcast_to, sum_over
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.window import demand_float
@@ -188,23 +189,33 @@ class BatchNorm(ModalOperator):
         if self.frozen:
             return self.inference(b, inputs)
         x, gamma, beta, mean, variance, lengths = self._named(inputs)
-        op = Standardize(tuple(range(x.type.rank - 1)), self.eps, self.steps)
-        y, batch_mean, batch_variance, count = b.emit_all(op, x, *lengths)
+        axes = tuple(range(x.type.rank - 1))
+        if lengths:
+            y, batch_mean, batch_variance, count = b.emit_all(Standardize(axes, self.eps, self.steps), x, *lengths)
+            y = _affine(b, y, gamma, beta)
+        else:
+            batch_mean, batch_variance = b.emit_all(Moments(axes), x)
+            count = counted(b, x, axes)
+            factor = self._factor(b, batch_variance, gamma)
+            y = _standardized(b, x, batch_mean, factor, beta)
         self._follow(b, mean, reshape(b, batch_mean, mean.type.shape))
         unbiased = formula(b, lambda v, n: v * n / maximum(n - 1, 1), batch_variance, count, title="unbiased")
         self._follow(b, variance, reshape(b, unbiased, variance.type.shape))
-        return (_affine(b, y, gamma, beta),)
+        return (y,)
 
     def inference(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         """x times one number a feature, plus another: what a layer before it can take over."""
         x, gamma, beta, mean, variance, _ = self._named(inputs)
-        factor = formula(b, lambda v: 1 / sqrt(v + self.eps), variance, title="factor")
-        if gamma is not None:
-            factor = formula(b, lambda f, g: f * g, factor, gamma, title="factor")
+        factor = self._factor(b, variance, gamma)
         shift = formula(b, lambda m, f: -m * f, mean, factor, title="shift")
         if beta is not None:
             shift = formula(b, lambda s, c: s + c, shift, beta, title="shift")
         return (formula(b, lambda v, f, s: v * f + s, x, factor, shift, title="batch_norm"),)
+
+    def _factor(self, b: Builder, variance: Value, gamma: Value | None) -> Value:
+        """What a feature is multiplied by: one number each."""
+        factor = formula(b, lambda v: 1 / sqrt(v + self.eps), variance, title="factor")
+        return factor if gamma is None else formula(b, lambda f, g: f * g, factor, gamma, title="factor")
 
     def _named(
         self, inputs: tuple[Value, ...]
@@ -234,6 +245,13 @@ class BatchNorm(ModalOperator):
     def bad_samples(cls) -> Sequence[BadSample]:
         three, four = TensorType((3,)), TensorType((4,))
         return [BadSample(cls(0.9, 1e-5, False, False), (TensorType((2, 3)), three, four))]
+
+
+def _standardized(b: Builder, x: Value, mean: Value, factor: Value, beta: Value | None) -> Value:
+    """(x - mean) * factor + beta. mean is taken from x first, so that what is added up backward is small."""
+    if beta is None:
+        return formula(b, lambda v, m, f: (v - m) * f, x, mean, factor, title="batch_norm")
+    return formula(b, lambda v, m, f, c: (v - m) * f + c, x, mean, factor, beta, title="batch_norm")
 
 
 def _affine(b: Builder, y: Value, gamma: Value | None, beta: Value | None) -> Value:

@@ -133,7 +133,7 @@ def sum_over(b: Builder, x: Value, axes: tuple[int, ...], *, keep: bool = False)
 def sum_to(b: Builder, x: Value, shape: tuple[Dim, ...]) -> Value:
     """Sums x down to shape, which x was broadcast from: the gradient of broadcasting."""
     extra = x.type.rank - len(shape)
-    axes = tuple(a for a, s in enumerate(x.type.shape) if a < extra or (shape[a - extra] == 1 and s != 1))
+    axes = tuple(a for a, s in enumerate(x.type.shape) if s != 1 and (a < extra or shape[a - extra] == 1))
     return reshape(b, sum_over(b, x, axes, keep=True), shape)
 
 
