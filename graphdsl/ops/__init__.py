@@ -2,6 +2,7 @@
 
 from graphdsl.ops import activation, conv_layers, expression, norm, notation, pool_layers, resize
 from graphdsl.ops.aggregate import Max
+from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula
@@ -11,16 +12,20 @@ from graphdsl.ops.gru import Gru, GruGradient
 from graphdsl.ops.linear import add_bias, batch_matmul, dense, project
 from graphdsl.ops.loss import LOSS_WEIGHT
 from graphdsl.ops.lstm import Lstm, LstmGradient
-from graphdsl.ops.mask import mask_steps
+from graphdsl.ops.mask import StepMask, mask_steps
+from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 from graphdsl.ops.merge import demand_equal
 from graphdsl.ops.moments import Moments
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
+from graphdsl.ops.resize import Interpolate
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
 
 __all__ = [
+    "AvgPool",
+    "AvgPoolGradient",
     "BinaryCrossentropy",
     "Broadcast",
     "COUNTER",
@@ -37,14 +42,19 @@ __all__ = [
     "FusedSums",
     "Gather",
     "GaussianNoise",
+    "GlobalMaxPool",
     "Gru",
     "GruGradient",
+    "Interpolate",
     "LOSS_WEIGHT",
     "Lstm",
     "LstmGradient",
     "Max",
+    "MaxPool",
+    "MaxPoolGradient",
     "Moments",
     "Pad",
+    "PutWinners",
     "RandomUniform",
     "Reduced",
     "Reshape",
@@ -52,7 +62,9 @@ __all__ = [
     "Slice",
     "Softmax",
     "SoftmaxCrossentropy",
+    "StepMask",
     "Sum",
+    "TakeWinners",
     "Transpose",
     "activation",
     "add_bias",

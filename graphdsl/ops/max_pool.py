@@ -48,7 +48,8 @@ class MaxPool(Operator):
         return made, made.with_dtype(DType.INT32)
 
     def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
-        return (route(b, inputs[0].type, outputs[1], d[0]),)
+        back = MaxPoolGradient(self.size, self.stride, self.pad, inputs[0].type.spatial)
+        return (b.emit(back, d[0], outputs[1]) if d[0] else None,)
 
     def reference(self, x: Array) -> tuple[Array, Array]:  # type: ignore[override]
         spatial = x.shape[1:-1]
@@ -98,6 +99,67 @@ class MaxPool(Operator):
         ]
 
 
+@operator("max_pool_gradient")
+@dataclass(frozen=True)
+class MaxPoolGradient(Operator):
+    """Zeros, with each number added at the place of its window's winner.
+
+    y        [batch, out..., features]
+    winner   int32, the shape of y, as max_pool with these settings gives it
+    returns  [batch, spatial..., features]
+
+    What put_winners does, with the knowledge of which windows a place belongs to: a machine can ask each place for
+    its windows instead of scattering.
+    """
+
+    size: Sizes
+    stride: Sizes
+    pad: Pads
+    spatial: tuple[Dim, ...]
+
+    def type(self, y: TensorType, winner: TensorType) -> TensorType:  # type: ignore[override]
+        if y.spatial != out_sizes(self.spatial, self.size, self.stride, self.pad):
+            raise TypeRuleError(f"{y.describe()} is not what windows over {self.spatial} give", operand=0)
+        if winner.shape != y.shape or winner.dtype.is_float:
+            raise TypeRuleError(f"every number needs a whole number as its place, got {y} and {winner}", operand=1)
+        return TensorType((y.shape[0], *self.spatial, y.channels), y.dtype)
+
+    def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
+        (dx,), (y, winner) = d, inputs
+        if dx is None:
+            return None, None
+        rows = (y.type.shape[0], prod(y.type.spatial, start=1), y.type.channels)
+        flat = reshape(b, dx, (rows[0], prod(self.spatial, start=1), rows[2]))
+        taken = b.emit(TakeWinners(), flat, reshape(b, winner, rows))
+        return reshape(b, taken, y.type.shape), None
+
+    def reference(self, y: Array, winner: Array) -> Array:  # type: ignore[override]
+        rows, spatial = (len(y), -1, y.shape[-1]), numbers(self.spatial)
+        return PutWinners(prod(spatial)).reference(y.reshape(rows), winner.reshape(rows)).reshape(-1, *spatial, rows[2])
+
+    def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
+        return inputs[0].count
+
+    @classmethod
+    def samples(cls) -> Sequence[Sample]:
+        found = []
+        for sample in MaxPool.samples():
+            op, (x,) = sample.operator, sample.arrays
+            assert isinstance(op, MaxPool)
+            y, winner = op.reference(x)
+            found.append(Sample(cls(op.size, op.stride, op.pad, x.shape[1:-1]), (np.cos(y), winner)))
+        return found
+
+    @classmethod
+    def bad_samples(cls) -> Sequence[BadSample]:
+        op, y = cls((2,), (2,), ((0, 0),), (8,)), TensorType((2, 4, 1))
+        winner = y.with_dtype(DType.INT32)
+        return [
+            BadSample(op, (TensorType((2, 5, 1)), winner)),
+            BadSample(op, (y, y)),
+        ]
+
+
 @operator("global_max_pool")
 @dataclass(frozen=True)
 class GlobalMaxPool(Operator):
@@ -116,7 +178,8 @@ class GlobalMaxPool(Operator):
         return made, made.with_dtype(DType.INT32)
 
     def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
-        return (route(b, inputs[0].type, outputs[1], d[0]),)
+        (dy, _), (x,) = d, inputs
+        return (b.emit(PutWinners(x.type.shape[1]), dy, outputs[1]) if dy else None,)
 
     def reference(self, x: Array) -> tuple[Array, Array]:  # type: ignore[override]
         winner = x.argmax(axis=1, keepdims=True)
@@ -202,15 +265,6 @@ class TakeWinners(Operator):
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:
         return [BadSample(cls(), (TensorType((2, 5, 3)), TensorType((2, 4, 2), DType.INT32)))]
-
-
-def route(b: Builder, x: TensorType, winner: Value, dy: Value | None) -> Value | None:
-    """dy sent to the winners' places in an x of this type."""
-    if dy is None:
-        return None
-    rows = (x.shape[0], prod(dy.type.spatial, start=1), x.channels)
-    back = b.emit(PutWinners(prod(x.spatial, start=1)), reshape(b, dy, rows), reshape(b, winner, rows))
-    return reshape(b, back, x.shape)
 
 
 def demand_inside(size: Sizes, pad: Pads) -> None:
