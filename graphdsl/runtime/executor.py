@@ -33,6 +33,23 @@ class Ready:
     outputs: tuple[tuple[View, ...], ...]
     run: Kernel
     generation: int
+    preparation: Preparation
+
+
+class Preparation:
+    """What kernels make of weights that the program only reads, such as packed panels; made again when those change."""
+
+    def __init__(self, make: Kernel, writes: bool) -> None:
+        self._make = make
+        self._writes = writes
+        self._version = -1
+
+    def refresh(self, weights: WeightStore) -> None:
+        """Before a run. What the program itself is about to write is not what its kernels have prepared."""
+        if self._version != weights.version:
+            self._make()
+        weights.version += self._writes
+        self._version = weights.version
 
 
 class Executor:
@@ -53,8 +70,14 @@ class Executor:
         constants = {name: self._constant(array) for name, array in program.constants.items()}
         views = [self._view(buffer, constants) for buffer in program.buffers]
         outputs = tuple(tuple(views[i] for i in call.outputs) for call in program.calls)
+        fixed = _fixed(program)
         kernels = [
-            self.backend.kernel(call, [views[i] for i in call.inputs], makes)
+            self.backend.kernel(
+                call,
+                [views[i] for i in call.inputs],
+                makes,
+                [place for place, i in enumerate(call.inputs) if i in fixed],
+            )
             for call, makes in zip(program.calls, outputs, strict=True)
         ]
         return Ready(
@@ -65,12 +88,17 @@ class Executor:
             outputs,
             self.backend.sequence(kernels),
             self.generation,
+            Preparation(self.backend.preparation(kernels), writes=bool(_written(program))),
         )
 
     def fill(self, ready: Ready, inputs: Mapping[str, Array]) -> None:
-        """Copies what is fed into the program's input buffers. What the program does not read is left alone."""
+        """Copies what is fed into the program's input buffers, and prepares what is made of weights, for one run.
+
+        What the program does not read is left alone.
+        """
         for name, view in ready.inputs.items():
             self.backend.upload(view, inputs[name])
+        ready.preparation.refresh(self.weights)
 
     def run(self, ready: Ready, inputs: Mapping[str, Array]) -> None:
         """One step. What it gives is read from the results with `read`."""
@@ -115,6 +143,22 @@ class Executor:
                 return self.weights.place(buffer.key)
             case Storage.CONSTANT:
                 return constants[buffer.key], 0
+
+
+def _written(program: Program) -> set[str]:
+    """The weights that the program changes."""
+    buffers = (program.buffers[i] for call in program.calls for i in call.outputs)
+    return {b.key for b in buffers if b.storage is Storage.WEIGHT}
+
+
+def _fixed(program: Program) -> set[int]:
+    """The buffers that hold the same numbers in every run: constants, and weights that the program only reads."""
+    written = _written(program)
+    return {
+        index
+        for index, b in enumerate(program.buffers)
+        if b.storage is Storage.CONSTANT or (b.storage is Storage.WEIGHT and b.key not in written)
+    }
 
 
 def _smaller(program: Program) -> str:

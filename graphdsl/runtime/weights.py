@@ -22,11 +22,14 @@ class WeightStore(Mapping[str, Array]):
     """Every weight of a model, in the memory of a backend, by name. Reading one copies it.
 
     What optimizers keep beside weights is here too, under names that begin with STATES.
+
+    version  grows whenever a weight may have changed, so that what was made of weights can be made anew
     """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.types: dict[str, TensorType] = {}
+        self.version = 0
         self._views: dict[str, View] = {}
         self._places: dict[str, tuple[Memory, int]] = {}
 
@@ -62,6 +65,7 @@ class WeightStore(Mapping[str, Array]):
         shape = self.types[name].bind({})
         assert array.shape == shape, f"{name}: {array.shape} into {shape}"
         self.backend.upload(self._views[name], array)
+        self.version += 1
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.types)
