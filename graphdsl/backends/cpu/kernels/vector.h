@@ -66,7 +66,9 @@ INLINE mask greater(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512
 INLINE mask not_less(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ); }
 INLINE mask equals(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ); }
 INLINE mask is_nan(vec a) { return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q); }
+INLINE mask iequals(ivec a, ivec b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
 INLINE mask both_masks(mask a, mask b) { return a & b; }
+INLINE mask either_mask(mask a, mask b) { return a | b; }
 INLINE vec choose(mask m, vec a, vec b) { return (vec)_mm512_mask_blend_ps(m, (__m512)b, (__m512)a); }
 INLINE ivec ichoose(mask m, ivec a, ivec b) { return (ivec)_mm512_mask_blend_epi32(m, (__m512i)b, (__m512i)a); }
 INLINE vec keep(mask m, vec a) { return (vec)_mm512_maskz_mov_ps(m, (__m512)a); }
@@ -167,7 +169,9 @@ INLINE mask greater(vec a, vec b) { return a > b; }
 INLINE mask not_less(vec a, vec b) { return a >= b; }
 INLINE mask equals(vec a, vec b) { return a == b; }
 INLINE mask is_nan(vec a) { return a != a; }
+INLINE mask iequals(ivec a, ivec b) { return a == b; }
 INLINE mask both_masks(mask a, mask b) { return a & b; }
+INLINE mask either_mask(mask a, mask b) { return a | b; }
 INLINE ivec ichoose(mask m, ivec a, ivec b) { return (m & a) | (~m & b); }
 INLINE vec choose(mask m, vec a, vec b) { return (vec)ichoose(m, (ivec)a, (ivec)b); }
 INLINE vec keep(mask m, vec a) { return (vec)(m & (ivec)a); }
