@@ -5,7 +5,7 @@ from graphdsl.ops.aggregate import Max
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
-from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula
+from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
 from graphdsl.ops.fused import Fused, FusedMoments, FusedPool, FusedSums
 from graphdsl.ops.gru import Gru, GruGradient
@@ -79,6 +79,7 @@ __all__ = [
     "mask_steps",
     "norm",
     "notation",
+    "over",
     "pool_layers",
     "project",
     "random_uniform",

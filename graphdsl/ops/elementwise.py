@@ -106,13 +106,18 @@ class Elementwise(Operator):
 
 
 def chain(b: Builder, tree: Expression, inputs: tuple[Value, ...], dy: Value, title: str) -> Value:
-    """tree (over inputs) times dy; only the operands that the tree reads are wired."""
+    """tree (over inputs) times dy."""
+    return over(b, tree * Operand(len(inputs)), (*inputs, dy), title)
+
+
+def over(b: Builder, tree: Expression, values: Sequence[Value], title: str, name: str = "") -> Value:
+    """Emits tree over those of the values that it reads."""
     used = e.operands_of(tree)
-    places: list[Expression] = [Operand(0)] * len(inputs)
+    places: list[Expression] = [Operand(0)] * len(values)
     for position, index in enumerate(used):
         places[index] = Operand(position)
-    whole = e.substitute(tree, places) * Operand(len(used))
-    return b.emit(Elementwise(whole, len(used) + 1, title=title), *(inputs[i] for i in used), dy, name=title)
+    op = Elementwise(e.substitute(tree, places), len(used), title=title)
+    return b.emit(op, *(values[i] for i in used), name=name or title)
 
 
 def formula(b: Builder, function: Callable[..., Scalar], *values: Value, title: str) -> Value:

@@ -139,13 +139,23 @@ def _identity(function: str, trees: tuple[Expression, ...]) -> Expression | None
         case "subtract":
             return a if b == zero else None
         case "multiply":
-            return zero if zero in trees else b if a == one else a if b == one else None
+            return zero if zero in trees else b if a == one else a if b == one else _chosen(a, b) or _chosen(b, a)
         case "divide":
             return a if b == one else zero if a == zero else None
         case "power":
             return a if b == one else None
         case _:
             return None
+
+
+def _chosen(choice: Expression, x: Expression) -> Expression | None:
+    """x times a choice between 1 and 0 is a choice between x and 0."""
+    if not isinstance(choice, Apply) or choice.function != "where":
+        return None
+    condition, yes, no = choice.arguments
+    if {yes, no} != {Literal(0.0), Literal(1.0)}:
+        return None
+    return Apply("where", (condition, x, no) if yes == Literal(1.0) else (condition, yes, x))
 
 
 def _function(name: str) -> Callable[..., Expression]:
