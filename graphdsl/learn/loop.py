@@ -30,7 +30,7 @@ from graphdsl.learn.progress import Progress
 from graphdsl.learn.schedules import Moment
 from graphdsl.learn.tally import Tally
 from graphdsl.report import dataclass, fail
-from graphdsl.runtime import STATES, Executor, WeightStore
+from graphdsl.runtime import STATES, Executor, WeightStore, amount
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,21 @@ class Loop:
         moment = Moment(state.step, self._per_epoch, self._total)
         rates = {o.name: o.optimizer.rate(moment) * state.factor for o in self._plan.objectives}
         fed = self._around.feeder.feed(batch)
-        loss = self._machine.train(Step(fed, batch.sizes[str(BATCH)], state.step, rates), tally)
+        step = Step(fed, batch.sizes[str(BATCH)], state.step, rates)
+        if state.step == 0:
+            self._say_memory(step)
+        loss = self._machine.train(step, tally)
         state.step += 1
         state.batch += 1
         done = StepDone(state.step, state.epoch + 1, loss, next(iter(rates.values())))
         self._around.progress.step(done, self._per_epoch)
         return self._tell(done)
+
+    def _say_memory(self, step: Step) -> None:
+        """Before the first step: what it will take."""
+        weights, activations = amount(self._around.weights.bytes), amount(self._machine.memory(step))
+        parts = f"{weights} for weights and optimizer, {activations} for activations and gradients"
+        self._around.progress.say(f"memory: {parts} (a batch of {step.samples})")
 
     def _finish(self, tally: Tally, begun: float) -> str:
         """The end of an epoch: validation, callbacks, files."""

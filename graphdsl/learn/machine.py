@@ -37,6 +37,10 @@ class Machine:
         self._plan = plan
         self._trainers = {o.name: _trainer(whole, o, plan, executor) for o in plan.objectives}
 
+    def memory(self, step: Step) -> int:
+        """Bytes that such a step takes for what the layers make and for gradients: known before anything runs."""
+        return max(self._trainers[o.name].arena(self._inputs(o, step)) for o in self._plan.objectives)
+
     def train(self, step: Step, tally: Tally) -> float:
         """Every objective makes a step on the same samples; the tally gets its numbers. Gives the loss.
 
@@ -46,7 +50,7 @@ class Machine:
         got: dict[str, Array] = {}
         for objective in self._plan.objectives:
             trainer = self._trainers[objective.name]
-            inputs = {**step.fed, RATE: step.rates[objective.name], COUNTER: counter(self._plan.seed, step.number)}
+            inputs = self._inputs(objective, step)
             results = trainer.run(inputs)
             if not np.isfinite(results[TOTAL]):
                 find_nonfinite(trainer, inputs)
@@ -55,6 +59,9 @@ class Machine:
         loss = sum(totals.values())
         _count(self._plan, step, {"loss": loss, **told(self._plan.objectives, totals, got)}, got, tally)
         return loss
+
+    def _inputs(self, objective: Objective, step: Step) -> dict[str, Any]:
+        return {**step.fed, RATE: step.rates[objective.name], COUNTER: counter(self._plan.seed, step.number)}
 
 
 class Judge:

@@ -2,6 +2,7 @@
 
 from graphdsl.runtime.compiled import Compiled, binding
 from graphdsl.runtime.executor import Executor, Ready
+from graphdsl.runtime.memory import amount
 from graphdsl.runtime.profile import Timing, by_operator, find_nonfinite, profile
 from graphdsl.runtime.weight_files import LoadReport, fill_weights, load_weights, read_weights, save_weights, some
 from graphdsl.runtime.weights import STATES, WeightStore
@@ -14,6 +15,7 @@ __all__ = [
     "STATES",
     "Timing",
     "WeightStore",
+    "amount",
     "binding",
     "by_operator",
     "fill_weights",

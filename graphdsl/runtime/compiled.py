@@ -45,6 +45,10 @@ class Compiled:
         self.executor.run(ready, arrays)
         return ready
 
+    def arena(self, inputs: Mapping[str, Any]) -> int:
+        """Bytes that a step on these inputs takes, weights and inputs apart."""
+        return self.ready(binding(self.inputs, self.arrays(inputs))).program.arena_bytes
+
     def ready(self, sizes: Mapping[str, int]) -> Ready:
         """The program for these sizes, ready to run."""
         key = tuple(sorted(sizes.items()))

@@ -22,5 +22,7 @@ def demanded(
 
 
 def amount(size: int) -> str:
-    """`1.5 GiB`, `20 MiB`"""
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+    """`1.5 GiB`, `20 MiB`, `0.3 MiB`"""
+    if size >= 2**30:
+        return f"{size / 2**30:.1f} GiB"
+    return f"{size / 2**20:.0f} MiB" if size >= 10 * 2**20 else f"{size / 2**20:.1f} MiB"

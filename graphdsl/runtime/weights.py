@@ -44,6 +44,11 @@ class WeightStore(Mapping[str, Array]):
             self[name] = initial(name, node, seed)
         return tuple(name for name, _ in new)
 
+    @property
+    def bytes(self) -> int:
+        """What all of them take."""
+        return sum(_bytes(type) for type in self.types.values())
+
     def forget(self, names: Iterable[str]) -> None:
         """Takes weights out. Programs that use them must not be run again."""
         for name in list(names):

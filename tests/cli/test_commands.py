@@ -342,6 +342,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder: Path) -> None:
     command = [sys.executable, "-m", "graphdsl", "run", "small.dag", "--epochs", "100000"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
+        assert process.stdout.readline().startswith("memory: ")
         assert process.stdout.readline().startswith("epoch ")
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
