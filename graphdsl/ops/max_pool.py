@@ -134,8 +134,10 @@ class MaxPoolGradient(Operator):
         return reshape(b, taken, y.type.shape), None
 
     def reference(self, y: Array, winner: Array) -> Array:  # type: ignore[override]
-        rows, spatial = (len(y), -1, y.shape[-1]), numbers(self.spatial)
-        return PutWinners(prod(spatial)).reference(y.reshape(rows), winner.reshape(rows)).reshape(-1, *spatial, rows[2])
+        spatial = numbers(self.spatial)
+        rows = (len(y), prod(y.shape[1:-1]), y.shape[-1])
+        total = PutWinners(prod(spatial)).reference(y.reshape(rows), winner.reshape(rows))
+        return total.reshape(len(y), *spatial, y.shape[-1])
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count
@@ -224,7 +226,7 @@ class PutWinners(Operator):
         sample, feature = np.ogrid[:batch, :features]
         flat = (sample[:, None] * size + winner) * features + feature[:, None]
         total = np.bincount(flat.ravel(), y.ravel(), batch * size * features)
-        return total.reshape(batch, -1, features).astype(y.dtype)
+        return total.reshape(batch, size, features).astype(y.dtype)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

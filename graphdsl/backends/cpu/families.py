@@ -1,5 +1,8 @@
 """Every family of kernels that there is: importing one registers its binders."""
 
+from graphdsl.backends.cpu import (  # noqa: F401
+    max_pool,
+)
 from graphdsl.backends.cpu.task import BINDERS
 
 __all__ = ["BINDERS"]

@@ -1,0 +1,70 @@
+"""Operators on compiled kernels, for every instruction set there is, with watched memory around the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pytest
+
+from graphdsl.backends.cpu.backend import CpuBackend, Native
+from graphdsl.backends.cpu.library import available, load
+from graphdsl.ir import Array, Call, DType, Operator, TensorType
+
+every_isa = pytest.mark.parametrize("isa", available())
+GUARD = 64
+
+
+@cache
+def machine(isa: str) -> CpuBackend:
+    return CpuBackend(load(isa))
+
+
+def guarded(shape: Sequence[int], dtype: np.dtype[np.generic]) -> tuple[Array, Array]:
+    """An array full of rubbish amid rubbish, not aligned to vectors; and the memory that it lies in."""
+    size = int(np.prod(shape, initial=dtype.itemsize))
+    whole = np.full(size + 2 * GUARD + 8, 0xAB, np.uint8)
+    return np.ndarray(tuple(shape), dtype, whole.data, GUARD + 8), whole
+
+
+def compute(isa: str, op: Operator, *arrays: Array) -> tuple[Array, ...]:
+    """The results of op, from C. Fails where C does not serve it, or writes beyond its results."""
+    types = op.type(*(TensorType(a.shape, DType(a.dtype.name)) for a in arrays))
+    given = [guarded(a.shape, a.dtype)[0] for a in arrays]
+    for place, array in zip(given, arrays, strict=True):
+        place[...] = array
+    made = types if isinstance(types, tuple) else (types,)
+    ends = [guarded(t.bind({}), t.dtype.numpy) for t in made]
+    places, outputs = tuple(range(len(given))), tuple(range(len(given), len(given) + len(ends)))
+    kernel = machine(isa).kernel(Call(op.name, op, places, outputs), given, [end for end, _ in ends])
+    assert isinstance(kernel, Native), f"{op} is left to the reference"
+    backend = machine(isa)
+    backend.preparation([kernel])()
+    backend.sequence([kernel])()
+    for end, whole in ends:
+        assert (whole[: GUARD + 8] == 0xAB).all(), "written before the result"
+        assert (whole[GUARD + 8 + end.nbytes :] == 0xAB).all(), "written behind the result"
+    return tuple(end.copy() for end, _ in ends)
+
+
+def expected(op: Operator, *arrays: Array) -> tuple[Array, ...]:
+    """What the operator means, in float64."""
+    wide = [a.astype(np.float64) if a.dtype == np.float32 else a for a in arrays]
+    with np.errstate(all="ignore"):
+        made = op.bound({}).reference(*wide)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def check(isa: str, op: Operator, *arrays: Array, tolerance: float = 2e-6) -> None:
+    """C agrees with the reference: whole numbers and NaN exactly, floats relative to the largest of the result."""
+    for found, wanted in zip(compute(isa, op, *arrays), expected(op, *arrays), strict=True):
+        assert found.shape == wanted.shape
+        if found.dtype.kind != "f":
+            np.testing.assert_array_equal(found, wanted, err_msg=str(op))
+            continue
+        finite = wanted[np.isfinite(wanted)]
+        scale = float(np.abs(finite).max(initial=1e-30))
+        with np.errstate(over="ignore"):
+            narrow = wanted.astype(found.dtype)
+        np.testing.assert_allclose(found, narrow, rtol=tolerance, atol=tolerance * scale, err_msg=str(op))
