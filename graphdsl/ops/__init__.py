@@ -9,13 +9,13 @@ from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
 from graphdsl.ops.fused import Fused, FusedMoments, FusedPool, FusedSums
 from graphdsl.ops.gru import Gru, GruGradient
-from graphdsl.ops.linear import add_bias, batch_matmul, dense, project
+from graphdsl.ops.linear import MatMul, add_bias, batch_matmul, dense, project
 from graphdsl.ops.loss import LOSS_WEIGHT
 from graphdsl.ops.lstm import Lstm, LstmGradient
 from graphdsl.ops.mask import StepMask, mask_steps
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 from graphdsl.ops.merge import demand_equal
-from graphdsl.ops.moments import Moments
+from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
@@ -49,6 +49,7 @@ __all__ = [
     "LOSS_WEIGHT",
     "Lstm",
     "LstmGradient",
+    "MatMul",
     "Max",
     "MaxPool",
     "MaxPoolGradient",
@@ -71,6 +72,7 @@ __all__ = [
     "batch_matmul",
     "broadcast_to",
     "conv_layers",
+    "counted",
     "demand_equal",
     "dense",
     "expression",

@@ -7,8 +7,10 @@ from graphdsl.passes.memory import Block, plan
 from graphdsl.passes.order import order
 from graphdsl.passes.pipeline import Hook, Pass, Stage, apply, inference, training
 from graphdsl.passes.shortest import shortest
+from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
+from graphdsl.passes.sums import sums
 from graphdsl.passes.total_loss import TOTAL, total_loss
 from graphdsl.passes.update import RATE, UpdateRule, learned, update
 
@@ -30,8 +32,10 @@ __all__ = [
     "order",
     "plan",
     "shortest",
+    "shrink",
     "simplify",
     "specialise",
+    "sums",
     "total_loss",
     "training",
     "update",

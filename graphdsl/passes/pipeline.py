@@ -8,8 +8,10 @@ from functools import partial
 from graphdsl.ir import Graph, collector_paused
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
+from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
+from graphdsl.passes.sums import sums
 from graphdsl.passes.total_loss import total_loss
 from graphdsl.passes.update import UpdateRule, learned, update
 from graphdsl.report import dataclass
@@ -45,6 +47,7 @@ def inference() -> tuple[Stage, ...]:
     return (
         Stage("specialise", partial(specialise, mode=Mode.INFERENCE)),
         Stage("simplify", simplify),
+        Stage("shrink", shrink),
         Stage("fuse", fuse),
     )
 
@@ -67,8 +70,10 @@ def training(
         Stage("specialise", partial(specialise, mode=Mode.TRAINING, frozen=frozen)),
         Stage("total_loss", lambda graph: total_loss(graph, learned(graph, names), factors)),
         Stage("simplify", simplify),
+        Stage("shrink", shrink),
         Stage("gradient", lambda graph: gradient(graph, learned(graph, names))),
         Stage("update", partial(update, rule=rule)),
         Stage("simplify_step", simplify),
+        Stage("sums", sums),
         Stage("fuse", fuse),
     )

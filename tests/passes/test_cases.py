@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphdsl.ir import Graph, demand_valid, parse_graph, print_graph
-from graphdsl.passes import Mode, fuse, gradient, learned, simplify, specialise, total_loss, update
+from graphdsl.passes import Mode, fuse, gradient, learned, shrink, simplify, specialise, sums, total_loss, update
 from tests.support.rules import Plain
 
 CASES = sorted(Path(__file__).parent.glob("cases/*.graph"))
@@ -21,7 +21,9 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "total_loss": lambda graph: total_loss(graph, learned(graph), {"half": 0.5}),
     "gradient": lambda graph: gradient(graph, learned(graph)),
     "update": partial(update, rule=Plain()),
+    "shrink": shrink,
     "simplify": simplify,
+    "sums": sums,
     "fuse": fuse,
 }
 

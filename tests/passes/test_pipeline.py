@@ -28,7 +28,7 @@ def test_graphs_are_valid_between_passes_and_read_back(seed: int) -> None:
 
     graph = random_graph(seed)
     apply(graph, training(Momentum()), look)
-    assert seen == ["specialise", "total_loss", "simplify", "gradient", "update", "simplify_step", "fuse"]
+    assert seen == [stage.name for stage in training(Momentum())]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
