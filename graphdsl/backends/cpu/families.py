@@ -1,6 +1,8 @@
 """Every family of kernels that there is: importing one registers its binders."""
 
 from graphdsl.backends.cpu import (  # noqa: F401
+    conv_kernel,
+    linear,
     max_pool,
 )
 from graphdsl.backends.cpu.task import BINDERS

@@ -1,0 +1,168 @@
+/* Products of matrices: C = A · B for matrix after matrix, either operand transposed.
+ *
+ * C, and where it is small also the sum, is cut into parts, one a thread; a part is walked block of k by block of k,
+ * panel of columns by panel of columns:
+ *
+ *              columns                      the part of one thread
+ *            +----+----+            k block | panel 0 | panel 1 | ...      each panel of B is packed into scratch that
+ *      rows  | p0 | p1 |               0    |    1    |    2    |          stays in the first cache, then multiplied
+ *            +----+----+               1    |    3    |    4    |          by all rows of the part; sums of later
+ *            | p2 | p3 |              ...                                  blocks are added to C
+ *            +----+----+
+ *
+ * B is read where it stands if it is used by so few rows that packing would not pay, or if a block of it fits the cache
+ * as it is. Of a transposed B and few rows, dot products are taken. Where k is cut, each part of it has its own C in
+ * shared scratch, and matmul_sum adds them up in order.
+ */
+#include "product.h"
+
+enum { DEPTH = 192, BLOCK = 8192, CHUNK = 1024, FEW_ROWS = 8, DOT_DEPTH = 64 };
+
+/* Scratch of a thread: one packed panel. */
+EXPORT const i64 matmul_scratch = DEPTH * PRODUCT_WIDEST * VL * sizeof(float);
+EXPORT const i64 matmul_columns = PRODUCT_WIDEST * VL;
+EXPORT const i64 matmul_rows = PRODUCT_ROWS(PRODUCT_WIDEST);
+
+typedef struct {
+    const float *a, *b;
+    float *c;
+    i64 batch, rows, columns, depth;
+    i64 a_row, a_step;    /* from row to row of A, and along the sum */
+    i64 b_stride, turned; /* of B's rows; turned: B is [columns][depth] */
+    i64 batch_parts, row_parts, column_parts, depth_parts;
+    const float *bias, *add, *mask; /* of the result: see product.h; add and mask have C's shape */
+    double low;
+} matmul_task;
+TASK(matmul_task);
+
+typedef struct {
+    i64 first, last;
+} range;
+
+static range part_of(i64 n, i64 unit, i64 part, i64 parts) {
+    range r;
+    share_units(n, unit, &(context){.thread = part, .threads = parts}, &r.first, &r.last);
+    return r;
+}
+
+/* A rectangle of C and a stretch of the sum; `last` and c are for the rectangle's first number. */
+typedef struct {
+    const float *a, *b;
+    float *c;
+    i64 rows, columns, depth;
+    finish last;
+} rectangle;
+
+static int reads_in_place(const matmul_task *t, const rectangle *r) {
+    if (t->turned) return 0;
+    if (VL < 8 && r->columns % VL) return 0;
+    return r->rows <= FEW_ROWS || r->columns * 32 <= BLOCK;
+}
+
+/* One block of the sum for all rows: panel by panel. */
+static void block(const matmul_task *t, const rectangle *r, i64 from, i64 depth, int in_place, float *packed) {
+    int last = from + depth == r->depth;
+    product p = {.a_row = t->a_row, .a_step = t->a_step, .b_stride = t->b_stride, .depth = depth,
+                 .c_stride = t->columns, .padded = !in_place};
+    for (i64 j = 0; j < r->columns; j += p.columns) {
+        p.columns = next_columns(r->columns - j);
+        p.a = r->a + from * t->a_step;
+        p.b = t->turned ? r->b + j * t->b_stride + from : r->b + from * t->b_stride + j;
+        p.c = r->c + j;
+        p.last = last ? r->last : NO_FINISH;
+        if (p.last.bias) p.last.bias += j;
+        if (p.last.mask) p.last.mask += j;
+        if (p.last.add) p.last.add += j;
+        if (from) p.last.add = p.c, p.last.add_stride = t->columns;
+        if (!in_place) {
+            (t->turned ? gather_columns : gather_rows)(p.b, t->b_stride, depth, p.columns, packed);
+            p.b = packed;
+            p.b_stride = (p.columns + VL - 1) / VL * VL;
+        }
+        product_rows(&p, r->rows);
+    }
+}
+
+/* As few rows as will do at a time, so that their part of A stays in the second cache. */
+static void multiply(const matmul_task *t, rectangle r, float *packed) {
+    int in_place = reads_in_place(t, &r);
+    i64 longest = in_place ? most(least(BLOCK / most(r.columns, 1), DEPTH), 16) : DEPTH;
+    i64 rows = r.rows;
+    const float *own_add = r.last.add;
+    for (i64 done = 0; done < rows; done += r.rows) {
+        r.rows = least(rows - done, CHUNK);
+        for (i64 from = 0, depth; from < r.depth || !from; from += depth) {
+            depth = least(r.depth - from, longest);
+            block(t, &r, from, depth, in_place, packed);
+            if (!depth) break;
+        }
+        r.a += r.rows * t->a_row;
+        r.c += r.rows * t->columns;
+        if (own_add) r.last.add += r.rows * t->columns;
+        if (r.last.mask) r.last.mask += r.rows * t->columns;
+    }
+}
+
+static void take_dots(const matmul_task *t, const rectangle *r) {
+    const i64 longest = 1024;
+    for (i64 from = 0; from < r->depth; from += longest)
+        dot_rows(&(dots){.a = r->a + from, .b = r->b + from, .c = r->c, .a_stride = t->a_row, .b_stride = t->b_stride,
+                         .c_stride = t->columns, .rows = r->rows, .columns = r->columns,
+                         .depth = least(r->depth - from, longest), .more = from > 0});
+    finish_rows(&r->last, r->c, t->columns, r->rows, r->columns);
+}
+
+static finish finish_of(const matmul_task *t, i64 at, i64 column) {
+    return (finish){.bias = t->bias ? t->bias + column : 0, .add = t->add ? t->add + at : 0,
+                    .mask = t->mask ? t->mask + at : 0, .add_stride = t->columns, .mask_stride = t->columns,
+                    .low = (float)t->low};
+}
+
+/* The part of one of the matrices: its rows, columns and stretch of the sum; sums: C, or where this stretch is kept. */
+static void part(const matmul_task *t, i64 matrix, range rows, range columns, range depth, float *sums, float *packed) {
+    i64 at = matrix * t->rows * t->columns + rows.first * t->columns + columns.first;
+    const float *b = t->b + matrix * t->depth * t->columns;
+    rectangle r = {.a = t->a + matrix * t->rows * t->depth + rows.first * t->a_row + depth.first * t->a_step,
+                   .b = t->turned ? b + columns.first * t->b_stride + depth.first
+                                  : b + depth.first * t->b_stride + columns.first,
+                   .c = sums + at, .rows = rows.last - rows.first, .columns = columns.last - columns.first,
+                   .depth = depth.last - depth.first,
+                   .last = t->depth_parts > 1 ? NO_FINISH : finish_of(t, at, columns.first)};
+    if (t->turned && t->a_step == 1 && r.rows <= FEW_ROWS && r.depth >= DOT_DEPTH)
+        take_dots(t, &r);
+    else
+        multiply(t, r, packed);
+}
+
+EXPORT void matmul(const void *task, const context *at) {
+    const matmul_task *t = task;
+    i64 parts = t->batch_parts * t->row_parts * t->column_parts * t->depth_parts;
+    for (i64 p = at->thread; p < parts; p += at->threads) {
+        i64 d = p % t->depth_parts, c = p / t->depth_parts % t->column_parts;
+        i64 r = p / (t->depth_parts * t->column_parts) % t->row_parts;
+        range matrices = part_of(t->batch, 1, p / (t->depth_parts * t->column_parts * t->row_parts), t->batch_parts);
+        range rows = part_of(t->rows, matmul_rows, r, t->row_parts), depth = part_of(t->depth, 1, d, t->depth_parts);
+        range columns = part_of(t->columns, VL, c, t->column_parts);
+        float *sums = t->depth_parts > 1 ? (float *)at->shared + d * t->batch * t->rows * t->columns : t->c;
+        for (i64 m = matrices.first; m < matrices.last; m++)
+            part(t, m, rows, columns, depth, sums, (float *)at->own);
+    }
+}
+
+/* Adds up what the parts of the sum gave: C row by row of all matrices. */
+EXPORT void matmul_sum(const void *task, const context *at) {
+    const matmul_task *t = task;
+    i64 size = t->batch * t->rows * t->columns, first, last;
+    share(t->batch * t->rows, at, &first, &last);
+    for (i64 r = first; r < last; r++) {
+        const float *from = (const float *)at->shared + r * t->columns;
+        for (i64 j = 0; j < t->columns; j += VL) {
+            i64 there = least(t->columns - j, VL);
+            vec sum = load_part(from + j, there);
+            for (i64 d = 1; d < t->depth_parts; d++) sum += load_part(from + d * size + j, there);
+            store_part(t->c + r * t->columns + j, sum, there);
+        }
+        finish last_of_row = finish_of(t, r * t->columns, 0);
+        finish_rows(&last_of_row, t->c + r * t->columns, t->columns, 1, t->columns);
+    }
+}

@@ -1,0 +1,85 @@
+"""Products of matrices on compiled kernels: every way to transpose, tails, many and few rows, long and short sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphdsl.backends.cpu import linear
+from graphdsl.ir import Array
+from graphdsl.ops import MatMul
+from tests.support.kernels import check, compute, every_isa
+
+SIZES = [
+    (1, 1, 1),
+    (3, 5, 2),
+    (32, 64, 32),
+    (32, 32, 10),
+    (33, 17, 31),
+    (8, 300, 129),
+    (9, 500, 64),
+    (1, 700, 1000),
+    (17, 230, 530),
+    (128, 33, 1),
+    (1100, 40, 50),
+    (40, 2500, 24),
+]
+"""Rows, depth, columns."""
+
+
+@pytest.fixture(params=["alone", "shared"])
+def parted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "shared":
+        monkeypatch.setattr(linear, "SERIAL", 0)
+
+
+def _matrix(rows: int, columns: int, turned: bool, *leading: int) -> Array:
+    shape = (*leading, columns, rows) if turned else (*leading, rows, columns)
+    return np.random.default_rng(rows + columns).standard_normal(shape).astype(np.float32)
+
+
+@every_isa
+@pytest.mark.parametrize("turned_a", [False, True])
+@pytest.mark.parametrize("turned_b", [False, True])
+@pytest.mark.usefixtures("parted")
+def test_products_of_all_sizes(isa: str, turned_a: bool, turned_b: bool) -> None:
+    for rows, depth, columns in SIZES:
+        check(isa, MatMul(turned_a, turned_b), _matrix(rows, depth, turned_a), _matrix(depth, columns, turned_b))
+
+
+@every_isa
+@pytest.mark.usefixtures("parted")
+def test_many_matrices(isa: str) -> None:
+    for leading in ((3,), (2, 5), (1, 1)):
+        check(isa, MatMul(), _matrix(7, 30, False, *leading), _matrix(30, 20, False, *leading))
+        check(isa, MatMul(True, True), _matrix(7, 30, True, *leading), _matrix(30, 20, True, *leading))
+
+
+@every_isa
+@pytest.mark.parametrize("parts", [(1, 1, 1, 2), (1, 1, 2, 1), (1, 2, 1, 1), (2, 1, 1, 1), (1, 3, 2, 2)])
+def test_every_cut_gives_the_same(isa: str, parts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear.Sizes, "parts", lambda *_: parts)
+    for turned in (False, True):
+        for rows, depth, columns in ((40, 50, 70), (3, 900, 200), (1, 2, 3)):
+            check(isa, MatMul(turned, turned), _matrix(rows, depth, turned), _matrix(depth, columns, turned))
+
+
+@every_isa
+def test_sums_of_nothing_are_zeros(isa: str) -> None:
+    check(isa, MatMul(), np.zeros((3, 0), np.float32), np.zeros((0, 4), np.float32))
+    check(isa, MatMul(True, True), np.zeros((0, 3), np.float32), np.zeros((4, 0), np.float32))
+    check(isa, MatMul(), np.zeros((0, 3), np.float32), np.zeros((3, 4), np.float32))
+
+
+@every_isa
+def test_infinity_and_no_number_stay_in_their_rows(isa: str) -> None:
+    a, b = _matrix(20, 30, False), _matrix(30, 40, False)
+    a[3, 4], a[5, 6], b[0, 7] = np.inf, np.nan, np.nan
+    check(isa, MatMul(), a, b)
+
+
+@every_isa
+def test_the_same_bits_every_time(isa: str) -> None:
+    a, b = _matrix(40, 6000, False), _matrix(6000, 33, False)
+    first, second = compute(isa, MatMul(), a, b), compute(isa, MatMul(), a, b)
+    np.testing.assert_array_equal(first[0], second[0])
