@@ -1,0 +1,52 @@
+"""What the numbers were measured on: the machine in words, and how fast it multiplies matrices."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from graphdsl.backends.cpu.library import available, processor
+
+SIDE = 2048
+PEERS = ("numpy", "torch", "onnxruntime", "jax")
+
+
+def description(threads: int) -> dict[str, Any]:
+    """The machine and the versions of what ran on it."""
+    return {
+        "processor": processor(),
+        "isa": next(iter(available()), "none built"),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PEERS}},
+        "matmul_gflops": round(peak_gflops(), 1),
+        "date": date.today().isoformat(),
+    }
+
+
+def peak_gflops(rounds: int = 7) -> float:
+    """The machine's measured peak: GFLOP/s of PyTorch's product of two large float32 matrices, with its threads."""
+    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    made = torch.empty(SIDE, SIDE)
+    times = []
+    for _ in range(rounds):
+        start = perf_counter()
+        torch.mm(a, b, out=made)
+        times.append(perf_counter() - start)
+    return 2e-9 * SIDE**3 / statistics.median(times[1:])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
