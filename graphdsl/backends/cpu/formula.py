@@ -1,0 +1,136 @@
+"""Formulas made ready for C: where operands lie, which loop works them out, code for the interpreter where none does."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from math import prod
+
+from graphdsl.backends.cpu.formula_code import Code, coded
+from graphdsl.backends.cpu.library import Library
+from graphdsl.backends.cpu.task import Task, address, i64, pointer
+from graphdsl.ir import Array
+from graphdsl.ops import Elementwise
+from graphdsl.report import dataclass
+
+KINDS = {"float32": 0, "bool": 1, "int32": 2}
+"""What the C side calls the kinds of numbers."""
+SHORT_ROW = 32
+"""Columns up to which one number a row is written out as often as there are columns."""
+
+
+class formula_operand(Task):  # noqa: N801 - the struct's name in C
+    _fields_ = (
+        ("base", address),
+        ("row", i64),
+        ("column", i64),
+        ("every", i64),
+        ("period", i64),
+        ("kind", i64),
+        ("spread", i64),
+    )
+
+
+class formula_task(Task):  # noqa: N801 - the struct's name in C
+    _fields_ = (
+        ("loop", address),
+        ("operands", address),
+        ("literals", address),
+        ("code", address),
+        ("count", i64),
+        ("place", i64),
+        ("literal_count", i64),
+        ("instructions", i64),
+        ("registers", i64),
+    )
+
+
+@dataclass(frozen=True)
+class Lying:
+    """How an operand lies in a table of rows and columns, in elements; formula.h draws it."""
+
+    row: int
+    column: int
+    every: int = 1
+    period: int = 1
+
+
+def epilogue(library: Library, op: Elementwise, operands: Sequence[Array], output: Array, place: int) -> Task | None:
+    """The formula as a task for `formula_block`: rows of output made of the same rows of the operands, or of a tile
+    that stands for operand number place. For that operand give output itself.
+
+    The table's columns are the last axis of output. The task keeps everything it points to; None where operands lie in
+    a way that C does not follow.
+    """
+    columns = output.shape[-1] if output.ndim else 1
+    found = [_lying(a, output.shape) for a in operands]
+    if not operands or any(lying is None for lying in found):
+        return None
+    full = _lying(output, output.shape)
+    assert full is not None
+    return bound(library, op, [*operands, output], [*(lying for lying in found if lying), full], columns, place)
+
+
+def _lying(array: Array, whole: tuple[int, ...]) -> Lying | None:
+    """The rows are all axes but the last; those that array has must be neighbours."""
+    shape = (1,) * (len(whole) - array.ndim) + array.shape
+    columns = shape[-1] if shape else 1
+    if not whole:
+        return Lying(0, 0)
+    column = 0 if columns == 1 else 1
+    if whole[-1] == 1:
+        column = 1 if prod(whole) == prod(shape) else 0
+    axes = [a for a, size in enumerate(shape[:-1]) if size != 1]
+    if not axes:
+        return Lying(0, column)
+    inner = [a for a in range(axes[0], axes[-1] + 1) if whole[a] != 1]
+    if axes != inner:
+        return None
+    every = prod(whole[axes[-1] + 1 : -1])
+    return Lying(columns, column, every, prod(shape[:-1]))
+
+
+def bound(
+    library: Library, op: Elementwise, arrays: Sequence[Array], lying: Sequence[Lying], columns: int, place: int = 0
+) -> Task | None:
+    """The formula over arrays (the result last) that lie so. None for numbers that C does not know."""
+    if any(a.dtype.name not in KINDS or not a.flags.c_contiguous for a in arrays):
+        return None
+    spread = [bool(at.row and not at.column and columns <= SHORT_ROW) for at in lying]
+    vectors = [bool(at.column or s) for at, s in zip(lying, spread, strict=True)]
+    code = coded(op.tree, tuple(vectors[:-1]), instructions(library))
+    rows = (formula_operand * len(arrays))(
+        *(
+            formula_operand(
+                pointer(a), at.row * a.itemsize, at.column * a.itemsize, at.every, at.period, KINDS[a.dtype.name], s
+            )
+            for a, at, s in zip(arrays, lying, spread, strict=True)
+        )
+    )
+    return _task(library, code, rows, len(arrays), place, tuple(arrays))
+
+
+def _task(library: Library, code: Code, rows: ctypes.Array[formula_operand], count: int, place: int, keeps: object) -> Task:
+    literals = (ctypes.c_float * max(len(code.literals), 1))(*code.literals)
+    table = (ctypes.c_int64 * max(len(code.words), 1))(*code.words)
+    task = formula_task(
+        loop=library.function("formula_interpret"),
+        operands=ctypes.addressof(rows),
+        literals=ctypes.addressof(literals),
+        code=ctypes.addressof(table),
+        count=count,
+        place=place,
+        literal_count=len(code.literals),
+        instructions=len(code.words) // 5,
+        registers=code.registers,
+    )
+    task.keeps = (rows, literals, table, keeps)
+    return task
+
+
+@cache
+def instructions(library: Library) -> tuple[str, ...]:
+    """The interpreter's instructions, in their order: "add VS"."""
+    text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library.c, "formula_instructions"))).decode()
+    return tuple(text.split("\n"))
