@@ -28,7 +28,7 @@ static struct {
     atomic_llong finished;
     atomic_llong arrived, passed; /* at the barrier */
     const program *running;
-    char *scratch;
+    char *scratch, *allocated; /* scratch is aligned, allocated is what malloc gave */
     i64 own_bytes, shared_bytes;
 } pool = {.threads = 1,
           .turn = PTHREAD_MUTEX_INITIALIZER,
@@ -106,6 +106,7 @@ static void *worker(void *argument) {
     return 0;
 }
 
+#ifndef _WIN32
 /* In the child of a fork there are no workers, and locks may be held by threads that are gone. */
 static void begin_anew(void) {
     pool.started = 0;
@@ -115,10 +116,13 @@ static void begin_anew(void) {
     pthread_mutex_init(&pool.asleep, 0);
     pthread_cond_init(&pool.wake, 0);
 }
+#endif
 
 static void start_workers(void) {
+#ifndef _WIN32
     static int watching = 0;
     if (!watching) watching = !pthread_atfork(0, 0, begin_anew);
+#endif
     while (pool.started < pool.threads - 1) {
         birth *own = malloc(sizeof *own);
         *own = (birth){pool.started + 1, atomic_load(&pool.generation)};
@@ -137,9 +141,10 @@ static int find_room(const program *p) {
     i64 own = most((p->own_bytes + 63) / 64 * 64, pool.own_bytes);
     i64 shared = most((p->shared_bytes + 63) / 64 * 64, pool.shared_bytes);
     if (pool.scratch && own == pool.own_bytes && shared == pool.shared_bytes) return 1;
-    free(pool.scratch);
-    pool.scratch = 0;
-    if (posix_memalign((void **)&pool.scratch, 64, (size_t)(shared + own * pool.threads + 64))) return 0;
+    free(pool.allocated);
+    pool.scratch = pool.allocated = malloc((size_t)(shared + own * pool.threads + 64));
+    if (!pool.scratch) return 0;
+    pool.scratch += -(uintptr_t)pool.scratch % 64;
     pool.own_bytes = own;
     pool.shared_bytes = shared;
     return 1;
