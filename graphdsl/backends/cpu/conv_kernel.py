@@ -1,0 +1,155 @@
+"""The gradient of a convolution's kernel: conv_kernel.c."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, i64, pointer
+from graphdsl.ir import Array, Call
+from graphdsl.ops.conv import ConvKernelGradient
+from graphdsl.ops.window import reach
+from graphdsl.report import dataclass
+
+PIXELS = 192
+"""About as many as a block should have: the fewer, the more often sums are written; the more, the less fits caches."""
+LINE = 320
+"""Pixels of a line that is not cut."""
+SHORT = 12
+"""Runs of fewer floats do not fill tiles: windows are gathered."""
+SERIAL = 1 << 18
+"""Multiplications that one thread is through with before a second one has begun."""
+
+
+class conv_kernel_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("x", "dy", "dkernel")),
+        *((n, i64) for n in ("batch", "height", "width", "channels", "out_height", "out_width", "filters")),
+        *((n, i64) for n in ("window_height", "window_width", "stride_height", "stride_width")),
+        *((n, i64) for n in ("pad_height", "pad_width", "dilation_height", "dilation_width", "groups")),
+        *((n, i64) for n in ("piece", "block", "copied", "gathered", "turned", "straight", "parts", "slices")),
+        *((n, i64) for n in ("copy_floats", "gather_floats")),
+    )
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution over pictures; time is a picture of height 1, and so are pixels that have no neighbours."""
+
+    batch: int
+    size: tuple[int, int]
+    channels: int
+    out: tuple[int, int]
+    filters: int
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+    padded: bool
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The fields of the task, in order."""
+        first = (self.batch, *self.size, self.channels, *self.out, self.filters)
+        return (*first, *self.window, *self.stride, *self.pad, *self.dilation, self.groups)
+
+    @property
+    def reached(self) -> tuple[int, int]:
+        down, across = reach(self.window, self.dilation)
+        return down, across
+
+
+def geometry(op: ConvKernelGradient, x: Array, dy: Array) -> Geometry:
+    axes = len(op.size)
+    padded = any(lo or hi for lo, hi in op.pad)
+    if set(op.size) == set(op.stride) == {1} and not padded:
+        line = (1, x.size // x.shape[-1])
+        return Geometry(
+            *(1, line, x.shape[-1], line, dy.shape[-1]), *((1, 1), (1, 1), (0, 0), (1, 1)), *(op.groups, False)
+        )
+
+    def pair(*numbers: int, missing: int = 1) -> tuple[int, int]:
+        down, across = (*(missing,) * (2 - axes), *numbers)
+        return down, across
+
+    before = (lo for lo, _ in op.pad)
+    return Geometry(
+        *(len(x), pair(*x.shape[1:-1]), x.shape[-1], pair(*dy.shape[1:-1]), dy.shape[-1]),
+        *(pair(*op.size), pair(*op.stride), pair(*before, missing=0), pair(*op.dilation)),
+        *(op.groups, padded),
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How conv_kernel.c goes about it; see there.
+
+    runs     how many runs a window has, each of `run` floats
+    columns  of a row of sums
+    sums     floats of one part
+    """
+
+    runs: int
+    run: int
+    gathered: bool
+    turned: bool
+    sums: int
+
+
+def layout(g: Geometry, lanes: int) -> Layout:
+    part_in, part_out = g.channels // g.groups, g.filters // g.groups
+    joined = g.groups == 1 and g.dilation[1] == 1
+    taps, across = g.window[0] * g.window[1], g.window[1] if joined else 1
+    gathered = across * part_in < SHORT and taps > across
+    runs = 1 if gathered else taps // across
+    run = taps * part_in // runs
+    upright, turned = runs * run * ceil(part_out / lanes), part_out * runs * ceil(run / lanes)
+    turn = turned < (1.05 if part_out <= lanes < run else 0.9) * upright
+    sums = g.groups * lanes * (turned if turn else upright)
+    return Layout(runs, run, gathered, turn, sums)
+
+
+@binds(ConvKernelGradient)
+def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    op, (x, dy), (dkernel,) = call.op, inputs, outputs
+    assert isinstance(op, ConvKernelGradient)
+    if not all_float32(x, dy) or len(op.size) > 2 or not x.size:
+        return None
+    g = geometry(op, x, dy)
+    return conv_kernel(g, x, dy, dkernel, machine)
+
+
+def conv_kernel(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
+    how = layout(g, machine.lanes)
+    piece = ceil(g.out[1] / ceil(g.out[1] / LINE))
+    lines = g.batch * g.out[0] * ceil(g.out[1] / piece)
+    block = min(lines, max(1, round(PIXELS / piece)))
+    serial = dy.size * dkernel.size // g.filters < SERIAL
+    wide = how.sums > (x.size + dy.size) // 4 and how.runs * g.filters // g.groups >= 8 * machine.lanes
+    parts = 1 if serial or wide else min(machine.threads, lines)
+    slices = machine.threads if wide and not serial else 1
+    copied = g.padded or how.gathered or how.turned
+    straight = parts == g.groups == 1 and not how.turned and g.filters % machine.lanes == 0
+    room = 4 * machine.lanes
+    copy = _copied_rows(g, block, piece) * ((piece - 1) * g.stride[1] + g.reached[1]) * g.channels + room
+    gather = block * piece * how.run + room if how.gathered else 0
+    own = 48 * block + 4 * (copy * copied + gather + block * piece * 3 * machine.lanes)
+    task = conv_kernel_task(
+        *(pointer(a) for a in (x, dy, dkernel)), *g.numbers,
+        piece, block, copied, how.gathered, how.turned, straight, parts, slices, copy * copied, gather,
+    )  # fmt: skip
+    shared = 0 if straight else 4 * how.sums * parts
+    first = machine.step("conv_kernel", task, serial=serial, own=own, shared=shared)
+    if straight:
+        return Plan((first,))
+    small = serial or how.sums * parts < 1 << 14
+    return Plan((first, machine.step("conv_kernel_ending", task, serial=small, shared=shared)))
+
+
+def _copied_rows(g: Geometry, block: int, piece: int) -> int:
+    """The most rows of x that the lines of a block read."""
+    down = g.reached[0]
+    if piece < g.out[1]:
+        return block * down
+    pictures = min(block, (block + g.out[0] - 2) // g.out[0] + 1)
+    return block * g.stride[0] + pictures * max(down - g.stride[0], 0)
