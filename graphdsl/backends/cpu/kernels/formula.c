@@ -134,6 +134,11 @@ static void run_code(const formula_task *f, float *const *slot, i64 n) {
     }
 }
 
+static i64 item(const formula_operand *x) { return x->kind == BYTES ? 1 : 4; }
+
+/* Bytes from an element to the next in the rows that loop gets. */
+static i64 step_of(const formula_operand *x) { return x->spread ? item(x) : x->column; }
+
 /* A row of n elements, operand i from at[i] on. The slots of operands that are no floats point to blocks of scratch. */
 static void interpret_row(const formula_task *f, char *const *at, i64 n, i64 block, float **slot) {
     const formula_operand *x = f->operands;
@@ -141,11 +146,11 @@ static void interpret_row(const formula_task *f, char *const *at, i64 n, i64 blo
     for (i64 start = 0; start < n; start += block) {
         i64 some = least(block, n - start);
         for (i64 i = 0; i < f->count; i++) {
-            char *from = at[i] + start * x[i].column;
+            char *from = at[i] + start * step_of(x + i);
             if (x[i].kind == FLOATS)
                 slot[i] = (float *)from;
             else if (i < result)
-                to_floats(slot[i], from, x[i].kind, x[i].column ? some : 1);
+                to_floats(slot[i], from, x[i].kind, step_of(x + i) ? some : 1);
         }
         run_code(f, slot, some);
         if (x[result].kind != FLOATS) from_floats(at[result] + start * x[result].column, slot[result], x[result].kind, some);
@@ -175,8 +180,6 @@ EXPORT void formula_interpret(const formula_task *f, char *const *at, const i64 
 }
 
 /* --- tables --------------------------------------------------------------------------------------------------------*/
-
-static i64 item(const formula_operand *x) { return x->kind == BYTES ? 1 : 4; }
 
 /* A row, as often as there is room for. */
 static void repeat_row(char *to, const char *row, i64 bytes, i64 times) {
