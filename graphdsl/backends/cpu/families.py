@@ -1,9 +1,9 @@
 """Every family of kernels that there is: importing one registers its binders."""
 
 from graphdsl.backends.cpu import (  # noqa: F401
-    elementwise,
     conv,
     conv_kernel,
+    elementwise,
     fused,
     linear,
     max_pool,
