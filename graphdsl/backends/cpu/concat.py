@@ -1,0 +1,68 @@
+"""Putting together, cutting out, padding: concat.c."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from graphdsl.backends.cpu.shape import copied
+from graphdsl.backends.cpu.small import small
+from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64, pointer
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Concat, Pad, Slice
+from graphdsl.ops.window import numbers
+
+
+class join_task(Task):
+    _fields_ = (
+        *(("y", address), ("pieces", address), ("widths", address)),
+        *(("count", i64), ("rows", i64), ("width", i64)),
+    )
+
+
+class box_task(Task):
+    _fields_ = (
+        *(("x", address), ("y", address), ("sizes", address), ("limits", address), ("offsets", address)),
+        ("rank", i64),
+    )
+
+
+@binds(Concat)
+def concat(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    (y,), op = outputs, call.op
+    assert isinstance(op, Concat)
+    rows = prod(y.shape[: op.axis])
+    widths = [prod(x.shape[op.axis :]) * x.itemsize for x in inputs]
+    pieces, tables = np.array([pointer(x) for x in inputs], np.uintp), np.array(widths, np.int64)
+    task = join_task(pointer(y), pointer(pieces), pointer(tables), len(inputs), rows, sum(widths))
+    return Plan((machine.step("join", task, serial=small(2 * y.size), keeps=(pieces, tables)),))
+
+
+@binds(Slice)
+def cut(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    assert isinstance(call.op, Slice)
+    return _box(inputs[0], outputs[0], numbers(call.op.start), machine)
+
+
+@binds(Pad)
+def pad(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    assert isinstance(call.op, Pad)
+    return _box(inputs[0], outputs[0], tuple(-n for n in numbers(call.op.before)), machine)
+
+
+def _box(x: Array, y: Array, offsets: tuple[int, ...], machine: Machine) -> Plan:
+    """y[place] = x[place + offsets]. Axes that x and y have in full melt into the one before them."""
+    if x.shape == y.shape:
+        return copied(x, y, machine)
+    axes = [(y.itemsize, x.itemsize, 0)]
+    for size, limit, offset in reversed(list(zip(y.shape, x.shape, offsets, strict=True))):
+        inner_size, inner_limit, inner_offset = axes[0]
+        if inner_size == inner_limit:
+            axes[0] = (size * inner_size, limit * inner_limit, offset * inner_size)
+        else:
+            axes.insert(0, (size, limit, offset))
+    axes = [(1, 1, 0)] * (2 - len(axes)) + axes
+    tables = np.array(axes, np.int64).T.copy()
+    task = box_task(pointer(x), pointer(y), *(pointer(row) for row in tables), len(axes))
+    return Plan((machine.step("box", task, serial=small(2 * y.size), keeps=(tables,)),))
