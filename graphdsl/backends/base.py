@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
-from graphdsl.ir import Array, Call, DType, Graph
+from graphdsl.ir import Array, Call, DType
 
 Memory = Any
 """A stretch of a machine's memory, as its backend knows it."""
@@ -21,11 +21,11 @@ Kernel = Callable[[], None]
 class Backend(ABC):
     """A kind of machine. One object of it lives as long as the process.
 
-    passes  what it does to a graph before it is lowered: its own operators for what it fuses, other layouts
+    passes  what it asks for before a graph is lowered, by the names of graphdsl.passes.MACHINE: fused operators
     """
 
     name: ClassVar[str]
-    passes: ClassVar[tuple[Callable[[Graph], Graph], ...]] = ()
+    passes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def alloc(self, size: int) -> Memory:

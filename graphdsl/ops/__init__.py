@@ -4,8 +4,9 @@ from graphdsl.ops import activation, conv_layers, expression, norm, notation, po
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
+from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
-from graphdsl.ops.elementwise import FORMULAS, Elementwise, formula, over
+from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
 from graphdsl.ops.fused import Fused, FusedMoments, FusedPool, FusedSums
 from graphdsl.ops.gru import Gru, GruGradient
@@ -32,6 +33,9 @@ __all__ = [
     "COUNTER_TYPE",
     "CategoricalCrossentropy",
     "Concat",
+    "Conv",
+    "ConvInputGradient",
+    "ConvKernelGradient",
     "DimNumber",
     "Dropout",
     "Elementwise",
@@ -70,6 +74,7 @@ __all__ = [
     "activation",
     "add_bias",
     "batch_matmul",
+    "broadcast",
     "broadcast_to",
     "conv_layers",
     "counted",

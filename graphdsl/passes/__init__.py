@@ -1,11 +1,13 @@
 """From the graph that a spec says to the program that a machine runs: Graph -> Graph, one file a pass."""
 
+from graphdsl.passes.epilogue import epilogue
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
 from graphdsl.passes.lower import lower
 from graphdsl.passes.memory import Block, plan
 from graphdsl.passes.order import order
-from graphdsl.passes.pipeline import Hook, Pass, Stage, apply, inference, training
+from graphdsl.passes.pipeline import MACHINE, Hook, Pass, Stage, apply, for_machine, inference, training
+from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shortest import shortest
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
@@ -17,6 +19,7 @@ from graphdsl.passes.update import RATE, UpdateRule, learned, update
 __all__ = [
     "Block",
     "Hook",
+    "MACHINE",
     "Mode",
     "Pass",
     "RATE",
@@ -24,6 +27,8 @@ __all__ = [
     "TOTAL",
     "UpdateRule",
     "apply",
+    "epilogue",
+    "for_machine",
     "fuse",
     "gradient",
     "inference",
@@ -31,6 +36,7 @@ __all__ = [
     "lower",
     "order",
     "plan",
+    "reduced",
     "shortest",
     "shrink",
     "simplify",

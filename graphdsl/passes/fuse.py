@@ -13,6 +13,9 @@ building the dominator tree. A formula with several homes is computed in each of
 operations and at most one operand of full size, so that nothing more is read than before. x + bias before two
 activations is such a case: each adds for itself, and the sum is never written.
 
+Sums of formulas (`Reduced`, where a machine asks for them) are homes too: what is summed is then never written. There
+more work may be done again, as everything is read anyway: up to CHEAP_TO_SUM scalar operations.
+
 Not merged: results, which must exist in memory; formulas smaller than what they flow into, which would be computed
 again for every element; whole numbers, where each step rounds; homes that would grow beyond MOST_WORK or MOST_OPERANDS.
 
@@ -25,8 +28,9 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from graphdsl.ir import Builder, DType, Graph, Node, Place, TensorType, Value
-from graphdsl.ops import Elementwise, expression
+from graphdsl.ir import Builder, DType, Graph, Place, TensorType, Value
+from graphdsl.ops import Elementwise, Reduced, broadcast, expression
+from graphdsl.ops.expression import Expression
 from graphdsl.report import dataclass
 
 MOST_WORK = 40
@@ -34,6 +38,7 @@ MOST_WORK = 40
 MOST_OPERANDS = 8
 CHEAP = 2
 """Scalar operations that may be done again rather than remembered."""
+CHEAP_TO_SUM = 6
 MOST_HOMES = 3
 
 
@@ -48,8 +53,9 @@ def fuse(graph: Graph) -> Graph:
     for name in names:
         node = graph.node(name)
         operands = graph.operands(name)
-        formula = _merge(node.op, operands, new, waiting) if isinstance(node.op, Elementwise) else None
+        formula = _merge(node.op, operands, new, waiting) if isinstance(node.op, Elementwise | Reduced) else None
         if formula is not None and name in merged:
+            assert isinstance(formula.op, Elementwise)
             waiting[name] = formula
             continue
         with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
@@ -64,33 +70,40 @@ def fuse(graph: Graph) -> Graph:
 
 @dataclass(frozen=True)
 class _Formula:
-    """A formula over values of the new graph, not emitted yet."""
+    """A formula, or a sum of formulas, over values of the new graph, not emitted yet."""
 
-    op: Elementwise
+    op: Elementwise | Reduced
     operands: tuple[Value, ...]
 
 
 def _merge(
-    op: Elementwise, operands: tuple[Value, ...], new: dict[str, tuple[Value, ...]], waiting: dict[str, _Formula]
+    op: Elementwise | Reduced,
+    operands: tuple[Value, ...],
+    new: dict[str, tuple[Value, ...]],
+    waiting: dict[str, _Formula],
 ) -> _Formula:
     """op with the waiting formulas among its operands put in."""
     if not any(v.node in waiting for v in operands):
         return _Formula(op, tuple(new[v.node][v.port] for v in operands))
-    places: dict[Value, expression.Expression] = {}
-    trees = []
-    titles = []
+    places: dict[Value, Expression] = {}
+    trees: list[Expression] = []
+    titles: list[str] = []
     for value in operands:
-        inner = waiting.get(value.node)
-        if inner is None:
+        found = waiting.get(value.node)
+        if found is None:
             trees.append(_place(places, new[value.node][value.port]))
             continue
-        titles.append(inner.op.title)
-        trees.append(expression.substitute(inner.op.tree, [_place(places, v) for v in inner.operands]))
+        assert isinstance(found.op, Elementwise)
+        titles.append(found.op.title)
+        trees.append(expression.substitute(found.op.tree, [_place(places, v) for v in found.operands]))
+    if isinstance(op, Reduced):
+        formulas = tuple(expression.substitute(tree, trees) for tree in op.formulas)
+        return _Formula(Reduced(op.axes, formulas, len(places)), tuple(places))
     title = "+".join(dict.fromkeys(part for t in (*titles, op.title) for part in t.split("+")))
     return _Formula(Elementwise(expression.substitute(op.tree, trees), len(places), op.kind, title), tuple(places))
 
 
-def _place(places: dict[Value, expression.Expression], value: Value) -> expression.Expression:
+def _place(places: dict[Value, Expression], value: Value) -> Expression:
     return places.setdefault(value, expression.Operand(len(places)))
 
 
@@ -102,17 +115,21 @@ class _Homes:
     of       the homes of a formula: itself when it stays
     work     scalar operations in a home
     outside  what a home reads
+    sums     the axes of homes that are sums: those over the same axes will be one
     """
 
     merged: set[str] = field(default_factory=set)
     of: dict[str, frozenset[str]] = field(default_factory=dict)
     work: dict[str, int] = field(default_factory=dict)
     outside: dict[str, set[Value]] = field(default_factory=dict)
+    sums: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def stay(self, name: str, op: Elementwise, operands: tuple[Value, ...]) -> None:
+    def stay(self, name: str, op: Elementwise | Reduced, operands: tuple[Value, ...]) -> None:
         self.of[name] = frozenset([name])
-        self.work[name] = expression.work(op.tree)
+        self.work[name] = expression.work_of_all(op.formulas) if isinstance(op, Reduced) else expression.work(op.tree)
         self.outside[name] = set(operands)
+        if isinstance(op, Reduced):
+            self.sums[name] = op.axes
 
     def fits(self, home: str, value: Value, op: Elementwise, operands: tuple[Value, ...]) -> bool:
         reads = (self.outside[home] | set(operands)) - {value}
@@ -125,37 +142,50 @@ class _Homes:
             self.work[home] += expression.work(op.tree)
             self.outside[home] = (self.outside[home] | set(operands)) - {value}
 
+    def worth(self, op: Elementwise, value: Value, operands: tuple[Value, ...], homes: frozenset[str]) -> bool:
+        """One home is always worth it; several, where next to nothing is computed or read again."""
+        if len(homes) < 2:
+            return bool(homes)
+        full = sum(v.type.shape == value.type.shape for v in operands)
+        cheap = CHEAP_TO_SUM if any(h in self.sums for h in homes) else CHEAP
+        several = len({self.sums.get(h, h) for h in homes})
+        return several <= MOST_HOMES and full <= 1 and expression.work(op.tree) <= cheap
+
 
 def _homes(graph: Graph, names: list[str]) -> _Homes:
     found = _Homes()
     pinned = {r.value.node for r in graph.results}
     kept = set(names)
     for name in reversed(names):
-        op = graph.node(name).op
+        op, operands = graph.node(name).op, graph.operands(name)
+        if isinstance(op, Reduced):
+            found.stay(name, op, operands)
         if not isinstance(op, Elementwise):
             continue
-        value, operands = graph.value(name), graph.operands(name)
+        value = graph.value(name)
         users = [u for u in graph.users(name) if u in kept]
         homes = frozenset([h for u in users for h in found.of.get(u, ())])
-        may = name not in pinned and all(_takes(graph.node(u), value.type, operands) for u in users)
-        if may and _worth(op, value, operands, homes) and all(found.fits(h, value, op, operands) for h in homes):
+        may = name not in pinned and all(_takes(graph, u, value.type, operands) for u in users)
+        if may and found.worth(op, value, operands, homes) and all(found.fits(h, value, op, operands) for h in homes):
             found.join(homes, value, op, operands)
         else:
             found.stay(name, op, operands)
     return found
 
 
-def _takes(user: Node, made: TensorType, operands: tuple[Value, ...]) -> bool:
+def _takes(graph: Graph, user: str, made: TensorType, operands: tuple[Value, ...]) -> bool:
     """Whether a producer's formula may be written into the user's: same elements, same rounding."""
-    wanted = user.types[0]
-    if not isinstance(user.op, Elementwise) or wanted.shape != made.shape:
+    node = graph.node(user)
+    match node.op:
+        case Elementwise():
+            shape = node.types[0].shape
+        case Reduced():
+            shape = broadcast(node.op.name, [v.type.shape for v in graph.operands(user)])
+        case _:
+            return False
+    if shape != made.shape:
         return False
+    wanted = node.types[0].dtype
     if made.dtype is DType.BOOL:
-        return wanted.dtype.is_float and all(v.type.dtype.size <= wanted.dtype.size for v in operands)
+        return wanted.is_float and all(v.type.dtype.size <= wanted.size for v in operands)
     return made.dtype.is_float
-
-
-def _worth(op: Elementwise, value: Value, operands: tuple[Value, ...], homes: frozenset[str]) -> bool:
-    """One home is always worth it; several, where next to nothing is computed or read again."""
-    full = sum(v.type.shape == value.type.shape for v in operands)
-    return len(homes) == 1 or (1 < len(homes) <= MOST_HOMES and full <= 1 and expression.work(op.tree) <= CHEAP)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 from graphdsl.ir import Graph, collector_paused
+from graphdsl.passes.epilogue import epilogue
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
+from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
@@ -27,6 +29,15 @@ class Stage:
 
     name: str
     run: Pass
+
+
+MACHINE: dict[str, Pass] = {"reduced": reduced, "epilogue": epilogue}
+"""What a machine may ask for beyond the passes that all machines get."""
+
+
+def for_machine(names: Iterable[str]) -> tuple[Stage, ...]:
+    """The stages that a machine asks for by name, after those of training or inference."""
+    return tuple(Stage(name, MACHINE[name]) for name in names)
 
 
 def nothing(name: str, graph: Graph) -> None:

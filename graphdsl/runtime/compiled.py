@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.ir import BATCH, Array, Graph, Input, Role, Symbolic, TensorType
-from graphdsl.passes import lower
+from graphdsl.passes import apply, for_machine, lower
 from graphdsl.report import fail
 from graphdsl.runtime.executor import Executor, Ready
 
@@ -20,9 +20,7 @@ class Compiled:
     """
 
     def __init__(self, graph: Graph, executor: Executor, *, seed: int = 0) -> None:
-        for transform in executor.backend.passes:
-            graph = transform(graph)
-        self.graph = graph
+        self.graph = graph = apply(graph, for_machine(executor.backend.passes))
         self.executor = executor
         self.made = executor.weights.add(graph, seed)
         needed = graph.needed()

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from graphdsl.ir import Graph, demand_valid, parse_graph, print_graph
-from graphdsl.passes import Mode, fuse, gradient, learned, shrink, simplify, specialise, sums, total_loss, update
+from graphdsl.passes import (
+    MACHINE,
+    Mode,
+    fuse,
+    gradient,
+    learned,
+    shrink,
+    simplify,
+    specialise,
+    sums,
+    total_loss,
+    update,
+)
 from tests.support.rules import Plain
 
 CASES = sorted(Path(__file__).parent.glob("cases/*.graph"))
@@ -25,6 +37,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "simplify": simplify,
     "sums": sums,
     "fuse": fuse,
+    **MACHINE,
 }
 
 

@@ -1,0 +1,131 @@
+"""Pass for machines: sums take the formulas they sum, and sums of the same tensors are taken in one go.
+
+A sum that reads what a formula has just written costs two trips to memory; a sum of the formula costs none but the
+formula's own reads. Where several sums over the same axes read the same tensors, these are read once for all:
+
+    g ──┬───────────────── sum ── Σ g                 g ─┐             Σ g
+    x ──┼─ (x - m) * g ─── sum ── Σ (x - m) * g   =>  x ─┼─ reduced ──┤
+    m ──┘                                             m ─┘             Σ (x - m) * g
+
+Three steps: each sum becomes a Reduced of the formula "operand 0"; `fuse` writes formulas into it as into any formula;
+neighbours join. A sum joins an earlier one if all it reads was there before that one, so no circle can arise, and if
+both read some tensor of full size. A Reduced that has stayed a plain sum alone is a sum again.
+
+Assumes  `sums` has run: no constant factors are left inside. `fuse` may have run or not.
+Gives    the same sums but for rounding.
+Leaves   sums that ride on a producer to `statistics`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from graphdsl.ir import Builder, Dim, Graph, Node, Place, Value, rebuild
+from graphdsl.ops import Reduced, Sum, broadcast, expression
+from graphdsl.ops.expression import Expression, Operand
+from graphdsl.passes.fuse import MOST_OPERANDS, MOST_WORK, fuse
+from graphdsl.report import dataclass
+
+MOST_SUMS = 8
+PLAIN = (Operand(0),)
+
+
+def reduced(graph: Graph) -> Graph:
+    """graph with its sums over floats as few operations as possible."""
+    return rebuild(_joined(fuse(rebuild(graph, _open))), _close)
+
+
+def _open(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    if not isinstance(node.op, Sum) or not node.types[0].dtype.is_float:
+        return None
+    return b.emit_all(Reduced(node.op.axes, PLAIN, 1), *operands, name=name, exact=True)
+
+
+def _close(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    if not isinstance(node.op, Reduced) or node.op.formulas != PLAIN or len(operands) > 1:
+        return None
+    return b.emit_all(Sum(node.op.axes), *operands, name=name, exact=True)
+
+
+def _joined(graph: Graph) -> Graph:
+    """graph with neighbouring sums as one operation."""
+    groups = _Groups(graph)
+    b = Builder(merge=True)
+    new: dict[str, tuple[Value, ...]] = {}
+    for name, node in graph.items():
+        with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
+            if name in groups.of:
+                new[name] = groups.emit(b, name, new)
+                continue
+            operands = (new[v.node][v.port] for v in graph.operands(name))
+            new[name] = b.emit_all(node.op, *operands, name=name, exact=True, types=node.types)
+    for result in graph.results:
+        b.result(result.name, result.role, new[result.value.node][result.value.port])
+    return b.finish()
+
+
+@dataclass
+class _Group:
+    """Sums that are taken together. values: of the old graph; formulas: over them; taken: by member, its results."""
+
+    axes: tuple[int, ...]
+    shape: tuple[Dim, ...]
+    values: list[Value]
+    formulas: list[Expression]
+    members: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    made: tuple[Value, ...] = ()
+
+    def takes(self, shape: tuple[Dim, ...], op: Reduced, operands: tuple[Value, ...]) -> bool:
+        """Whether a further sum fits in."""
+        if (self.axes, self.shape) != (op.axes, shape):
+            return False
+        large = {v for v in self.values if v.type.shape == shape}
+        work = expression.work_of_all(self.formulas) + expression.work_of_all(op.formulas)
+        return (
+            bool(large & {*operands})
+            and len({*self.values, *operands}) <= MOST_OPERANDS
+            and len(self.formulas) + len(op.formulas) <= MOST_SUMS
+            and work <= MOST_WORK
+        )
+
+    def add(self, name: str, op: Reduced, operands: tuple[Value, ...]) -> None:
+        self.values += [v for v in operands if v not in self.values]
+        own = [expression.substitute(t, [Operand(self.values.index(v)) for v in operands]) for t in op.formulas]
+        self.formulas += [t for t in own if t not in self.formulas]
+        self.members[name] = tuple(self.formulas.index(t) for t in own)
+
+
+class _Groups:
+    """Which sums join which. They are looked for among those that read the same tensor, the latest first."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.of: dict[str, _Group] = {}
+        order = {name: position for position, name in enumerate(graph)}
+        by_value: dict[Value, list[tuple[int, _Group]]] = {}
+        for name, node in graph.items():
+            if isinstance(node.op, Reduced):
+                self._find(name, node.op, order, by_value)
+
+    def _find(
+        self, name: str, op: Reduced, order: dict[str, int], by_value: dict[Value, list[tuple[int, _Group]]]
+    ) -> None:
+        operands = self.graph.operands(name)
+        shape = broadcast(op.name, [v.type.shape for v in operands])
+        latest = max(order[v.node] for v in operands)
+        near = [found for v in operands for found in by_value.get(v, ())[-MOST_SUMS:]]
+        fitting = [group for position, group in near if latest < position and group.takes(shape, op, operands)]
+        if not fitting:
+            fitting = [_Group(op.axes, shape, [], [])]
+            for value in operands:
+                by_value.setdefault(value, []).append((order[name], fitting[0]))
+        fitting[0].add(name, op, operands)
+        self.of[name] = fitting[0]
+
+    def emit(self, b: Builder, name: str, new: dict[str, tuple[Value, ...]]) -> tuple[Value, ...]:
+        """The results of a sum; the first of a group is emitted for all of it."""
+        group = self.of[name]
+        if not group.made:
+            op = Reduced(group.axes, tuple(group.formulas), len(group.values))
+            group.made = b.emit_all(op, *(new[v.node][v.port] for v in group.values), name=name, exact=True)
+        return tuple(group.made[i] for i in group.members[name])
