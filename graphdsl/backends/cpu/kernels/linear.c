@@ -56,7 +56,7 @@ typedef struct {
 static int reads_in_place(const matmul_task *t, const rectangle *r) {
     if (t->turned) return 0;
     if (VL < 8 && r->columns % VL) return 0;
-    return r->rows <= FEW_ROWS || r->columns * 32 <= BLOCK;
+    return r->rows <= FEW_ROWS || r->columns * 64 <= BLOCK;
 }
 
 /* One block of the sum for all rows: panel by panel. */
@@ -79,6 +79,9 @@ static void block(const matmul_task *t, const rectangle *r, i64 from, i64 depth,
             p.b = packed;
             p.b_stride = (p.columns + VL - 1) / VL * VL;
         }
+        if (in_place && !last && r->rows <= FEW_ROWS)
+            for (i64 k = 0; k < depth; k++)
+                for (i64 v = 0; v < p.columns; v += 16) __builtin_prefetch(p.b + (k + depth) * t->b_stride + v, 0, 2);
         product_rows(&p, r->rows);
     }
 }
@@ -87,14 +90,14 @@ static void block(const matmul_task *t, const rectangle *r, i64 from, i64 depth,
 static void multiply(const matmul_task *t, rectangle r, float *packed) {
     int in_place = reads_in_place(t, &r);
     i64 longest = in_place ? most(least(BLOCK / most(r.columns, 1), DEPTH), 16) : DEPTH;
+    i64 blocks = most((r.depth + longest - 1) / longest, 1);
     i64 rows = r.rows;
     const float *own_add = r.last.add;
     for (i64 done = 0; done < rows; done += r.rows) {
         r.rows = least(rows - done, CHUNK);
-        for (i64 from = 0, depth; from < r.depth || !from; from += depth) {
-            depth = least(r.depth - from, longest);
-            block(t, &r, from, depth, in_place, packed);
-            if (!depth) break;
+        for (i64 i = 0; i < blocks; i++) {
+            i64 from = r.depth * i / blocks;
+            block(t, &r, from, r.depth * (i + 1) / blocks - from, in_place, packed);
         }
         r.a += r.rows * t->a_row;
         r.c += r.rows * t->columns;
@@ -110,6 +113,31 @@ static void take_dots(const matmul_task *t, const rectangle *r) {
                          .c_stride = t->columns, .rows = r->rows, .columns = r->columns,
                          .depth = least(r->depth - from, longest), .more = from > 0});
     finish_rows(&r->last, r->c, t->columns, r->rows, r->columns);
+}
+
+/* One row: eight rows of B at a time, from end to end, so that memory is read in long stretches. */
+static void take_row(const matmul_task *t, const rectangle *r) {
+    i64 columns = r->columns;
+    for (i64 k = 0; k < r->depth; k += 8) {
+        const float *b = r->b + k * t->b_stride;
+        float a[8] = {0};
+        i64 there = least(r->depth - k, 8), stride = t->b_stride;
+        for (i64 i = 0; i < there; i++) a[i] = r->a[(k + i) * t->a_step];
+        i64 j = 0;
+        for (; there == 8 && j + VL <= columns; j += VL) {
+            vec sum = a[0] * load(b + j);
+            UNROLL for (int i = 1; i < 8; i++) sum += a[i] * load(b + i * stride + j);
+            if (k) sum += load(r->c + j);
+            store(r->c + j, sum);
+        }
+        for (; j < columns; j += VL) {
+            i64 part = least(columns - j, VL);
+            vec sum = k ? load_part(r->c + j, part) : zeros();
+            for (i64 i = 0; i < there; i++) sum += a[i] * load_part(b + i * stride + j, part);
+            store_part(r->c + j, sum, part);
+        }
+    }
+    finish_rows(&r->last, r->c, columns, 1, columns);
 }
 
 static finish finish_of(const matmul_task *t, i64 at, i64 column) {
@@ -130,6 +158,8 @@ static void part(const matmul_task *t, i64 matrix, range rows, range columns, ra
                    .last = t->depth_parts > 1 ? NO_FINISH : finish_of(t, at, columns.first)};
     if (t->turned && t->a_step == 1 && r.rows <= FEW_ROWS && r.depth >= DOT_DEPTH)
         take_dots(t, &r);
+    else if (!t->turned && r.rows == 1 && r.depth >= 8)
+        take_row(t, &r);
     else
         multiply(t, r, packed);
 }
