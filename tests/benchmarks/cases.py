@@ -38,6 +38,7 @@ class Case:
     classes  targets that are classes: how many
     flags    targets that are one number, 0 or 1
     heads    in the order of the spec
+    settings of the spec's params, and of the PyTorch network's arguments
     train    samples in a training step; None: training is not timed
     infer    the batches of inference
     """
@@ -50,6 +51,7 @@ class Case:
     flags: tuple[str, ...] = ()
     train: int | None = None
     infer: tuple[int, ...] = ()
+    settings: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spec(self) -> Path:

@@ -52,7 +52,7 @@ def entries(case: Case, samples: int, options: argparse.Namespace, machine: Entr
         "net": case.name,
         "mode": options.mode,
         "batch": samples,
-        "backend": options.backend,
+        "backend": ours.executor.backend.name,
         "threads": options.threads,
         "difference": {name: float(f"{value:.2g}") for name, value in apart.items()},
         "compile_s": round(ours.compile_s, 3),

@@ -191,7 +191,14 @@ def mobilenet() -> nn.Module:
     return nn.Sequential(*layers, Mean(), nn.Linear(1024, 1000))
 
 
-NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
+def plain(width: int, depth: int) -> nn.Module:
+    layers = conv_relu(3, width, 3, padding=1)
+    for _ in range(depth - 1):
+        layers += conv_relu(width, width, 3, padding=1)
+    return nn.Sequential(*layers, Mean(), nn.Linear(width, 10))
+
+
+NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "lenet": lenet,
     "lenet5": lenet5,
@@ -204,4 +211,5 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "vgg16": vgg16,
     "resnet50": resnet50,
     "mobilenet": mobilenet,
+    "plain": plain,
 }

@@ -39,7 +39,7 @@ class Ours:
 
     def __init__(self, case: Case, mode: str, samples: int, backend: str) -> None:
         start = perf_counter()
-        model = graphdsl.compile(case.spec, backend=backend)
+        model = graphdsl.compile(case.spec, case.settings, backend=backend)
         elaborated = perf_counter()
         self.executor = model.executor
         self.names = [name for name in self.executor.weights if not name.startswith(STATES)]

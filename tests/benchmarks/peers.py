@@ -161,7 +161,7 @@ def several(results: Any) -> tuple[Tensor, ...]:
 
 def made(case: Case, weights: Weights, layout: str) -> nn.Module:
     """The module with these weights, laid out so."""
-    network = NETWORKS[case.name]()
+    network = NETWORKS[case.name](**case.settings)
     if weights is not None:
         fill(network, weights)
     return network.to(memory_format=torch.channels_last) if layout == CHANNELS_LAST else network
