@@ -9,7 +9,7 @@ from typing import Any
 
 from graphdsl.ir import Builder, Graph, Place, Role, TensorType
 from graphdsl.ops import expression, formula, reshape, sum_over
-from graphdsl.passes import apply, lower, training
+from graphdsl.passes import MACHINE, apply, for_machine, lower, training
 from tests.support.rules import Momentum
 
 
@@ -46,7 +46,7 @@ def test_every_stage_is_linear() -> None:
     growth: dict[str, list[int]] = {}
     for layers in (40, 160):
         graph = net(layers)
-        for stage in training(Momentum()):
+        for stage in (*training(Momentum()), *for_machine(MACHINE)):
             growth.setdefault(stage.name, []).append(calls(lambda s=stage, g=graph: s.run(g)))  # type: ignore[misc]
             graph = apply(graph, [stage])
         growth.setdefault("lower", []).append(calls(lambda g=graph: lower(g, {})))  # type: ignore[misc]
