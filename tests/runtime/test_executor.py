@@ -10,7 +10,7 @@ import pytest
 
 from graphdsl.backends import NullBackend, ReferenceBackend, backend
 from graphdsl.ir import BATCH, Array, Builder, Role, TensorType, symbol
-from graphdsl.ops import formula
+from graphdsl.ops import MatMul, expression, formula
 from graphdsl.passes import apply, inference, training
 from graphdsl.report import Failed
 from graphdsl.runtime import Compiled, Executor
@@ -151,9 +151,14 @@ def test_inputs_that_do_not_fit(shapes: dict[str, tuple[int, ...]], message: str
         two_sequences().run({name: np.ones(shape) for name, shape in shapes.items()})
 
 
-def test_a_backend_has_passes_of_its_own() -> None:
-    class Renaming(ReferenceBackend):
-        passes = (lambda graph: graph.with_results([r for r in graph.results if r.role is Role.OUTPUT]),)
+def test_a_backend_names_the_passes_that_it_wants() -> None:
+    class Fusing(ReferenceBackend):
+        passes = ("epilogue",)
 
-    compiled = Compiled(apply(random_graph(1), inference()), Executor(Renaming()))
-    assert compiled.results == ("y",)
+    b = Builder()
+    x = b.input("x", TensorType((2, 3)))
+    product = b.emit(MatMul(), x, b.weight("w", (3, 4)))
+    b.result("y", Role.OUTPUT, formula(b, expression.tanh, product, title="tanh"))
+    compiled = Compiled(b.finish(), Executor(Fusing()))
+    assert [node.op.name for _, node in compiled.graph.items()] == ["input", "weight", "fused"]
+    assert compiled.run({"x": np.ones((2, 3))})["y"].shape == (2, 4)
