@@ -1,0 +1,37 @@
+"""Runs every sample on kernels built with sanitizers: `LD_PRELOAD=libasan.so python sanitized.py FOLDER ISA`.
+
+Every array is a piece of malloc's memory of exactly its size, so that a byte read or written beside it is noticed.
+AddressSanitizer and UndefinedBehaviorSanitizer end the process at the first mistake.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from graphdsl.backends.cpu import library
+from graphdsl.backends.cpu.backend import CpuBackend
+from graphdsl.ir import Array
+from tests.support.calls import made, samples, single
+
+
+class Exact(CpuBackend):
+    """Memory without any room to spare."""
+
+    def alloc(self, size: int) -> Array:
+        return np.frombuffer((ctypes.c_uint8 * size)(), np.uint8)
+
+
+def main() -> None:
+    library.FOLDER = Path(sys.argv[1])
+    machine = Exact(library.load(sys.argv[2]))
+    for _, sample in samples():
+        made(machine, sample.operator, single(sample.arrays))
+    print("clean")
+
+
+if __name__ == "__main__":
+    main()
