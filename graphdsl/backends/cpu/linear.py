@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
-from math import inf, prod
+from math import prod
 
-from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, f64, i64, pointer
+from graphdsl.backends.cpu.epilogue import Finish
+from graphdsl.backends.cpu.formula import epilogue
+from graphdsl.backends.cpu.task import (
+    BINDERS,
+    Arrays,
+    Machine,
+    Plan,
+    Step,
+    Task,
+    address,
+    all_float32,
+    binds,
+    f64,
+    i64,
+    pointer,
+)
 from graphdsl.ir import Array, Call
-from graphdsl.ops import MatMul
+from graphdsl.ops import Elementwise, MatMul
 from graphdsl.report import dataclass
 
 SERIAL = 12_000
@@ -16,6 +31,9 @@ SERIAL = 12_000
 
 BARRIER = 4_000
 """Cycles that one more step for all threads costs."""
+
+
+WHOLE = (1, 1, 1, 1)
 
 
 class matmul_task(Task):
@@ -39,23 +57,9 @@ class matmul_task(Task):
         ("add", address),
         ("mask", address),
         ("low", f64),
+        ("bias_step", i64),
+        ("after", address),
     )
-
-
-@dataclass(frozen=True)
-class Finish:
-    """What is done to the products before they are stored, in this order. None: nothing.
-
-    bias  [columns], added
-    add   the result's shape, added
-    low   what is less becomes this
-    mask  the result's shape: where it is not > 0 the result is 0
-    """
-
-    bias: Array | None = None
-    add: Array | None = None
-    mask: Array | None = None
-    low: float = -inf
 
 
 PLAIN = Finish()
@@ -85,9 +89,8 @@ class Sizes:
 
     def parts(self, lanes: int, threads: int) -> tuple[int, int, int, int]:
         """Into how many parts batch, rows, columns and depth are best cut."""
-        whole = (1, 1, 1, 1)
-        if threads == 1 or self.cycles(lanes, whole) < SERIAL:
-            return whole
+        if threads == 1 or self.cycles(lanes, WHOLE) < SERIAL:
+            return WHOLE
         return min(_cuts(threads), key=lambda p: self.cycles(lanes, p))
 
 
@@ -102,33 +105,55 @@ def _cuts(threads: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def multiplied(op: MatMul, a: Array, b: Array, c: Array, machine: Machine, finish: Finish = PLAIN) -> Plan | None:
-    """The product a · b into c; None where the arrays are not float32."""
+    """The product a · b into c, and what is done to it there; None where C does not know the numbers."""
     if not all_float32(a, b, c):
         return None
+    formula, rest = _formula(c, machine, finish)
+    if rest is None:
+        return None
+    if c.shape[-1] == 1 < c.shape[-2] and formula is None:
+        turned = MatMul(not op.transpose_b, not op.transpose_a)
+        return Plan((*_product(turned, b, a, c.swapaxes(-1, -2), machine, finish, None), *rest))
+    return Plan((*_product(op, a, b, c, machine, finish, formula), *rest))
+
+
+def _formula(c: Array, machine: Machine, finish: Finish) -> tuple[Task | None, tuple[Step, ...] | None]:
+    """What tiles cannot do, as a task for rows of c or as steps of its own; None where C knows neither."""
+    if finish.formula is None:
+        return None, ()
+    operands = [*finish.operands]
+    operands[finish.place] = c
+    task = epilogue(machine.library, finish.formula, operands, c, finish.place) if c.shape[-1] > 1 else None
+    if task is not None:
+        return task, ()
+    plan = BINDERS[Elementwise](Call("", finish.formula, (), ()), operands, [c], machine)
+    return None, plan.steps if plan else None
+
+
+def _product(
+    op: MatMul, a: Array, b: Array, c: Array, machine: Machine, finish: Finish, formula: Task | None
+) -> tuple[Step, ...]:
     rows, columns = c.shape[-2:]
     depth = a.shape[-2 if op.transpose_a else -1]
-    if columns == 1 and rows > 1 and finish.bias is None:
-        return multiplied(MatMul(not op.transpose_b, not op.transpose_a), b, a, c.swapaxes(-1, -2), machine, finish)
     sizes = Sizes(prod(c.shape[:-2]), rows, columns, depth, op.transpose_b)
-    batch_parts, row_parts, column_parts, depth_parts = parts = sizes.parts(machine.lanes, machine.threads)
+    parts = sizes.parts(machine.lanes, machine.threads)
     task = matmul_task(
-        pointer(a),
-        pointer(b),
-        pointer(c),
+        *(pointer(a), pointer(b), pointer(c)),
         *(sizes.batch, rows, columns, depth),
         *((1, rows) if op.transpose_a else (depth, 1)),
         *(depth if op.transpose_b else columns, op.transpose_b),
-        *(batch_parts, row_parts, column_parts, depth_parts),
+        *parts,
         *(None if array is None else pointer(array) for array in (finish.bias, finish.add, finish.mask)),
-        finish.low,
+        *(finish.low, finish.bias is not None and finish.bias.size > 1),
+        ctypes.addressof(formula) if formula else None,
     )
-    serial = parts == (1, 1, 1, 1)
+    task.keeps = formula
     own = ctypes.c_int64.in_dll(machine.library.c, "matmul_scratch").value
-    shared = 4 * c.size * depth_parts if depth_parts > 1 else 0
-    steps = [machine.step("matmul", task, serial=serial, own=own, shared=shared)]
-    if depth_parts > 1:
-        steps.append(machine.step("matmul_sum", task, shared=shared, serial=2 * c.size < SERIAL))
-    return Plan(tuple(steps))
+    shared = 4 * c.size * parts[3] if parts[3] > 1 else 0
+    step = machine.step("matmul", task, serial=parts == WHOLE, own=own, shared=shared)
+    if parts[3] == 1:
+        return (step,)
+    return step, machine.step("matmul_sum", task, shared=shared, serial=2 * c.size < SERIAL)
 
 
 @binds(MatMul)

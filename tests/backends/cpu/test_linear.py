@@ -7,7 +7,9 @@ import pytest
 
 from graphdsl.backends.cpu import linear
 from graphdsl.ir import Array
-from graphdsl.ops import MatMul
+from graphdsl.ops import Elementwise, Fused, MatMul
+from graphdsl.ops import expression as e
+from graphdsl.ops.expression import Operand
 from tests.support.kernels import check, compute, every_isa
 
 SIZES = [
@@ -83,3 +85,30 @@ def test_the_same_bits_every_time(isa: str) -> None:
     a, b = _matrix(40, 6000, False), _matrix(6000, 33, False)
     first, second = compute(isa, MatMul(), a, b), compute(isa, MatMul(), a, b)
     np.testing.assert_array_equal(first[0], second[0])
+
+
+A, B, C = Operand(0), Operand(1), Operand(2)
+FORMULAS = [
+    (A + B, 2, ("row",)),
+    (e.maximum(A + B, 0), 2, ("row",)),
+    (e.maximum(A + B + C, 0), 3, ("row", "full")),
+    (e.where(A > 0, B, 0), 2, ("full",)),
+    (e.tanh(A * B) + C, 3, ("one", "row")),
+    (e.tanh(A), 1, ()),
+    (A * B, 2, ("column",)),
+]
+
+
+@every_isa
+@pytest.mark.parametrize("tree, arity, shapes", FORMULAS)
+@pytest.mark.parametrize("rows, depth, columns", [(5, 6, 7), (40, 20, 1), (1, 300, 50), (100, 5000, 33), (30, 40, 128)])
+@pytest.mark.usefixtures("parted")
+def test_formulas_ride_on_products(
+    isa: str, tree: e.Expression, arity: int, shapes: tuple[str, ...], rows: int, depth: int, columns: int
+) -> None:
+    place = 1 if isinstance(tree, e.Apply) and tree.function == "where" else 0
+    known = {"row": (columns,), "full": (rows, columns), "one": (), "column": (rows, 1)}
+    others = [np.asarray(np.cos(np.arange(np.prod(known[s]))).reshape(known[s]), np.float32) for s in shapes]
+    op = Fused(MatMul(), Elementwise(tree, arity), place)
+    left = _matrix(rows, depth, False) / np.float32(np.sqrt(depth))
+    check(isa, op, left, _matrix(depth, columns, False), *others, tolerance=5e-6)

@@ -14,6 +14,7 @@
  * as it is. Of a transposed B and few rows, dot products are taken. Where k is cut, each part of it has its own C in
  * shared scratch, and matmul_sum adds them up in order.
  */
+#include "formula.h"
 #include "product.h"
 
 enum { DEPTH = 192, BLOCK = 8192, CHUNK = 1024, FEW_ROWS = 8, DOT_DEPTH = 64 };
@@ -32,6 +33,8 @@ typedef struct {
     i64 batch_parts, row_parts, column_parts, depth_parts;
     const float *bias, *add, *mask; /* of the result: see product.h; add and mask have C's shape */
     double low;
+    i64 bias_step;
+    const formula_task *after; /* what else is done to rows of C once they are there, or NULL */
 } matmul_task;
 TASK(matmul_task);
 
@@ -70,7 +73,7 @@ static void block(const matmul_task *t, const rectangle *r, i64 from, i64 depth,
         p.b = t->turned ? r->b + j * t->b_stride + from : r->b + from * t->b_stride + j;
         p.c = r->c + j;
         p.last = last ? r->last : NO_FINISH;
-        if (p.last.bias) p.last.bias += j;
+        if (p.last.bias) p.last.bias += j * p.last.bias_step;
         if (p.last.mask) p.last.mask += j;
         if (p.last.add) p.last.add += j;
         if (from) p.last.add = p.c, p.last.add_stride = t->columns;
@@ -141,7 +144,8 @@ static void take_row(const matmul_task *t, const rectangle *r) {
 }
 
 static finish finish_of(const matmul_task *t, i64 at, i64 column) {
-    return (finish){.bias = t->bias ? t->bias + column : 0, .add = t->add ? t->add + at : 0,
+    return (finish){.bias = t->bias ? t->bias + t->bias_step * column : 0, .bias_step = t->bias_step,
+                    .add = t->add ? t->add + at : 0,
                     .mask = t->mask ? t->mask + at : 0, .add_stride = t->columns, .mask_stride = t->columns,
                     .low = (float)t->low};
 }
@@ -162,6 +166,8 @@ static void part(const matmul_task *t, i64 matrix, range rows, range columns, ra
         take_row(t, &r);
     else
         multiply(t, r, packed);
+    if (t->after && t->depth_parts == 1)
+        formula_block(t->after, matrix * t->rows + rows.first, r.rows, columns.first, r.columns, 0, 0);
 }
 
 EXPORT void matmul(const void *task, const context *at) {
@@ -195,4 +201,5 @@ EXPORT void matmul_sum(const void *task, const context *at) {
         finish last_of_row = finish_of(t, r * t->columns, 0);
         finish_rows(&last_of_row, t->c + r * t->columns, t->columns, 1, t->columns);
     }
+    if (t->after) formula_block(t->after, first, last - first, 0, t->columns, 0, 0);
 }

@@ -25,7 +25,10 @@ INLINE void end_store(float *p, vec x, i64 part, int v, int width, int whole) {
 
 INLINE void begin(const finish *f, vec *sum, i64 part, const int rows, const int width, const int whole) {
     vec bias[PRODUCT_WIDEST];
-    UNROLL for (int v = 0; v < width; v++) bias[v] = f->bias ? end_load(f->bias, part, v, width, whole) : zeros();
+    UNROLL for (int v = 0; v < width; v++) {
+        bias[v] = f->bias_step ? end_load(f->bias, part, v, width, whole) : zeros();
+        if (f->bias && !f->bias_step) bias[v] = all(*f->bias);
+    }
     if (f->add) {
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v++)
             sum[r * width + v] = bias[v] + end_load(f->add + r * f->add_stride, part, v, width, whole);
@@ -226,7 +229,7 @@ void finish_rows(const finish *f, float *c, i64 stride, i64 rows, i64 columns) {
         for (i64 j = 0; j < columns; j += VL) {
             i64 part = least(columns - j, VL);
             vec x = load_part(c + r * stride + j, part);
-            if (f->bias) x += load_part(f->bias + j, part);
+            if (f->bias) x += f->bias_step ? load_part(f->bias + j, part) : all(*f->bias);
             if (f->add) x += load_part(f->add + r * f->add_stride + j, part);
             x = max_or_second(low, x);
             if (f->mask) x = keep(greater(load_part(f->mask + r * f->mask_stride + j, part), zeros()), x);

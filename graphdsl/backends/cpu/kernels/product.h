@@ -18,14 +18,14 @@
 
 /* What is done to a sum before it is stored, in this order. NULL: nothing.
  *
- *     bias  [columns], added to every row
+ *     bias  [columns], added to every row; where bias_step is 0 one number, added to all
  *     add   [rows][columns], added; may be c
  *     low   what is less becomes this: 0 for relu, -INFINITY for nothing
  *     mask  [rows][columns]: where it is not > 0 the result is 0
  */
 typedef struct {
     const float *bias, *add, *mask;
-    i64 add_stride, mask_stride;
+    i64 bias_step, add_stride, mask_stride;
     float low;
 } finish;
 
