@@ -28,12 +28,14 @@ class Timing:
 def profile(compiled: Compiled, inputs: Mapping[str, Any], *, repeats: int = 3) -> list[Timing]:
     """Every call of a step with its time: the best of several steps, call by call. Weights change as in any step."""
     ready = _filled(compiled, inputs)
-    best = [float("inf")] * len(ready.steps)
+    backend = compiled.executor.backend
+    runs = [backend.sequence([kernel]) for _, kernel in ready.steps]
+    best = [float("inf")] * len(runs)
     for _ in range(repeats):
-        for index, (_, kernel) in enumerate(ready.steps):
+        for index, run in enumerate(runs):
             start = perf_counter()
-            compiled.executor.backend.sequence([kernel])()
-            compiled.executor.backend.synchronize()
+            run()
+            backend.synchronize()
             best[index] = min(best[index], perf_counter() - start)
     buffers = ready.program.buffers
     return [
