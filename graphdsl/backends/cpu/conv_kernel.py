@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
+from graphdsl.backends.cpu import depthwise
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, i64, pointer
 from graphdsl.ir import Array, Call
 from graphdsl.ops.conv import ConvKernelGradient
@@ -115,6 +116,8 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
     assert isinstance(op, ConvKernelGradient)
     if not all_float32(x, dy) or len(op.size) > 2 or not x.size:
         return None
+    if depthwise.served(op, x, dy):
+        return depthwise.kernel_gradient(op, x, dy, dkernel, machine)
     g = geometry(op, x, dy)
     return conv_kernel(g, x, dy, dkernel, machine)
 
