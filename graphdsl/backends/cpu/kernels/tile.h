@@ -59,14 +59,14 @@ INLINE i64 panel_width(i64 columns, i64 p) {
     i64 vectors = (columns + VL - 1) / VL;
     return p + 1 < panel_count(columns) ? 2 : vectors - 2 * p;
 }
-INLINE i64 panel_columns(i64 columns, i64 p) { return least(panel_width(columns, p) * VL, columns - p * 2 * VL); }
+INLINE i64 panel_columns(i64 columns, i64 p) { return least(panel_width(columns, p) * VL, columns - 2 * p * VL); }
 /* Floats of the packed form of a [k][columns] matrix. */
 INLINE i64 packed_size(i64 k, i64 columns) { return k * ((columns + VL - 1) / VL * VL); }
 
 /* Packs a part of panel p: rows of B from `first`, `count` of them, that stand at b, b + stride, ... in B's own form
  * (a row = `columns` floats of all panels). */
 void pack_rows(const float *b, i64 stride, i64 columns, i64 k, i64 first, i64 count, i64 p, float *packed);
-/* The same from a B that is transposed: column j of B stands at b + j * stride, its `count` rows one after the other. */
+/* The same from a B that is transposed: column j of B stands at b + j * stride, its rows one after another. */
 void pack_columns(const float *b, i64 stride, i64 columns, i64 k, i64 first, i64 count, i64 p, float *packed);
 
 #endif

@@ -1,0 +1,337 @@
+"""Convolutions and their input gradients: conv.c, over windows that slide along lines.
+
+The input gradient of a stride s is s convolutions of stride 1 along each axis, each with every s-th tap, turned round,
+for every s-th place of the result:
+
+    stride 2, taps a b c:    places 0, 2, 4 ...  from a and c      places 1, 3, 5 ...  from b
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from itertools import product
+from math import ceil, gcd, prod
+
+import numpy as np
+
+from graphdsl.backends.cpu import depthwise
+from graphdsl.backends.cpu.epilogue import Finish, riding
+from graphdsl.backends.cpu.task import (
+    Arrays,
+    Machine,
+    Plan,
+    Step,
+    Task,
+    address,
+    all_float32,
+    binds,
+    f64,
+    i64,
+    pointer,
+    room,
+)
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Conv, ConvInputGradient
+from graphdsl.report import dataclass
+
+BLOCK = 256 << 10
+"""Bytes of input and results that are worked on together: with a panel of weights they fit the second cache."""
+LINE = 56
+"""Pixels of a line, where lines are cut as we like."""
+LONG = 1 << 15
+"""Floats of input that a line may hold before it is cut."""
+SMALL = 1.5e6
+"""Floating-point operations that are not worth a second thread."""
+PACKED = 1 << 14
+"""Weights that are not worth a second thread to pack."""
+READING = 20.0
+"""What reading a number costs beside a multiplication, where it comes from far."""
+
+
+class conv_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("x", "packed", "y", "bias", "add", "mask", "after", "offsets")),
+        *((n, i64) for n in ("images", "parts", "rows", "wide", "last")),
+        *((n, i64) for n in ("y_image", "y_part", "y_line", "y_pixel", "x_image", "x_part", "x_line", "x_pixel")),
+        *((n, i64) for n in ("filters", "channels", "groups", "height", "x_wide")),
+        *((n, i64) for n in ("down", "top", "dilation", "taps", "pieces", "length", "from")),
+        *((n, i64) for n in ("staged_line", "staged_image", "block", "line_shares", "panel_shares")),
+        ("low", f64),
+    )
+
+
+class conv_pack_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("kernel", "packed", "offsets")),
+        *((n, i64) for n in ("taps", "depth", "columns", "stride", "turned", "groups", "group_step")),
+    )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Windows along an axis: result o is the sum over t of x[o * stride + t * dilation - before] * kernel[taps[t]].
+
+    size, out    of x; of the results
+    place, step  result o is stored at place + o * step
+    """
+
+    taps: tuple[int, ...]
+    stride: int
+    dilation: int
+    before: int
+    size: int
+    out: int
+    place: int = 0
+    step: int = 1
+
+    @property
+    def inside(self) -> bool:
+        """Whether no window reaches past the ends."""
+        return self.before <= 0 and self.stride * (self.out - 1) + self.reach - self.before <= self.size
+
+    @property
+    def reach(self) -> int:
+        return (len(self.taps) - 1) * self.dilation + 1 if self.taps else 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether result o is x[o] times one tap."""
+        return len(self.taps) == self.stride == self.step == 1 and not self.before and self.size == self.out
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One pass of a kernel over pictures [images, lines, pixels, channels].
+
+    turned  the kernel's filters are the channels of x, its channels those of y
+    """
+
+    x: Array
+    kernel: Array
+    y: Array
+    rows: Axis
+    columns: Axis
+    groups: int
+    turned: bool
+    finish: Finish
+
+    @property
+    def taps(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of the lines and of the columns; where one has none the other needs none."""
+        down, along = self.rows.taps, self.columns.taps
+        return (down, along) if down and along else ((), ())
+
+
+@binds(Conv)
+def conv(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    (x, kernel), (y,) = inputs, outputs
+    assert isinstance(call.op, Conv)
+    return forward(call.op, x, kernel, y, machine, Finish())
+
+
+@binds(ConvInputGradient)
+def conv_input_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    (y, kernel), (x,) = inputs, outputs
+    assert isinstance(call.op, ConvInputGradient)
+    return backward(call.op, y, kernel, x, machine, Finish())
+
+
+def forward(op: Conv, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish) -> Plan | None:
+    """y = conv(x, kernel), finished."""
+    if depthwise.served(op, x, y, kernel):
+        return depthwise.forward(op, x, kernel, y, machine, finish)
+    if x.ndim not in (3, 4) or not all_float32(x, kernel, y):
+        return None
+    if not y.size:
+        return Plan(())
+    axes = [
+        Axis(tuple(range(k)), s, d, before, size, out)
+        for k, s, d, (before, _), size, out in zip(
+            kernel.shape, op.stride, op.dilation, op.pad, x.shape[1:-1], y.shape[1:-1], strict=False
+        )
+    ]
+    return _plan([_sweep(x, kernel, y, axes, op.groups, False, finish)], y, machine, finish)
+
+
+def backward(op: ConvInputGradient, y: Array, kernel: Array, x: Array, machine: Machine, finish: Finish) -> Plan | None:
+    """x = conv_input_gradient(y, kernel), finished."""
+    if depthwise.served(op, x, y, kernel):
+        return depthwise.backward(op, y, kernel, x, machine, finish)
+    if x.ndim not in (3, 4) or not all_float32(x, kernel, y):
+        return None
+    if not x.size:
+        return Plan(())
+    every = [
+        phases(k, s, d, before, out, size)
+        for k, s, d, (before, _), out, size in zip(
+            kernel.shape, op.stride, op.dilation, op.pad, y.shape[1:-1], x.shape[1:-1], strict=False
+        )
+    ]
+    sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
+    return _plan(sweeps, x, machine, finish)
+
+
+def phases(taps: int, stride: int, dilation: int, before: int, out: int, size: int) -> list[Axis]:
+    """Along an axis of the gradient: place i gets y[o] * kernel[k] wherever o * stride + k * dilation - before = i."""
+    found, common = [], gcd(stride, dilation)
+    for place in range(min(stride, size)):
+        met = [k for k in reversed(range(taps)) if (place + before - k * dilation) % stride == 0]
+        first = (place + before - met[0] * dilation) // stride if met else 0
+        results = ceil((size - place) / stride)
+        found.append(Axis(tuple(met), 1, dilation // common, -first, out, results, place, stride))
+    return found
+
+
+def _sweep(x: Array, kernel: Array, y: Array, axes: Sequence[Axis], groups: int, turned: bool, finish: Finish) -> Sweep:
+    """Sequences are pictures of one line."""
+    if len(axes) == 1:
+        whole = Axis((0,), 1, 1, 0, 1, 1)
+        return Sweep(x[:, None], kernel[None], y[:, None], whole, axes[0], groups, turned, finish)
+    return Sweep(x, kernel, y, axes[0], axes[1], groups, turned, finish)
+
+
+def _plan(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -> Plan | None:
+    """The sweeps one after another, then what they could not do of the formula."""
+    once: list[Step] = []
+    steps: list[Step] = []
+    formula, rest = riding(finish, y, machine, here=len(sweeps) == 1)
+    if rest is None:
+        return None
+    for sweep in sweeps:
+        packed, pack = _packing(sweep, machine)
+        (once if 1 in machine.fixed else steps).extend(pack)
+        steps.append(_run(sweep, packed, formula, machine))
+    return Plan((*steps, *rest), tuple(once))
+
+
+def _packing(sweep: Sweep, machine: Machine) -> tuple[Array, list[Step]]:
+    """The weights of a sweep in panels, and the step that packs them."""
+    depth, columns, groups = sweep.x.shape[-1] // sweep.groups, sweep.y.shape[-1] // sweep.groups, sweep.groups
+    down, along = sweep.taps
+    taps = np.array([i * sweep.kernel.shape[1] + j for i in down for j in along], np.int64)
+    offsets = taps * prod(sweep.kernel.shape[2:])
+    packed = room(max(groups * offsets.size * depth * ceil(columns / machine.lanes) * machine.lanes, 1))
+    if not offsets.size:
+        return packed, []
+    filters = sweep.kernel.shape[-1]
+    task = conv_pack_task(
+        *(pointer(sweep.kernel), pointer(packed), pointer(offsets), offsets.size, depth, columns, filters),
+        *(int(sweep.turned), groups, filters // groups),
+    )
+    return packed, [machine.step("conv_pack", task, serial=packed.size < PACKED, keeps=(packed, offsets))]
+
+
+def _run(sweep: Sweep, packed: Array, formula: Task | None, machine: Machine) -> Step:
+    """The step that sweeps."""
+    lines = _lines(sweep, machine)
+    down, along = sweep.taps
+    rows, columns, channels = sweep.rows, sweep.columns, sweep.x.shape[-1]
+    whole, filters = sweep.y.shape, sweep.y.shape[-1]
+    one = (columns.dilation == 1 and sweep.groups == 1) or len(along) == 1
+    pieces, depth = 1 if one else max(len(along), 1), channels // sweep.groups
+    reach = (lines.wide - 1) * columns.stride + columns.reach
+    staged = 0 if columns.inside else reach * channels
+    from_line = staged or prod(sweep.x.shape[2:])
+    segments = range(0, len(along), max(len(along) // pieces, 1))
+    offsets = np.array(
+        [i * rows.dilation * from_line + j * columns.dilation * channels for i in range(len(down)) for j in segments],
+        np.int64,
+    )
+    start = (rows.place * whole[2] + columns.place) * filters
+    y_pixel, x_pixel = columns.step * filters, columns.stride * channels
+    read = min(rows.stride * lines.block + rows.reach, rows.size)
+    line_shares, panel_shares = lines.shares
+    task = conv_task(
+        x=pointer(sweep.x),
+        packed=pointer(packed),
+        y=pointer(sweep.y) + 4 * start,
+        bias=_pointer(sweep.finish.bias),
+        add=_pointer(sweep.finish.add, start),
+        mask=_pointer(sweep.finish.mask, start),
+        after=ctypes.addressof(formula) if formula else 0,
+        offsets=pointer(offsets),
+        images=lines.images,
+        parts=lines.parts,
+        rows=lines.rows,
+        wide=lines.wide,
+        last=lines.last,
+        y_image=prod(whole[1:]),
+        y_part=lines.wide * y_pixel,
+        y_line=rows.step * whole[2] * filters,
+        y_pixel=y_pixel,
+        x_image=prod(sweep.x.shape[1:]),
+        x_part=lines.wide * x_pixel,
+        x_line=prod(sweep.x.shape[2:]),
+        x_pixel=x_pixel,
+        filters=filters // sweep.groups,
+        channels=depth,
+        groups=sweep.groups,
+        height=rows.size,
+        x_wide=prod(sweep.x.shape[2:]),
+        down=rows.stride,
+        top=rows.before,
+        dilation=rows.dilation,
+        taps=len(down),
+        pieces=pieces,
+        length=len(along) * depth // pieces,
+        staged_line=staged,
+        staged_image=read * staged,
+        block=lines.block,
+        line_shares=line_shares,
+        panel_shares=panel_shares,
+        low=sweep.finish.low,
+        **{"from": -columns.before * channels},
+    )
+    task.keeps = formula
+    work = 2.0 * packed.size * prod(whole[:3]) / (rows.step * columns.step)
+    own = 4 * staged * read * (1 + lines.block // lines.rows)
+    return machine.step("conv", task, serial=work < SMALL, own=own, keeps=(packed, offsets, *sweep.finish.keeps))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How results are cut into lines, lines into blocks, and both among threads: see conv.h."""
+
+    images: int
+    parts: int
+    rows: int
+    wide: int
+    last: int
+    block: int
+    shares: tuple[int, int]
+
+
+def _lines(sweep: Sweep, machine: Machine) -> Lines:
+    x, y, rows, columns = sweep.x, sweep.y, sweep.rows, sweep.columns
+    images, down, across = len(x), rows.out, columns.out
+    most = max(LINE, LONG // (columns.stride * x.shape[-1]))
+    if rows.plain and columns.plain:
+        images, down, across, most = 1, 1, prod(y.shape[:3]), LINE
+    parts = max(ceil(across / most), min(ceil(machine.threads / (images * down)), across // LINE))
+    if parts > 1 and images == down == 1:
+        parts = ceil(parts / machine.threads) * machine.threads
+    wide = ceil(across / max(parts, 1))
+    parts = ceil(across / wide)
+    floats = wide * (rows.stride * columns.stride * x.shape[-1] + y.shape[-1])
+    block = max(1, min(BLOCK // (4 * floats), images * parts * down))
+    shares = _shares(sweep, images * parts * down, machine)
+    return Lines(images, parts, down, wide, across - (parts - 1) * wide, block, shares)
+
+
+def _shares(sweep: Sweep, lines: int, machine: Machine) -> tuple[int, int]:
+    """How many threads share the lines, and how many the panels, so that the busiest has little to do and to read."""
+    panels = sweep.groups * max(1, ceil(sweep.y.shape[-1] // sweep.groups / machine.lanes) // 2)
+    weights, work = sweep.kernel.size, sweep.kernel.size * lines * sweep.columns.out
+    options = [(a, machine.threads // a) for a in range(1, machine.threads + 1)]
+
+    def cost(option: tuple[int, int]) -> float:
+        by_line, by_panel = option
+        done = work * ceil(lines / by_line) / lines * ceil(panels / by_panel) / panels
+        return float(done + READING * (sweep.x.size / by_line + weights / by_panel))
+
+    return min(options, key=cost)
+
+
+def _pointer(array: Array | None, offset: int = 0) -> int:
+    return 0 if array is None else pointer(array) + 4 * offset

@@ -1,0 +1,161 @@
+/* Convolution of pictures and sequences [images, lines, pixels, channels], and its input gradient as convolutions.
+ *
+ * The channels under a window are, line by line, consecutive floats of x. So a line of results is a product of
+ * matrices as it stands, without a copy: its rows overlap in x, x_pixel apart, cut into a segment for each line
+ * of the window (for each tap, where taps are dilated):
+ *
+ *      x    line i     |  a  b  c  d  e |     result   row 0   a b c | f g h | k l m
+ *           line i+1   |  f  g  h  i  j |              row 1   b c d | g h i | l m n     times packed weights
+ *           line i+2   |  k  l  m  n  o |              row 2   c d e | h i j | m n o
+ *
+ * Lines of the window above and below the picture are left out. Where windows reach past the sides, the lines that a
+ * block of results reads are first copied to scratch with zeros around them ("staged"): once a line, not once a tap.
+ *
+ * Long lines are cut into parts; an image is then so many strips side by side. A window of one pixel knows no lines:
+ * the whole batch is one line.
+ *
+ * Work is split into line_shares * panel_shares: lines of results by panels of filters. A block of lines stays in the
+ * second cache while all panels pass over it.
+ */
+#include "conv.h"
+
+TASK(conv_task);
+
+typedef struct {
+    i64 start, end;  /* lines of results, counted through all strips */
+    i64 whole;       /* staged strips begin with line 0 of x, not with the first that is read */
+    i64 first;       /* the line of x that a staged strip begins with */
+    float *lines;    /* staged */
+} block;
+
+/* The taps that lie in the picture, for results in line i: from *first up to *last. */
+static void reached(const conv_task *t, i64 i, i64 *first, i64 *last) {
+    i64 corner = i * t->down - t->top, d = t->dilation;
+    *first = corner < 0 ? least((-corner + d - 1) / d, t->taps) : 0;
+    *last = corner < t->height ? least((t->height - corner + d - 1) / d, t->taps) : 0;
+    *last = most(*first, *last);
+}
+
+/* The lines of x that lines i up to `end` of a strip read. */
+static void lines_read(const conv_task *t, i64 i, i64 end, i64 *first, i64 *last) {
+    *first = least(most(i * t->down - t->top, 0), t->height);
+    *last = most(least((end - 1) * t->down - t->top + (t->taps - 1) * t->dilation + 1, t->height), *first);
+}
+
+/* Where line j of a strip is staged. */
+static float *staged(const conv_task *t, const block *b, i64 strip, i64 j) {
+    return b->lines + (strip - b->start / t->rows) * t->staged_image + (j - b->first) * t->staged_line;
+}
+
+static void stage_line(const conv_task *t, i64 strip, i64 j, float *to) {
+    i64 start = strip % t->parts * t->x_part + t->from, end = start + t->staged_line;
+    i64 from = least(most(start, 0), t->x_wide), until = most(least(end, t->x_wide), from);
+    const float *x = t->x + strip / t->parts * t->x_image + j * t->x_line;
+    i64 before = least(from - start, t->staged_line);
+    memset(to, 0, 4 * (size_t)before);
+    memcpy(to + before, x + from, 4 * (size_t)(until - from));
+    memset(to + before + until - from, 0, 4 * (size_t)(t->staged_line - before - (until - from)));
+}
+
+static void stage(const conv_task *t, block *b) {
+    for (i64 l = b->start, end; l < b->end; l = end) {
+        i64 strip = l / t->rows, first, last;
+        end = least((strip + 1) * t->rows, b->end);
+        lines_read(t, l - strip * t->rows, end - strip * t->rows, &first, &last);
+        if (l == b->start) b->first = b->whole ? 0 : first;
+        for (i64 j = first; j < last; j++) stage_line(t, strip, j, staged(t, b, strip, j));
+    }
+}
+
+/* Line l of results, its columns from panel q on; q counts the panels of all groups. */
+static void line(const conv_task *t, const block *b, i64 l, i64 q) {
+    i64 panels = panel_count(t->filters), group = q / panels, p = q % panels;
+    i64 strip = l / t->rows, i = l % t->rows, part = strip % t->parts, first, last;
+    i64 depth = t->pieces * t->length, width = panel_width(t->filters, p);
+    reached(t, i, &first, &last);
+    i64 j = i * t->down - t->top + first * t->dilation;
+    const float *x = t->x + strip / t->parts * t->x_image + part * t->x_part + t->from;
+    const float *a = t->staged_line ? staged(t, b, strip, j) : x + j * t->x_line;
+    const float *weights = t->packed + group * packed_size(t->taps * depth, t->filters);
+    i64 column = group * t->filters + p * 2 * VL;
+    i64 at = strip / t->parts * t->y_image + part * t->y_part + i * t->y_line + column;
+    tile next = {
+        .a = a + group * t->channels,
+        .a_stride = t->x_pixel,
+        .segments = (last - first) * t->pieces,
+        .offsets = t->offsets,
+        .length = t->length,
+        .b = weights + (p * t->taps * 2 + first * width) * depth * VL,
+        .c = t->y + at,
+        .c_stride = t->y_pixel,
+        .columns = panel_columns(t->filters, p),
+        .bias = t->bias ? t->bias + column : 0,
+        .add = t->add ? t->add + at : 0,
+        .add_stride = t->y_pixel,
+        .low = (float)t->low,
+        .mask = t->mask ? t->mask + at : 0,
+        .mask_stride = t->y_pixel,
+    };
+    tile_rows(&next, part + 1 < t->parts ? t->wide : t->last, width);
+}
+
+/* Blocks of less than a strip end with it; larger ones are of whole strips but for the first and the last. */
+static i64 block_end(const conv_task *t, i64 start, i64 last) {
+    i64 end = start + t->block;
+    if (t->block < t->rows) return least(least(end, (start / t->rows + 1) * t->rows), last);
+    return least(end / t->rows * t->rows, last);
+}
+
+/* The formula, on the results of panels first to last in the lines of a block. */
+static void finish(const conv_task *t, const block *b, i64 first, i64 last) {
+    i64 panels = panel_count(t->filters), total = t->groups * t->filters;
+    i64 left = first / panels * t->filters + first % panels * 2 * VL;
+    i64 right = last == t->groups * panels ? total : last / panels * t->filters + last % panels * 2 * VL;
+    for (i64 l = b->start; l < b->end; l++) {
+        i64 strip = l / t->rows, part = strip % t->parts;
+        i64 at = strip / t->parts * t->y_image + part * t->y_part + l % t->rows * t->y_line;
+        formula_block(t->after, at / total, part + 1 < t->parts ? t->wide : t->last, left, right - left, 0, 0);
+    }
+}
+
+/* One share of the work. */
+static void sweep(const conv_task *t, i64 number, float *scratch) {
+    i64 first_line, last_line, first, last;
+    context by_line = {number / t->panel_shares, t->line_shares, 0, 0};
+    context by_panel = {number % t->panel_shares, t->panel_shares, 0, 0};
+    share(t->images * t->parts * t->rows, &by_line, &first_line, &last_line);
+    share(t->groups * panel_count(t->filters), &by_panel, &first, &last);
+    block b = {.whole = t->block >= t->rows, .lines = scratch};
+    for (b.start = first_line; b.start < last_line; b.start = b.end) {
+        b.end = block_end(t, b.start, last_line);
+        if (t->staged_line) stage(t, &b);
+        for (i64 q = first; q < last; q++)
+            for (i64 l = b.start; l < b.end; l++) line(t, &b, l, q);
+        if (t->after) finish(t, &b, first, last);
+    }
+}
+
+EXPORT void conv(const void *task, const context *at) {
+    const conv_task *t = task;
+    for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads)
+        sweep(t, number, (float *)at->own);
+}
+
+TASK(conv_pack_task);
+
+/* The weights of each tap, in the order given, as panels of filters (see tile.h) for each group. Split by panel and
+ * tap. */
+EXPORT void conv_pack(const void *task, const context *at) {
+    const conv_pack_task *t = task;
+    i64 panels = panel_count(t->columns), k = t->taps * t->depth, first, last;
+    share(t->groups * panels * t->taps, at, &first, &last);
+    for (i64 u = first; u < last; u++) {
+        i64 tap = u % t->taps, p = u / t->taps % panels, group = u / t->taps / panels;
+        const float *from = t->kernel + t->offsets[tap] + group * t->group_step;
+        float *to = t->packed + group * packed_size(k, t->columns);
+        if (t->turned)
+            pack_columns(from, t->stride, t->columns, k, tap * t->depth, t->depth, p, to);
+        else
+            pack_rows(from, t->stride, t->columns, k, tap * t->depth, t->depth, p, to);
+    }
+}
