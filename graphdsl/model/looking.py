@@ -9,7 +9,7 @@ import numpy as np
 from graphdsl.ir import Array, Graph, Value, Weight
 from graphdsl.lang import Spec
 from graphdsl.learn import Plan
-from graphdsl.passes import apply, inference, training
+from graphdsl.passes import MACHINE, apply, for_machine, inference, training
 from graphdsl.report import did_you_mean, fail
 
 ELABORATED = "elaborate"
@@ -17,6 +17,8 @@ ELABORATED = "elaborate"
 
 def stage_text(graph: Graph, plans: Sequence[Plan], after: str) -> str:
     """The graph of the first train section after the pass called so; of use, where nothing is trained.
+
+    After the last comes what machines may ask for.
 
     Raises E0804 where there is no such pass.
     """
@@ -29,6 +31,7 @@ def stage_text(graph: Graph, plans: Sequence[Plan], after: str) -> str:
         )
     else:
         start, stages = graph, inference()
+    stages = (*stages, *for_machine(MACHINE))
     names = [ELABORATED, *(stage.name for stage in stages)]
     if after not in names:
         help = did_you_mean(after, names) or f"there are {', '.join(names)}"

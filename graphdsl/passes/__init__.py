@@ -1,6 +1,7 @@
 """From the graph that a spec says to the program that a machine runs: Graph -> Graph, one file a pass."""
 
 from graphdsl.passes.epilogue import epilogue
+from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
 from graphdsl.passes.lower import lower
@@ -28,6 +29,7 @@ __all__ = [
     "UpdateRule",
     "apply",
     "epilogue",
+    "fold",
     "for_machine",
     "fuse",
     "gradient",

@@ -7,6 +7,7 @@ from functools import partial
 
 from graphdsl.ir import Graph, collector_paused
 from graphdsl.passes.epilogue import epilogue
+from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
 from graphdsl.passes.reduced import reduced
@@ -59,6 +60,7 @@ def inference() -> tuple[Stage, ...]:
         Stage("specialise", partial(specialise, mode=Mode.INFERENCE)),
         Stage("simplify", simplify),
         Stage("shrink", shrink),
+        Stage("fold", fold),
         Stage("fuse", fuse),
     )
 

@@ -12,6 +12,7 @@ from graphdsl.ir import Graph, demand_valid, parse_graph, print_graph
 from graphdsl.passes import (
     MACHINE,
     Mode,
+    fold,
     fuse,
     gradient,
     learned,
@@ -36,6 +37,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "shrink": shrink,
     "simplify": simplify,
     "sums": sums,
+    "fold": fold,
     "fuse": fuse,
     **MACHINE,
 }

@@ -19,7 +19,7 @@ from tests.support.evaluate import evaluate
 from tests.support.language import VOCABULARY
 from tests.support.rules import Momentum
 
-FOR_SPEED = {"shrink", "sums", "fuse"}
+FOR_SPEED = {"shrink", "fold", "sums", "fuse"}
 MOST_FLOPS = 5e9
 
 
