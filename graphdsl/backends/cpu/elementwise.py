@@ -35,19 +35,19 @@ def elementwise(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -
     assert isinstance(call.op, Elementwise)
     if not inputs or any(not a.flags.c_contiguous for a in (*inputs, *outputs)):
         return None
-    shape, strides = coalesced([*inputs, outputs[0]], outputs[0].shape)
+    arrays = [*inputs, outputs[0]]
+    shape, strides = coalesced(arrays, outputs[0].shape)
     outer, (rows, columns) = shape[:-2], shape[-2:]
-    lying = [Lying(s[-2], s[-1]) for s in strides]
-    formula = bound(machine.library, call.op, [*inputs, outputs[0]], lying, columns)
+    formula = bound(machine.library, call.op, arrays, [Lying(s[-2], s[-1]) for s in strides], columns)
     if formula is None:
         return None
     sizes = (ctypes.c_int64 * max(len(outer), 1))(*outer)
-    bytes_of = [[n * a.itemsize for n in s[:-2]] for a, s in zip([*inputs, outputs[0]], strides, strict=True)]
-    flat = [n for each in bytes_of for n in each]
+    flat = [n * arrays[i].itemsize for i in formula.order for n in strides[i][:-2]]
+    table = (ctypes.c_int64 * max(len(flat), 1))(*flat)
     task = elementwise_task(
-        formula=ctypes.addressof(formula),
+        formula=ctypes.addressof(formula.task),
         sizes=ctypes.addressof(sizes),
-        strides=ctypes.addressof(table := (ctypes.c_int64 * max(len(flat), 1))(*flat)),
+        strides=ctypes.addressof(table),
         axes=len(outer),
         tables=prod(outer),
         rows=rows,

@@ -8,6 +8,7 @@ from functools import cache
 from math import prod
 
 from graphdsl.backends.cpu.formula_code import Code, coded
+from graphdsl.backends.cpu.formula_text import Canonical, canonical
 from graphdsl.backends.cpu.library import Library
 from graphdsl.backends.cpu.task import Task, address, i64, pointer
 from graphdsl.ir import Array
@@ -16,6 +17,11 @@ from graphdsl.report import dataclass
 
 KINDS = {"float32": 0, "bool": 1, "int32": 2}
 """What the C side calls the kinds of numbers."""
+LETTERS = {
+    **{("float32", True): "v", ("float32", False): "s", ("bool", True): "b", ("bool", False): "t"},
+    **{("int32", True): "i", ("int32", False): "j"},
+}
+"""An operand's letter in formula_text.py: by what it holds, and whether it goes along the row."""
 SHORT_ROW = 32
 """Columns up to which one number a row is written out as often as there are columns."""
 
@@ -56,6 +62,14 @@ class Lying:
     period: int = 1
 
 
+@dataclass(frozen=True)
+class Bound:
+    """A formula bound to its arrays. order: the arrays that it reads by number, and the result, as the task has them."""
+
+    task: Task
+    order: tuple[int, ...]
+
+
 def epilogue(library: Library, op: Elementwise, operands: Sequence[Array], output: Array, place: int) -> Task | None:
     """The formula as a task for `formula_block`: rows of output made of the same rows of the operands, or of a tile
     that stands for operand number place. For that operand give output itself.
@@ -69,7 +83,8 @@ def epilogue(library: Library, op: Elementwise, operands: Sequence[Array], outpu
         return None
     full = _lying(output, output.shape)
     assert full is not None
-    return bound(library, op, [*operands, output], [*(lying for lying in found if lying), full], columns, place)
+    made = bound(library, op, [*operands, output], [*(lying for lying in found if lying), full], columns, place)
+    return made.task if made else None
 
 
 def _lying(array: Array, whole: tuple[int, ...]) -> Lying | None:
@@ -93,33 +108,41 @@ def _lying(array: Array, whole: tuple[int, ...]) -> Lying | None:
 
 def bound(
     library: Library, op: Elementwise, arrays: Sequence[Array], lying: Sequence[Lying], columns: int, place: int = 0
-) -> Task | None:
+) -> Bound | None:
     """The formula over arrays (the result last) that lie so. None for numbers that C does not know."""
     if any(a.dtype.name not in KINDS or not a.flags.c_contiguous for a in arrays):
         return None
     spread = [bool(at.row and not at.column and columns <= SHORT_ROW) for at in lying]
-    vectors = [bool(at.column or s) for at, s in zip(lying, spread, strict=True)]
-    code = coded(op.tree, tuple(vectors[:-1]), instructions(library))
-    rows = (formula_operand * len(arrays))(
-        *(
-            formula_operand(
-                pointer(a), at.row * a.itemsize, at.column * a.itemsize, at.every, at.period, KINDS[a.dtype.name], s
-            )
-            for a, at, s in zip(arrays, lying, spread, strict=True)
-        )
+    classes = "".join(
+        LETTERS[a.dtype.name, bool(at.column or s)] for a, at, s in zip(arrays, lying, spread, strict=True)
     )
-    return _task(library, code, rows, len(arrays), place, tuple(arrays))
+    known = canonical(op.tree, classes[:-1] + LETTERS[arrays[-1].dtype.name, True])
+    order = (*known.operands, len(arrays) - 1)
+    rows = (formula_operand * len(order))(*(_operand(arrays[i], lying[i], spread[i]) for i in order))
+    place = known.operands.index(place) if place in known.operands else -1
+    return Bound(_task(library, known, rows, place, tuple(arrays)), order)
 
 
-def _task(library: Library, code: Code, rows: ctypes.Array[formula_operand], count: int, place: int, keeps: object) -> Task:
+def _operand(array: Array, at: Lying, spread: bool) -> formula_operand:
+    size = array.itemsize
+    kind = KINDS[array.dtype.name]
+    return formula_operand(pointer(array), at.row * size, at.column * size, at.every, at.period, kind, spread)
+
+
+def _task(
+    library: Library, known: Canonical, rows: ctypes.Array[formula_operand], place: int, keeps: tuple[Array, ...]
+) -> Task:
+    loop = library.loop(known.name)
+    vectors = tuple(letter in "vbi" for letter in known.classes[:-1])
+    code = Code((), known.literals, 0) if loop else coded(known.tree, vectors, instructions(library))
     literals = (ctypes.c_float * max(len(code.literals), 1))(*code.literals)
     table = (ctypes.c_int64 * max(len(code.words), 1))(*code.words)
     task = formula_task(
-        loop=library.function("formula_interpret"),
+        loop=loop or library.function("formula_interpret"),
         operands=ctypes.addressof(rows),
         literals=ctypes.addressof(literals),
         code=ctypes.addressof(table),
-        count=count,
+        count=len(rows),
         place=place,
         literal_count=len(code.literals),
         instructions=len(code.words) // 5,

@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
 
+from graphdsl.backends.cpu.formula_text import COMMUTATIVE
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 from graphdsl.report import dataclass
-
-COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "equal", "both"})
 
 
 @dataclass(frozen=True)
@@ -42,35 +41,8 @@ def coded(tree: Expression, vectors: tuple[bool, ...], names: tuple[str, ...]) -
     names    of the instructions, in their order
     """
     coder = _Coder(vectors, {name: number for number, name in enumerate(names)})
-    coder.run(contracted(simplified(tree)))
+    coder.run(contracted(tree))
     return Code(tuple(coder.words), tuple(coder.literals), coder.made)
-
-
-@lru_cache(maxsize=4096)
-def simplified(tree: Expression) -> Expression:
-    """The tree with small whole powers as products and `less` as `greater`: the same numbers, to a rounding."""
-    new: dict[Expression, Expression] = {}
-    for part in e.parts(tree):
-        new[part] = part
-        if isinstance(part, Apply):
-            new[part] = _simpler(part.function, tuple(new[a] for a in part.arguments))
-    return new[tree]
-
-
-def _simpler(function: str, arguments: tuple[Expression, ...]) -> Expression:
-    match function, arguments:
-        case "less", (a, b):
-            return Apply("greater", (b, a))
-        case "less_equal", (a, b):
-            return Apply("greater_equal", (b, a))
-        case "power", (x, Literal(2.0)):
-            return Apply("multiply", (x, x))
-        case "power", (x, Literal(3.0)):
-            return Apply("multiply", (Apply("multiply", (x, x)), x))
-        case "power", (x, Literal(-1.0)):
-            return Apply("divide", (Literal(1.0), x))
-        case _:
-            return Apply(function, arguments)
 
 
 def contracted(tree: Expression) -> Expression:
@@ -98,7 +70,7 @@ def _contracted(function: str, arguments: tuple[Expression, ...], product: list[
             return Apply("multiply_subtract", (*ab, c))
         case "subtract", (c, Apply(arguments=ab)), [_, True]:
             return Apply("subtract_multiply", (*ab, c))
-        case ("maximum" | "minimum"), ((x, Literal(value)) | (Literal(value), x)), _ if value == value:
+        case (("maximum" | "minimum"), ((x, Literal(value)) | (Literal(value), x)), _) if value == value:
             return Apply("at_least" if function == "maximum" else "at_most", (x, Literal(value)))
         case _:
             return Apply(function, arguments)

@@ -41,6 +41,11 @@ class Library:
         assert found
         return found
 
+    def loop(self, name: str) -> int:
+        """The address of a formula's loop, 0 where there is none."""
+        found = getattr(self.c, name, None)
+        return ctypes.cast(found, ctypes.c_void_p).value or 0 if found else 0
+
     def size_of(self, task: str) -> int:
         """Bytes of a task's struct, as the C compiler lays it out."""
         try:
