@@ -1,7 +1,7 @@
 """LeNet on MNIST from beginning to end: `graphdsl run specs/lenet_mnist.dag` beside the same training in PyTorch.
 
 Run `python tests/benchmarks/mnist.py DATA [--epochs 5] [--rounds 3] [--write]`; DATA holds the four idx files. Each
-side is a process of its own, in turns, timed from its start to its end: reading the data, training, testing. `--peer` is
+side is a process of its own, in turns, timed from start to end: reading the data, training, testing. `--peer` is
 PyTorch's side alone.
 """
 
