@@ -23,6 +23,7 @@ from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.resize import Interpolate
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
+from graphdsl.ops.window import Pads, Sizes, numbers
 
 __all__ = [
     "AvgPool",
@@ -59,11 +60,13 @@ __all__ = [
     "MaxPoolGradient",
     "Moments",
     "Pad",
+    "Pads",
     "PutWinners",
     "RandomUniform",
     "Reduced",
     "Reshape",
     "ScatterAdd",
+    "Sizes",
     "Slice",
     "Softmax",
     "SoftmaxCrossentropy",
@@ -86,6 +89,7 @@ __all__ = [
     "mask_steps",
     "norm",
     "notation",
+    "numbers",
     "over",
     "pool_layers",
     "project",

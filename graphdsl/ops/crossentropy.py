@@ -136,14 +136,19 @@ class BinaryCrossentropy(Operator):
     Always simplifies to a formula: of the scores where p comes from a sigmoid, of p elsewhere.
     """
 
+    @property
+    def as_formula(self) -> Elementwise:
+        """The same, of probabilities."""
+        return Elementwise(_BINARY, 2, title=self.name)
+
     def type(self, p: TensorType, t: TensorType) -> TensorType:  # type: ignore[override]
         if p.shape != t.shape:
             raise TypeRuleError(f"{self.name} needs equal shapes, got {p} and {t}", operand=1)
         return TensorType(p.shape, p.dtype)
 
     def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
-        (dy,), op = d, Elementwise(_BINARY, 2, title=self.name)
-        return op.gradient(b, inputs, outputs, (dy,))
+        (dy,) = d
+        return self.as_formula.gradient(b, inputs, outputs, (dy,))
 
     def reference(self, p: Array, t: Array) -> Array:  # type: ignore[override]
         cut = np.clip(p, SMALLEST, 1 - SMALLEST)
@@ -155,7 +160,7 @@ class BinaryCrossentropy(Operator):
         if isinstance(op, Elementwise) and op.tree == e.logistic(Operand(0)):
             (x,) = b.operands(p)
             return formula(b, lambda x, t: e.softplus(x) - t * x, x, t, title=self.name)
-        return b.emit(Elementwise(_BINARY, 2, title=self.name), p, t)
+        return b.emit(self.as_formula, p, t)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count * 7

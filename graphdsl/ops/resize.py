@@ -60,11 +60,11 @@ class Interpolate(Operator):
 
     def reference(self, x: Array) -> Array:  # type: ignore[override]
         size = x.shape[self.axis] // self.factor if self.adjoint else x.shape[self.axis]
-        shares = self._shares(size).astype(x.dtype)
+        shares = self.shares(size).astype(x.dtype)
         y = np.tensordot(shares.T if self.adjoint else shares, x, (1, self.axis))
         return np.ascontiguousarray(np.moveaxis(y, 0, self.axis))
 
-    def _shares(self, size: int) -> Array:
+    def shares(self, size: int) -> Array:
         """[size * factor, size]: how much of each old number is in each new one."""
         at = np.clip((np.arange(size * self.factor) + 0.5) / self.factor - 0.5, 0, size - 1)
         return np.asarray(np.maximum(0.0, 1 - np.abs(at[:, None] - np.arange(size))))

@@ -10,8 +10,7 @@ from graphdsl.backends.cpu.shape import copied
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64, pointer
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Concat, Pad, Slice
-from graphdsl.ops.window import numbers
+from graphdsl.ops import Concat, Pad, Slice, numbers
 
 
 class join_task(Task):
@@ -30,6 +29,7 @@ class box_task(Task):
 
 @binds(Concat)
 def concat(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """One piece after another, row by row."""
     (y,), op = outputs, call.op
     assert isinstance(op, Concat)
     rows = prod(y.shape[: op.axis])
@@ -41,12 +41,14 @@ def concat(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Pla
 
 @binds(Slice)
 def cut(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """A box that begins at start."""
     assert isinstance(call.op, Slice)
     return _box(inputs[0], outputs[0], numbers(call.op.start), machine)
 
 
 @binds(Pad)
 def pad(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """A box that begins before x does."""
     assert isinstance(call.op, Pad)
     return _box(inputs[0], outputs[0], tuple(-n for n in numbers(call.op.before)), machine)
 
@@ -57,7 +59,7 @@ def _box(x: Array, y: Array, offsets: tuple[int, ...], machine: Machine) -> Plan
         return copied(x, y, machine)
     axes = [(y.itemsize, x.itemsize, 0)]
     for size, limit, offset in reversed(list(zip(y.shape, x.shape, offsets, strict=True))):
-        inner_size, inner_limit, inner_offset = axes[0]
+        inner_size, inner_limit, _ = axes[0]
         if inner_size == inner_limit:
             axes[0] = (size * inner_size, limit * inner_limit, offset * inner_size)
         else:

@@ -1,16 +1,23 @@
 """Every family of kernels that there is: importing one registers its binders."""
 
 from graphdsl.backends.cpu import (  # noqa: F401
+    aggregate,
+    avg_pool,
     concat,
     conv,
     conv_kernel,
+    crossentropy,
     elementwise,
+    embedding,
     fused,
     linear,
     mask,
     max_pool,
+    noise,
+    resize,
     shape,
     size,
+    softmax,
 )
 from graphdsl.backends.cpu.task import BINDERS
 

@@ -21,6 +21,7 @@ class step_mask_task(Task):
 
 @binds(StepMask)
 def step_mask(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Words of four bytes, whatever they mean."""
     (x, lengths), (y,), op = inputs, outputs, call.op
     assert isinstance(op, StepMask)
     if x.itemsize != 4 or lengths.dtype != np.int32:

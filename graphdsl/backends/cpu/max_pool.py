@@ -26,6 +26,7 @@ class winners_task(Task):
 
 @binds(MaxPool)
 def max_pool(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Maxima of windows, and where they stood."""
     op, (x,), (y, winner) = call.op, inputs, outputs
     assert isinstance(op, MaxPool)
     if not all_float32(x) or x.ndim not in (3, 4):
@@ -37,6 +38,7 @@ def max_pool(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> P
 
 @binds(MaxPoolGradient)
 def max_pool_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """The way back from windows."""
     op, (dy, winner), (dx,) = call.op, inputs, outputs
     assert isinstance(op, MaxPoolGradient)
     if not all_float32(dy) or dx.ndim not in (3, 4):
@@ -48,6 +50,7 @@ def max_pool_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Mach
 
 @binds(GlobalMaxPool)
 def global_max_pool(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Maxima over all steps, and where they stood."""
     (x,), (y, winner) = inputs, outputs
     if not all_float32(x):
         return None
@@ -58,6 +61,7 @@ def global_max_pool(call: Call, inputs: Arrays, outputs: Arrays, machine: Machin
 
 @binds(PutWinners, TakeWinners)
 def moved_winners(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """To the winners, and from them."""
     (x, winner), (y,) = inputs, outputs
     if not all_float32(x) or winner.dtype != "int32":
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -31,11 +32,13 @@ def copied(x: Array, y: Array, machine: Machine) -> Plan:
 
 @binds(Reshape)
 def reshape(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """A copy, where memory has to move at all."""
     return copied(inputs[0], outputs[0], machine)
 
 
 @binds(Transpose)
 def transpose(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Axes that stay neighbours are one; then rows are copied, or squares turned over."""
     (x,), (y,), op = inputs, outputs, call.op
     assert isinstance(op, Transpose)
     groups = joined_axes(op.axes, x.shape)
@@ -64,7 +67,7 @@ def joined_axes(axes: tuple[int, ...], shape: tuple[int, ...]) -> list[tuple[int
     (0, 2, 3, 1) of [8, 5, 6, 7] is [(0,), (2, 3), (1,)].
     """
     real = [a for a in range(len(shape)) if shape[a] != 1]
-    follows = dict(zip(real, real[1:], strict=False))
+    follows = dict(pairwise(real))
     groups: list[tuple[int, ...]] = []
     for axis in (a for a in axes if shape[a] != 1):
         if groups and follows.get(groups[-1][-1]) == axis:

@@ -24,6 +24,7 @@ class length_of_task(Task):
 
 @binds(DimNumber)
 def dim_number(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """A number that is stored each time: its memory may have been used for something else."""
     (y,), op = outputs, call.op
     assert isinstance(op, DimNumber)
     bits = int.from_bytes(np.asarray(op.size, y.dtype).tobytes(), "little", signed=True)
@@ -32,6 +33,7 @@ def dim_number(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) ->
 
 @binds(LengthOf)
 def length_of(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Lengths through a formula."""
     (lengths,), (y,), op = inputs, outputs, call.op
     assert isinstance(op, LengthOf)
     code = np.array(postfix(op.dim), np.int64)

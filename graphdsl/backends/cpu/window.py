@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphdsl.backends.cpu.task import i64
-from graphdsl.ops.window import Pads, Sizes
+from graphdsl.ops import Pads, Sizes
 
 GEOMETRY = tuple(
     (name, i64)
