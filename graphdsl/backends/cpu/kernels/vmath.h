@@ -159,7 +159,7 @@ INLINE vec v_erf(vec x) {
 
 /* Lane by lane, where the vector way is not exact enough or not worth it. */
 #define BY_LANES(name, function)                                                                                      \
-    static NOINLINE vec name(vec x) {                                                                                 \
+    __attribute__((unused)) static NOINLINE vec name(vec x) {                                                                                 \
         for (int i = 0; i < VL; i++) x[i] = function(x[i]);                                                           \
         return x;                                                                                                     \
     }
@@ -190,7 +190,7 @@ INLINE vec v_cos(vec x) {
     return sine(x, 1);
 }
 
-static NOINLINE __attribute__((unused)) vec v_power(vec x, vec y) {
+__attribute__((unused)) static NOINLINE vec v_power(vec x, vec y) {
     for (int i = 0; i < VL; i++) x[i] = powf(x[i], y[i]);
     return x;
 }
