@@ -26,6 +26,8 @@ INLINE void edge_store(float *p, vec x, i64 columns, int v, int width) {
 }
 
 INLINE void begin(const tile *t, vec *sum, const int rows, const int width) {
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v += 64 / (4 * VL))
+        __builtin_prefetch(t->c + r * t->c_stride + v * VL, 1);
     vec bias[TILE_WIDEST];
     UNROLL for (int v = 0; v < width; v++) bias[v] = t->bias ? edge_load(t->bias, t->columns, v, width) : zeros();
     if (t->add) {
