@@ -10,6 +10,8 @@ What becomes of a value:
 - a view: the buffer of what it views, in another shape; no call;
 - the new value of a weight: made in the weight itself or copied there last (see `place`);
 - a result or an update that is the old value of a weight which changes: copied out before anything runs;
+- what is made of nothing but constants and weights that stay: computed when weights change, not in every run, and kept
+  apart from the arena, which programs share; the calls for it come first;
 - all else: a block of the arena, perhaps that of an operand (see `place`, `memory`).
 
 Assumes  modal operators are gone; binding has a number for every free dimension.
@@ -43,7 +45,7 @@ from graphdsl.ir import (
     collector_paused,
 )
 from graphdsl.ops import Elementwise, expression
-from graphdsl.passes.memory import plan
+from graphdsl.passes.memory import aligned, plan
 from graphdsl.passes.order import Roots, Slot, order
 from graphdsl.passes.place import Access, Home, Step, place, straight
 from graphdsl.report import fail
@@ -78,7 +80,37 @@ def _lower(graph: Graph, binding: Mapping[str, int]) -> Program:
     written = set(direct.values())
     steps += [_copy(f"update/{n}", a, weights[n]) for n, a in news.items() if n not in written]
     homes = read.homes | {root: Home(Storage.WEIGHT, name) for root, name in direct.items()}
-    return _assemble(read, steps, ends, homes)
+    once = _once(steps, homes, {a.root for a in (*weights.values(), *news.values())})
+    first = {step.name for step in once}
+    steps = [*once, *(step for step in steps if step.name not in first)]
+    kept, size = _kept(once)
+    return replace(_assemble(read, steps, ends, homes | kept), once=len(once), kept_bytes=size)
+
+
+def _once(steps: Sequence[Step], homes: Mapping[Slot, Home], moving: set[Slot]) -> list[Step]:
+    """The steps that give the same in every run, unless somebody else changes weights.
+
+    moving: the weights that this program changes, and their new values.
+    """
+    stay = {Storage.WEIGHT, Storage.CONSTANT}
+    fixed = {root for root, home in homes.items() if home.storage in stay} - moving
+    found = []
+    for step in steps:
+        same = step.op.pure and step.reads and all(r.root in fixed for r in step.reads)
+        if same and not any(a.root in moving for a in step.makes):
+            fixed |= {a.root for a in step.makes}
+            found.append(step)
+    return found
+
+
+def _kept(once: Sequence[Step]) -> tuple[dict[Slot, Home], int]:
+    """Where what these make lies, one after another, and how many bytes that takes."""
+    homes: dict[Slot, Home] = {}
+    size = 0
+    for made in (made for step in once for made in step.makes):
+        homes[made.root] = Home(Storage.KEPT, made.root[0], offset=size)
+        size += aligned(made.bytes)
+    return homes, size
 
 
 def _copy(name: str, source: Access, target: Access) -> Step:
@@ -217,6 +249,6 @@ class _Table:
         if key not in self._known:
             self._known[key] = len(self.buffers)
             home = self.homes[access.root]
-            offset = self.offsets[home.block] if home.storage is Storage.ARENA else 0
+            offset = self.offsets[home.block] if home.storage is Storage.ARENA else home.offset
             self.buffers.append(Buffer(access.root[0], access.shape, access.dtype, home.storage, offset, home.key))
         return self._known[key]

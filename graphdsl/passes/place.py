@@ -49,11 +49,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Home:
-    """Where a root lies: in a storage under a key, or in block number block of the arena."""
+    """Where a root lies: in a storage under a key, at offset of what is kept, or in block number block of the arena."""
 
     storage: Storage
     key: str = ""
     block: int = -1
+    offset: int = 0
 
 
 def straight(steps: Sequence[Step], updates: Mapping[str, Access]) -> dict[Slot, str]:

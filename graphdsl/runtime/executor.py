@@ -7,7 +7,7 @@ kernels; it allocates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from graphdsl.backends import Backend, Kernel, Memory, View
@@ -21,7 +21,7 @@ from graphdsl.runtime.weights import WeightStore
 class Ready:
     """A program with its memory: what to fill, what to run, what to read.
 
-    steps       a kernel a call, for looking between them; run is all of them
+    steps       a kernel a call, for looking between them; run is all of them but those that are run once
     outputs     of each call
     generation  of the executor's memory that the views lie in
     """
@@ -67,8 +67,9 @@ class Executor:
     def prepare(self, program: Program) -> Ready:
         """The program, ready to run."""
         self._reserve(program)
-        constants = {name: self._constant(array) for name, array in program.constants.items()}
-        views = [self._view(buffer, constants) for buffer in program.buffers]
+        own = {name: self._constant(array) for name, array in program.constants.items()}
+        kept = self._alloc(program.kept_bytes, program) if program.kept_bytes else None
+        views = [self._view(buffer, own, kept) for buffer in program.buffers]
         outputs = tuple(tuple(views[i] for i in call.outputs) for call in program.calls)
         fixed = _fixed(program)
         kernels = [
@@ -86,10 +87,23 @@ class Executor:
             {key: views[index] for key, index in program.results.items()},
             tuple(zip(program.calls, kernels, strict=True)),
             outputs,
-            self.backend.sequence(kernels),
+            self.backend.sequence(kernels[program.once :]),
             self.generation,
-            Preparation(self.backend.preparation(kernels), writes=bool(_written(program))),
+            Preparation(self._preparation(kernels, program.once), writes=bool(_written(program))),
         )
+
+    def _preparation(self, kernels: Sequence[Kernel], once: int) -> Kernel:
+        """What is computed of weights alone, then what the other kernels make of weights and of that."""
+        if not once:
+            return self.backend.preparation(kernels)
+        first, rest = kernels[:once], kernels[once:]
+        steps = (self.backend.preparation(first), self.backend.sequence(first), self.backend.preparation(rest))
+
+        def prepare() -> None:
+            for step in steps:
+                step()
+
+        return prepare
 
     def fill(self, ready: Ready, inputs: Mapping[str, Array]) -> None:
         """Copies what is fed into the program's input buffers, and prepares what is made of weights, for one run.
@@ -129,12 +143,14 @@ class Executor:
         self.backend.upload(self.backend.view(memory, 0, array.shape, DType(array.dtype.name)), array)
         return memory
 
-    def _view(self, buffer: Buffer, constants: Mapping[str, Memory]) -> View:
-        memory, start = self._place(buffer, constants)
+    def _view(self, buffer: Buffer, constants: Mapping[str, Memory], kept: Memory) -> View:
+        memory, start = self._place(buffer, constants, kept)
         return self.backend.view(memory, start + buffer.offset, buffer.shape, buffer.dtype)
 
-    def _place(self, buffer: Buffer, constants: Mapping[str, Memory]) -> tuple[Memory, int]:
+    def _place(self, buffer: Buffer, constants: Mapping[str, Memory], kept: Memory) -> tuple[Memory, int]:
         match buffer.storage:
+            case Storage.KEPT:
+                return kept, 0
             case Storage.ARENA:
                 return self._spaces["arena"][1], 0
             case Storage.INPUT:
@@ -152,12 +168,15 @@ def _written(program: Program) -> set[str]:
 
 
 def _fixed(program: Program) -> set[int]:
-    """The buffers that hold the same numbers in every run: constants, and weights that the program only reads."""
+    """The buffers that hold the same numbers in every run: constants, weights that the program only reads, what is kept
+    of these.
+    """
     written = _written(program)
+    stay = {Storage.CONSTANT, Storage.KEPT}
     return {
         index
         for index, b in enumerate(program.buffers)
-        if b.storage is Storage.CONSTANT or (b.storage is Storage.WEIGHT and b.key not in written)
+        if b.storage in stay or (b.storage is Storage.WEIGHT and b.key not in written)
     }
 
 

@@ -29,7 +29,8 @@ def profile(compiled: Compiled, inputs: Mapping[str, Any], *, repeats: int = 3) 
     """Every call of a step with its time: the best of several steps, call by call. Weights change as in any step."""
     ready = _filled(compiled, inputs)
     backend = compiled.executor.backend
-    runs = [backend.sequence([kernel]) for _, kernel in ready.steps]
+    steps = ready.steps[ready.program.once :]
+    runs = [backend.sequence([kernel]) for _, kernel in steps]
     best = [float("inf")] * len(runs)
     for _ in range(repeats):
         for index, run in enumerate(runs):
@@ -40,7 +41,7 @@ def profile(compiled: Compiled, inputs: Mapping[str, Any], *, repeats: int = 3) 
     buffers = ready.program.buffers
     return [
         Timing(call, seconds, sum(buffers[i].bytes for i in (*call.inputs, *call.outputs)))
-        for (call, _), seconds in zip(ready.steps, best, strict=True)
+        for (call, _), seconds in zip(steps, best, strict=True)
     ]
 
 

@@ -117,3 +117,17 @@ def test_a_sequence_that_is_too_short() -> None:
     for steps in (3, 4):
         with pytest.raises(Failed, match=rf"E0408.*`y` would be \[{steps - 4}\] where T = {steps}"):
             program(text, T=steps)
+
+
+def test_what_is_made_of_weights_alone_comes_first_and_is_kept() -> None:
+    text = '%x = input(made=type("float32[3]")) : float32[3]\n' + W.format("w") + W.format("v")
+    text += formula("use", "add(x0, x1)", "%x, %w") + formula("square", "multiply(x0, x0)", "%w")
+    text += formula("root", "sqrt(x0)", "%square") + formula("scaled", "multiply(x0, x1)", "%use, %root")
+    made = program(text + "output y = %scaled\n")
+    assert told(made) == ["square(w) -> square", "root(square) -> root", "use(x, w) -> @0", "scaled(@0, root) -> @0"]
+    assert (made.once, made.kept_bytes) == (2, 128)
+
+
+def test_a_weight_that_changes_is_nothing_to_keep() -> None:
+    text = W.format("w") + formula("square", "multiply(x0, x0)", "%w") + formula("step", "exp(x0)", "%square")
+    assert program(text + "update w = %step\noutput y = %square\n").once == 0
