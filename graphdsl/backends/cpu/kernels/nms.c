@@ -1,0 +1,124 @@
+/* Non-maximum suppression: of boxes that overlap much, the one with the best score stays.
+ *
+ *   boxes    [n, 4]: left, top, right, bottom        scores   [n]
+ *   classes  [n], from 0 to class_count - 1, or null: all of one class
+ *   kept     [most]: which boxes stay, the best first; of equal scores the one that stands first
+ *   count    how many those are
+ *
+ * Candidates go from the best score down. Each is held against the boxes of its class that were kept so far, a vector
+ * of them at a time, and dropped at the first that it overlaps: n times kept over VL steps at most. Kept boxes stand
+ * by coordinate, class by class, in room for all candidates of a class:
+ *
+ *     left    a c . | b . . . |        class 0 has kept a and c, class 1 has kept b
+ *     top     a c . | b . . . |
+ *     ...
+ *
+ * Two boxes overlap when intersection > threshold * union; NaN overlaps nothing. Serial.
+ */
+#include "vector.h"
+
+typedef struct {
+    const float *boxes, *scores;
+    const int32_t *classes;
+    i64 *kept, *count;
+    i64 n, class_count, most;
+    double overlap, score; /* thresholds */
+} nms_task;
+TASK(nms_task);
+
+enum { COORDINATES = 5 }; /* left, top, right, bottom, area */
+
+/* Scratch of one call; nms.py asks for as much. */
+typedef struct {
+    uint64_t *keys, *spare; /* n: score and index */
+    i64 *starts, *lengths;  /* class_count + 1: where a class's kept boxes stand, and how many there are */
+    float *kept;            /* COORDINATES x n */
+} room;
+
+static room room_in(const nms_task *t, char *own) {
+    room r;
+    r.keys = (uint64_t *)own;
+    r.spare = r.keys + t->n;
+    r.starts = (i64 *)(r.spare + t->n);
+    r.lengths = r.starts + t->class_count + 1;
+    r.kept = (float *)(r.lengths + t->class_count + 1);
+    return r;
+}
+
+INLINE i64 class_of(const nms_task *t, i64 i) { return t->classes ? t->classes[i] : 0; }
+
+/* A number that grows as the score falls. */
+INLINE uint64_t descending(float score) {
+    uint32_t bits;
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 31 ? bits : ~bits & 0x7fffffff;
+}
+
+/* Indices of the boxes with enough score, as keys; counts the boxes of each class into starts. Gives how many. */
+static i64 candidates(const nms_task *t, room r) {
+    i64 found = 0;
+    memset(r.starts, 0, sizeof(i64) * (size_t)(t->class_count + 1));
+    memset(r.lengths, 0, sizeof(i64) * (size_t)(t->class_count + 1));
+    for (i64 i = 0; i < t->n; i++) {
+        float score = t->scores[i] + 0.0f; /* -0 is 0 */
+        if (!(score >= t->score)) continue;
+        r.keys[found++] = descending(score) << 32 | (uint64_t)i;
+        r.starts[class_of(t, i) + 1]++;
+    }
+    for (i64 c = 0; c < t->class_count; c++) r.starts[c + 1] += r.starts[c];
+    return found;
+}
+
+/* Orders keys by their upper halves, a byte at a time; equal ones stay in order. */
+static void sort(uint64_t *keys, uint64_t *spare, i64 n) {
+    for (int shift = 32; shift < 64; shift += 8) {
+        i64 places[257] = {0};
+        for (i64 i = 0; i < n; i++) places[(keys[i] >> shift & 255) + 1]++;
+        for (int b = 0; b < 256; b++) places[b + 1] += places[b];
+        for (i64 i = 0; i < n; i++) spare[places[keys[i] >> shift & 255]++] = keys[i];
+        uint64_t *other = keys;
+        keys = spare;
+        spare = other;
+    }
+}
+
+/* Whether any of n boxes that stand by coordinate from `at` on, `stride` apart, overlaps box. */
+INLINE int any_overlap(const float *at, i64 stride, i64 n, const float *box, float threshold) {
+    vec left = load_part(at, n), top = load_part(at + stride, n), right = load_part(at + 2 * stride, n);
+    vec bottom = load_part(at + 3 * stride, n), area = load_part(at + 4 * stride, n);
+    vec wide = min_or_second(right, all(box[2])) - max_or_second(left, all(box[0]));
+    vec high = min_or_second(bottom, all(box[3])) - max_or_second(top, all(box[1]));
+    vec both = larger(wide, zeros()) * larger(high, zeros());
+    mask over = both_masks(greater(both, (area + box[4] - both) * threshold), first_lanes(n));
+#if VL == 16
+    return over != 0;
+#else
+    int32_t found = 0;
+    for (int i = 0; i < VL; i++) found |= over[i];
+    return found != 0;
+#endif
+}
+
+static int overlaps_kept(const float *at, i64 stride, i64 count, const float *box, float threshold) {
+    for (i64 k = 0; k < count; k += VL)
+        if (any_overlap(at + k, stride, least(VL, count - k), box, threshold)) return 1;
+    return 0;
+}
+
+EXPORT void nms(const void *task, const context *at) {
+    const nms_task *t = task;
+    if (at->thread != 0) return;
+    room r = room_in(t, at->own);
+    i64 found = candidates(t, r), count = 0;
+    sort(r.keys, r.spare, found);
+    for (i64 k = 0; k < found && count < t->most; k++) {
+        i64 i = (i64)(r.keys[k] & 0xffffffff), c = class_of(t, i), stands = r.starts[c] + r.lengths[c];
+        const float *b = t->boxes + 4 * i;
+        float box[COORDINATES] = {b[0], b[1], b[2], b[3], (b[2] - b[0]) * (b[3] - b[1])};
+        if (overlaps_kept(r.kept + r.starts[c], t->n, r.lengths[c], box, (float)t->overlap)) continue;
+        for (int axis = 0; axis < COORDINATES; axis++) r.kept[axis * t->n + stands] = box[axis];
+        r.lengths[c]++;
+        t->kept[count++] = i;
+    }
+    *t->count = count;
+}

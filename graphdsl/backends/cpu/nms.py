@@ -1,0 +1,60 @@
+"""Non-maximum suppression of boxes: nms.c."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graphdsl.backends.cpu.backend import table
+from graphdsl.backends.cpu.library import Library, chosen
+from graphdsl.backends.cpu.task import Step, Task, address, f64, i64, pointer
+from graphdsl.ir import Array
+
+
+class nms_task(Task):
+    _fields_ = (
+        *(("boxes", address), ("scores", address), ("classes", address), ("kept", address), ("count", address)),
+        *(("n", i64), ("class_count", i64), ("most", i64), ("overlap", f64), ("score", f64)),
+    )
+
+
+def nms(
+    boxes: Array,
+    scores: Array,
+    classes: Array | None = None,
+    *,
+    overlap: float = 0.5,
+    score: float = 0.0,
+    most: int | None = None,
+    library: Library | None = None,
+) -> Array:
+    """Which boxes stay when of those that overlap much only the best does.
+
+    boxes    [n, 4]: left, top, right, bottom, with left <= right and top <= bottom, in any unit
+    scores   [n]
+    classes  [n], whole numbers from 0; boxes of different classes leave each other alone. None: all are of one
+    returns  int64 [at most `most`]: indices of boxes, the best score first
+
+    overlap  a box goes when intersection / union with a better one that stays is above this
+    score    boxes with a lower score, or with NaN, are left out
+    most     how many stay at most; None: no limit
+    library  the kernels to use; None: the best for this processor
+
+    Equal scores: the box that stands first is the better one. Boxes without area, or with NaN, overlap nothing.
+    """
+    n = len(scores)
+    boxes, scores = np.ascontiguousarray(boxes, np.float32), np.ascontiguousarray(scores, np.float32)
+    kinds = np.zeros(0, np.int32) if classes is None else np.ascontiguousarray(classes, np.int32)
+    assert boxes.shape == (n, 4) and scores.shape == (n,) and kinds.shape in ((0,), (n,))
+    assert not kinds.size or kinds.min() >= 0
+    limit = n if most is None else min(most, n)
+    kept, count = np.empty(max(limit, 1), np.int64), np.zeros(1, np.int64)
+    class_count = int(kinds.max(initial=0)) + 1
+    task = nms_task(
+        *(pointer(boxes), pointer(scores), pointer(kinds) if classes is not None else None),
+        *(pointer(kept), pointer(count), n, class_count, limit, overlap, score),
+    )
+    used = library or chosen()
+    scratch = 16 * n + 16 * (class_count + 1) + 20 * n
+    arrays = (boxes, scores, kinds, kept, count)
+    table(used, [Step(used.function("nms"), task, serial=True, own=scratch, keeps=arrays)])()
+    return kept[: count[0]].copy()

@@ -1,0 +1,60 @@
+"""Every operator is computed in C, but for a few that are known, with their reasons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from graphdsl.backends.cpu.backend import CpuBackend, Native
+from graphdsl.backends.cpu.library import available, load
+from graphdsl.ir import OPERATORS, Array, Call, DType, Operator, Sample, TensorType
+from tests.support.calls import samples, single
+
+LEFT_TO_THE_REFERENCE: dict[str, str] = {
+    "fused_moments": "kernels would have to take statistics while they write; no pass asks for it yet",
+    "fused_pool": "kernels would have to keep rows of a window; no pass asks for it yet",
+    "fused_sums": "kernels would have to sum while they write; no pass asks for it yet",
+    "gru": "to come",
+    "gru_gradient": "to come",
+    "lstm": "to come",
+    "lstm_gradient": "to come",
+    "broadcast": "to come",
+    "moments": "to come",
+    "reduced": "to come",
+    "standardize": "to come",
+    "sum": "to come",
+}
+
+needs_kernels = pytest.mark.skipif(not available(), reason="no kernels were built")
+
+
+def served(op: Operator, arrays: list[Array]) -> bool:
+    """Whether C makes this call."""
+    machine = CpuBackend(load(available()[0]))
+    made = op.type(*(TensorType(a.shape, DType(a.dtype.name)) for a in arrays))
+    types = made if isinstance(made, tuple) else (made,)
+    ends = [np.zeros(t.bind({}), t.dtype.numpy) for t in types]
+    places = tuple(range(len(arrays) + len(ends)))
+    call = Call(op.name, op, places[: len(arrays)], places[len(arrays) :])
+    return isinstance(machine.kernel(call, arrays, ends), Native)
+
+
+@needs_kernels
+@pytest.mark.parametrize("sample", [pytest.param(s, id=name) for name, s in samples()])
+def test_operators_are_computed_in_c(sample: Sample) -> None:
+    op = sample.operator.bound({})
+    if op.name in LEFT_TO_THE_REFERENCE:
+        pytest.skip(LEFT_TO_THE_REFERENCE[op.name])
+    assert served(op, single(sample.arrays))
+
+
+@needs_kernels
+def test_other_floats_are_left_to_the_reference() -> None:
+    found = [s for _, s in samples() if any(a.dtype == np.float64 for a in s.arrays)]
+    moved = {"concat", "slice", "pad", "transpose", "reshape"}
+    wide = [s.operator.name for s in found if served(s.operator.bound({}), list(s.arrays))]
+    assert set(wide) <= moved
+
+
+def test_exceptions_are_operators() -> None:
+    assert set(LEFT_TO_THE_REFERENCE) <= set(OPERATORS)
