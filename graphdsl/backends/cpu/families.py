@@ -11,6 +11,7 @@ from graphdsl.backends.cpu import (  # noqa: F401
     embedding,
     fused,
     linear,
+    lstm,
     mask,
     max_pool,
     noise,
