@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.benchmarks.agree import difference
+from tests.benchmarks.agree import demand_alike, difference
 from tests.benchmarks.cases import CASES, INFER, TRAIN
 from tests.benchmarks.compare import best, line, operators, parse, summary
 from tests.benchmarks.nets import NETWORKS
@@ -66,6 +66,20 @@ def test_another_computation_is_refused() -> None:
     ours.weights = lambda: [1.1 * array for array in wrong()]  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="differ in outputs"):
         difference(CASES["mlp"], ours, 2)
+
+
+@pytest.mark.parametrize("mode", [TRAIN, INFER])
+@pytest.mark.parametrize("kind", ["onnxruntime", "jax"])
+def test_other_peers_compute_the_same(kind: str, mode: str) -> None:
+    pytest.importorskip(kind)
+    pytest.importorskip("onnxscript")
+    for variant in variants(CASES["lenet5"], mode, (kind,)):
+        ours = Ours(CASES["lenet5"], mode, 2, "reference")
+        peer = variant.build(CASES["lenet5"], mode, CASES["lenet5"].batch(2), ours.weights(), 1)
+        demand_alike(kind, ours.step(), peer.step())
+        if mode == INFER:
+            with pytest.raises(ValueError, match="differ"):
+                demand_alike(kind, [2 * array for array in ours.step()], peer.step())
 
 
 def test_layouts_are_tried_where_there_are_pictures() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -34,6 +36,14 @@ def difference(case: Case, ours: Ours, samples: int) -> dict[str, float]:
         if not found[what] <= limit:
             raise ValueError(f"{case.name}: the sides differ in {what} by {found[what]:.1e}, more than {limit:.0e}")
     return found
+
+
+def demand_alike(name: str, mine: Any, theirs: Any) -> None:
+    """Raises ValueError where the losses or the outputs of one step of both sides are too far apart."""
+    pairs = [(mine, theirs)] if isinstance(mine, float) else list(zip(mine, map(np.asarray, theirs), strict=True))
+    apart = max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+    if not apart <= OUTPUTS:
+        raise ValueError(f"{name}: the sides differ by {apart:.1e}, more than {OUTPUTS:.0e}")
 
 
 def _served(case: Case, ours: Ours, batch: dict[str, np.ndarray], weights: list[np.ndarray]) -> float:

@@ -26,16 +26,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a third pool of threads wo
 import torch  # noqa: E402
 
 from graphdsl.backends import BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
-from tests.benchmarks.agree import difference  # noqa: E402
+from tests.benchmarks.agree import demand_alike, difference  # noqa: E402
 from tests.benchmarks.cases import CASES, INFER, TRAIN, Case  # noqa: E402
 from tests.benchmarks.machine import description  # noqa: E402
 from tests.benchmarks.ours import Ours  # noqa: E402
 from tests.benchmarks.peak_memory import LAYOUTS, measured  # noqa: E402
-from tests.benchmarks.peers import EAGER, KINDS, Variant, variants  # noqa: E402
+from tests.benchmarks.peers import COMPILE, EAGER, KINDS, ONNX, Variant, variants  # noqa: E402
 from tests.benchmarks.timing import duel  # noqa: E402
 
 RESULTS = Path(__file__).with_name("results")
-USUAL = {TRAIN: (EAGER,), INFER: KINDS}
+USUAL = {TRAIN: (EAGER,), INFER: (EAGER, COMPILE, ONNX)}
 COSTLIEST = 6
 """Operators that the text shows."""
 
@@ -65,6 +65,7 @@ def entries(case: Case, samples: int, options: argparse.Namespace, machine: Entr
     for variant in variants(case, options.mode, options.peers):
         try:
             peer = variant.build(case, options.mode, batch, weights, options.threads)
+            demand_alike(f"{case.name} beside {variant.name}", ours.step(), peer.step())
         except Exception as error:  # a peer that cannot run a network must not end a run of many
             print(f"{case.name}: {variant.name} cannot: {type(error).__name__}: {error}", file=sys.stderr)
             continue

@@ -1,4 +1,4 @@
-"""The other side: the same network in PyTorch, eager and compiled, and in ONNX Runtime, with our weights."""
+"""The other side: the same network in PyTorch, eager and compiled, in ONNX Runtime and in JAX, with our weights."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Batch = Mapping[str, np.ndarray]
 Weights = Sequence[np.ndarray] | None
 """In the order of the spec; None: as PyTorch begins them."""
 
-EAGER, COMPILE, ONNX = "eager", "compile", "onnxruntime"
-KINDS = (EAGER, COMPILE, ONNX)
+EAGER, COMPILE, ONNX, JAX = "eager", "compile", "onnxruntime", "jax"
+KINDS = (EAGER, COMPILE, ONNX, JAX)
 CONTIGUOUS, CHANNELS_LAST = "contiguous", "channels_last"
 
 ENDINGS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -212,12 +212,16 @@ class Variant:
 
     @property
     def name(self) -> str:
-        return self.kind if self.kind == ONNX else f"{self.kind} {self.layout}"
+        return f"{self.kind} {self.layout}" if self.kind in (EAGER, COMPILE) else self.kind
 
     def build(self, case: Case, mode: str, batch: Batch, weights: Weights, threads: int) -> Side:
         """The peer, compiled and warm."""
         if self.kind == ONNX:
             return Onnx(case, batch, weights, threads)
+        if self.kind == JAX:
+            from tests.benchmarks.jax_peer import Jax
+
+            return Jax(case, mode, batch, weights or ())
         side = eager(case, mode, batch, weights, self.layout)
         if self.kind == COMPILE:
             side.compile()
@@ -231,9 +235,9 @@ def variants(case: Case, mode: str, kinds: Sequence[str]) -> list[Variant]:
     layouts = (CONTIGUOUS, CHANNELS_LAST) if case.pictures else (CONTIGUOUS,)
     found = []
     for kind in kinds:
-        if kind != ONNX:
+        if kind in (EAGER, COMPILE):
             found += [Variant(kind, layout) for layout in layouts]
-        elif mode == INFER and find_spec("onnxruntime") is not None:
+        elif find_spec(kind) is not None and (kind == JAX or mode == INFER):
             found.append(Variant(kind))
     return found
 

@@ -19,12 +19,12 @@ def fill(module: nn.Module, arrays: Iterable[np.ndarray]) -> None:
     rest = iter(arrays)
     with torch.no_grad():
         for leaf in module.modules():
-            for tensor, turned in _places(leaf):
+            for tensor, turned in places(leaf):
                 tensor.copy_(torch.from_numpy(np.ascontiguousarray(turned(next(rest)))))
     assert next(rest, None) is None, "the spec has more weights than the module"
 
 
-def _places(leaf: nn.Module) -> Iterator[Place]:
+def places(leaf: nn.Module) -> Iterator[Place]:
     """The tensors of a layer in the order in which ours has them."""
     match leaf:
         case nn.Conv1d() | nn.Conv2d():
