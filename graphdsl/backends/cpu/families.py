@@ -15,6 +15,7 @@ from graphdsl.backends.cpu import (  # noqa: F401
     mask,
     max_pool,
     noise,
+    reduce,
     resize,
     shape,
     size,

@@ -1,4 +1,4 @@
-"""Formulas made ready for C: where operands lie, which loop works them out, code for the interpreter where none does."""
+"""Formulas made ready for C: where operands lie, which loop works them out, or else code for the interpreter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHORT_ROW = 32
 """Columns up to which one number a row is written out as often as there are columns."""
 
 
-class formula_operand(Task):  # noqa: N801 - the struct's name in C
+class formula_operand(Task):
     _fields_ = (
         ("base", address),
         ("row", i64),
@@ -38,7 +38,7 @@ class formula_operand(Task):  # noqa: N801 - the struct's name in C
     )
 
 
-class formula_task(Task):  # noqa: N801 - the struct's name in C
+class formula_task(Task):
     _fields_ = (
         ("loop", address),
         ("operands", address),
@@ -64,7 +64,7 @@ class Lying:
 
 @dataclass(frozen=True)
 class Bound:
-    """A formula bound to its arrays. order: the arrays that it reads by number, and the result, as the task has them."""
+    """A formula bound to its arrays. order: by number the arrays that the task has, the result last."""
 
     task: Task
     order: tuple[int, ...]
@@ -112,15 +112,24 @@ def bound(
     """The formula over arrays (the result last) that lie so. None for numbers that C does not know."""
     if any(a.dtype.name not in KINDS or not a.flags.c_contiguous for a in arrays):
         return None
-    spread = [bool(at.row and not at.column and columns <= SHORT_ROW) for at in lying]
-    classes = "".join(
-        LETTERS[a.dtype.name, bool(at.column or s)] for a, at, s in zip(arrays, lying, spread, strict=True)
-    )
-    known = canonical(op.tree, classes[:-1] + LETTERS[arrays[-1].dtype.name, True])
+    spread = [_is_spread(at, columns) for at in lying]
+    known = canonical(op.tree, letters(arrays[:-1], lying[:-1], columns) + LETTERS[arrays[-1].dtype.name, True])
     order = (*known.operands, len(arrays) - 1)
     rows = (formula_operand * len(order))(*(_operand(arrays[i], lying[i], spread[i]) for i in order))
     place = known.operands.index(place) if place in known.operands else -1
     return Bound(_task(library, known, rows, place, tuple(arrays)), order)
+
+
+def letters(arrays: Sequence[Array], lying: Sequence[Lying], columns: int, *, spread: bool = True) -> str:
+    """What formula_text.py calls the operands. spread: one number a short row counts as numbers along the row."""
+    return "".join(
+        LETTERS[a.dtype.name, bool(at.column) or (spread and _is_spread(at, columns))]
+        for a, at in zip(arrays, lying, strict=True)
+    )
+
+
+def _is_spread(at: Lying, columns: int) -> bool:
+    return bool(at.row and not at.column and columns <= SHORT_ROW)
 
 
 def _operand(array: Array, at: Lying, spread: bool) -> formula_operand:

@@ -21,6 +21,8 @@ from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 from graphdsl.report import dataclass
 
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "equal", "both"})
+SUMS = "sums"
+"""What stands before several formulas that are summed together."""
 STRUCTURAL = frozenset({0.0, 1.0, -1.0, 2.0})
 """Numbers that stay in the text."""
 
@@ -185,7 +187,7 @@ class _Reader:
             return Operand(int(found[2]))
         if found := re.fullmatch(r"k(\d+)", word):
             return Parameter(int(found[1]))
-        if word not in e.FUNCTIONS:
+        if word not in e.FUNCTIONS and word != SUMS:
             return Literal(float(word))
         arguments = []
         while self.words[self.at] in "(,":

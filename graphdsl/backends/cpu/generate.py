@@ -1,4 +1,4 @@
-"""Loops for the formulas in kernels/formulas.txt: `python -m graphdsl.backends.cpu.generate` writes formulas_*.c.
+"""Loops for the formulas and sums in kernels/formulas.txt: `python -m graphdsl.backends.cpu.generate` writes formulas_*.c.
 
 Each line of formulas.txt is a formula under its own name (formula_text.py). All others the interpreter works out.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphdsl.backends.cpu.formula_text import Parameter, loop_name, read
+from graphdsl.backends.cpu.formula_text import SUMS, Parameter, loop_name, read
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 
@@ -18,8 +18,8 @@ A_FILE = 40
 """Formulas in one file."""
 
 HEAD = """\
-/* Written by generate.py from formulas.txt: loops for formulas. */
-#include "loops.h"
+/* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
+#include "sums.h"
 """
 
 TEXTS = {
@@ -48,13 +48,15 @@ KNOWN_BOUNDS = {"maximum": "max_or_second({1}, {0})", "minimum": "min_or_second(
 def c_text(tree: Expression, letters: str) -> str:
     """The tree as an expression in C; parts that are used twice are named."""
     writer = _Writer(letters)
-    order = [p for p in e.parts(tree) if isinstance(p, Apply)]
+    order = [p for p in e.parts(tree) if isinstance(p, Apply) and p.function != SUMS]
     users: dict[Expression, int] = {}
-    for part in order:
-        for argument in part.arguments:
+    for part in e.parts(tree):
+        for argument in part.arguments if isinstance(part, Apply) else ():
             users[argument] = users.get(argument, 0) + 1
     for part in order:
         writer.write(part, named=users.get(part, 0) > 1)
+    if isinstance(tree, Apply) and tree.function == SUMS:
+        return " ".join([*writer.before, *(f"s[{j}] += {writer.number(a)};" for j, a in enumerate(tree.arguments))])
     whole = writer.truth(tree) if letters[-1] == "b" else writer.number(tree)
     return f"({{ {' '.join(writer.before)} {whole}; }})" if writer.before else whole
 
@@ -105,15 +107,16 @@ class _Writer:
 
 
 def loop(text: str) -> str:
-    """The loop for one formula: LOOP(name, result, operands…)(literals, formula)."""
+    """The loop for one formula, or for the sums of several."""
     tree, letters = read(text)
     count = 1 + max((p.index for p in e.parts(tree) if isinstance(p, Parameter)), default=-1)
-    operands = ", ".join(letters[:-1])
-    return (
-        f"/* {text} */\n"
-        f"LOOP_{len(letters) - 1}({loop_name(text)}, LITERALS_{count}, {letters[-1]}, {operands},\n"
-        f"       {c_text(tree, letters)})\n"
-    )
+    operands, name = ", ".join(letters[:-1]), f"{loop_name(text)}, LITERALS_{count}"
+    if isinstance(tree, Apply) and tree.function == SUMS:
+        macro = "COLUMN_SUMS" if letters[-1] == "c" else "ROW_SUMS"
+        head = f"{macro}_{len(letters) - 1}({name}, {len(tree.arguments)}, {operands},"
+    else:
+        head = f"LOOP_{len(letters) - 1}({name}, {letters[-1]}, {operands},"
+    return f"/* {text} */\n{head}\n       {c_text(tree, letters)})\n"
 
 
 def files(formulas: Sequence[str]) -> dict[str, str]:

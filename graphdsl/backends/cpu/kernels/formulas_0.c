@@ -1,5 +1,5 @@
-/* Written by generate.py from formulas.txt: loops for formulas. */
-#include "loops.h"
+/* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
+#include "sums.h"
 
 /* v: v0 */
 LOOP_1(formula_f484e3c7c72a, LITERALS_0, v, v,

@@ -1,5 +1,5 @@
-/* Written by generate.py from formulas.txt: loops for formulas. */
-#include "loops.h"
+/* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
+#include "sums.h"
 
 /* v: add(where(t0, v1, 0), multiply(v2, k0)) */
 LOOP_3(formula_857e70f017fa, LITERALS_1, v, t, v, v,

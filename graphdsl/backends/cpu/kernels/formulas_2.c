@@ -1,5 +1,5 @@
-/* Written by generate.py from formulas.txt: loops for formulas. */
-#include "loops.h"
+/* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
+#include "sums.h"
 
 /* v: add(multiply(v0, k0), add(where(t1, v2, 0), multiply(v3, k1))) */
 LOOP_4(formula_f47b8f2f5273, LITERALS_2, v, v, t, v, v,
@@ -152,3 +152,11 @@ LOOP_5(formula_eebff36685e1, LITERALS_2, v, v, v, v, v, s,
 /* v: multiply(add(multiply(add(erf(multiply(v0, k0)), 1), k1), multiply(multiply(v0, k1), multiply(multiply(exp(multiply(negative(multiply(v0, k0)), multiply(v0, k0))), k2), k0))), v1) */
 LOOP_2(formula_2257bca75311, LITERALS_3, v, v, v,
        ({ vec p0 = (x0 * k0); ((((v_erf(p0) + all(1.0f)) * k1) + ((x0 * k1) * ((v_exp(((-p0) * p0)) * k2) * k0))) * x1); }))
+
+/* c: sums(v0) */
+COLUMN_SUMS_1(formula_0d455103f783, LITERALS_0, 1, v,
+       s[0] += x0;)
+
+/* r: sums(v0) */
+ROW_SUMS_1(formula_e69ebf84d565, LITERALS_0, 1, v,
+       s[0] += x0;)

@@ -1,0 +1,54 @@
+"""Shapes with as few axes as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from graphdsl.ir import Array
+from graphdsl.report import dataclass
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What is left of a shape that several arrays are stretched to.
+
+    strides  for each array along each axis, in elements; 0 where it is stretched
+    summed   for each axis whether it was among those that were named
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    summed: tuple[bool, ...]
+
+
+def coalesced(arrays: Sequence[Array], whole: tuple[int, ...], summed: Collection[int] = ()) -> Axes:
+    """Neighbours that every array has, or lacks, together become one axis; two axes are left at least.
+
+    [32, 28, 28, 8] + [8] is a table of 25088 rows and 8 columns. Axes that are summed over and others stay apart.
+    """
+    padded = [(1,) * (len(whole) - a.ndim) + a.shape for a in arrays]
+    shape: list[int] = []
+    kinds: list[tuple[bool, ...]] = []
+    for axis, size in enumerate(whole):
+        kind = (axis in summed, *(p[axis] != 1 for p in padded))
+        if size == 1:
+            continue
+        if kinds and kinds[-1] == kind:
+            shape[-1] *= size
+        else:
+            shape.append(size)
+            kinds.append(kind)
+    while len(shape) < 2:
+        shape.insert(0, 1)
+        kinds.insert(0, (False,) * (1 + len(arrays)))
+    strides = tuple(_strides(shape, [k[1 + i] for k in kinds]) for i in range(len(arrays)))
+    return Axes(tuple(shape), strides, tuple(k[0] for k in kinds))
+
+
+def _strides(shape: Sequence[int], present: Sequence[bool]) -> tuple[int, ...]:
+    own, step = [0] * len(shape), 1
+    for axis in range(len(shape) - 1, -1, -1):
+        if present[axis]:
+            own[axis] = step
+            step *= shape[axis]
+    return tuple(own)
