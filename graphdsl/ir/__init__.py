@@ -60,7 +60,7 @@ from graphdsl.ir.registry import (
     layer,
     loss,
 )
-from graphdsl.ir.rewrite import Rule, fold, rebuild
+from graphdsl.ir.rewrite import Look, Rule, fold, rebuild, replay
 from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSetting, Slot
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.text import GraphTextError, node_text, parse_graph, print_graph
@@ -102,6 +102,7 @@ __all__ = [
     "Layer",
     "LengthOf",
     "Made",
+    "Look",
     "Many",
     "ModalOperator",
     "Natural",
@@ -168,6 +169,7 @@ __all__ = [
     "print_graph",
     "print_program",
     "rebuild",
+    "replay",
     "show",
     "symbol",
     "verify",

@@ -32,6 +32,31 @@ def rebuild(graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None
     return b.finish(drop_dead=True)
 
 
+Look = Callable[[Value], Value]
+"""What has become of a value of the old graph."""
+
+
+def replay(graph: Graph, rule: Callable[[Builder, str, Look], tuple[Value, ...] | None]) -> Graph:
+    """As rebuild, for rules that read other values than a node's own operands: look finds any that stands before it."""
+    b = Builder(merge=True)
+    new: dict[str, tuple[Value, ...]] = {}
+
+    def look(value: Value) -> Value:
+        return new[value.node][value.port]
+
+    for name, node in graph.items():
+        with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
+            made = rule(b, name, look)
+            if made is None:
+                operands = tuple([look(v) for v in graph.operands(name)])
+                made = _again(b, name, node, graph.operands(name), operands)
+            new[name] = made
+    for result in graph.results:
+        name = new[result.name][0].node if result.role is Role.UPDATE else result.name
+        b.result(name, result.role, look(result.value))
+    return b.finish(drop_dead=True)
+
+
 def fold(b: Builder, graph: Graph, rule: Rule, names: Iterable[str]) -> dict[str, tuple[Value, ...]]:
     """Emits the named nodes of graph (in order) through rule into b; gives what became of each node's results."""
     new: dict[str, tuple[Value, ...]] = {}

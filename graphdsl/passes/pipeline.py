@@ -10,10 +10,12 @@ from graphdsl.passes.epilogue import epilogue
 from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
+from graphdsl.passes.pooled import pooled
 from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
+from graphdsl.passes.statistics import statistics
 from graphdsl.passes.sums import sums
 from graphdsl.passes.total_loss import total_loss
 from graphdsl.passes.update import UpdateRule, learned, update
@@ -32,8 +34,13 @@ class Stage:
     run: Pass
 
 
-MACHINE: dict[str, Pass] = {"reduced": reduced, "epilogue": epilogue}
-"""What a machine may ask for beyond the passes that all machines get."""
+MACHINE: dict[str, Pass] = {
+    "reduced": reduced,
+    "epilogue": epilogue,
+    "statistics": statistics,
+    "pooled": pooled,
+}
+"""What a machine may ask for beyond the passes that all machines get, in the order in which they must run."""
 
 
 def for_machine(names: Iterable[str]) -> tuple[Stage, ...]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from graphdsl.ir import Builder, Dim, Graph, Node, Place, Value, rebuild
+from graphdsl.ir import Builder, Dim, Graph, Look, Node, Value, rebuild, replay
 from graphdsl.ops import Reduced, Sum, broadcast, expression
 from graphdsl.ops.expression import Expression, Operand
 from graphdsl.passes.fuse import MOST_OPERANDS, MOST_WORK, fuse
@@ -32,7 +32,8 @@ PLAIN = (Operand(0),)
 
 def reduced(graph: Graph) -> Graph:
     """graph with its sums over floats as few operations as possible."""
-    return rebuild(_joined(fuse(rebuild(graph, _open))), _close)
+    opened = fuse(rebuild(graph, _open))
+    return rebuild(replay(opened, _Groups(opened).join), _close)
 
 
 def _open(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -45,23 +46,6 @@ def _close(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tu
     if not isinstance(node.op, Reduced) or node.op.formulas != PLAIN or len(operands) > 1:
         return None
     return b.emit_all(Sum(node.op.axes), *operands, name=name, exact=True)
-
-
-def _joined(graph: Graph) -> Graph:
-    """graph with neighbouring sums as one operation."""
-    groups = _Groups(graph)
-    b = Builder(merge=True)
-    new: dict[str, tuple[Value, ...]] = {}
-    for name, node in graph.items():
-        with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
-            if name in groups.of:
-                new[name] = groups.emit(b, name, new)
-                continue
-            operands = (new[v.node][v.port] for v in graph.operands(name))
-            new[name] = b.emit_all(node.op, *operands, name=name, exact=True, types=node.types)
-    for result in graph.results:
-        b.result(result.name, result.role, new[result.value.node][result.value.port])
-    return b.finish()
 
 
 @dataclass
@@ -122,10 +106,12 @@ class _Groups:
         fitting[0].add(name, op, operands)
         self.of[name] = fitting[0]
 
-    def emit(self, b: Builder, name: str, new: dict[str, tuple[Value, ...]]) -> tuple[Value, ...]:
+    def join(self, b: Builder, name: str, look: Look) -> tuple[Value, ...] | None:
         """The results of a sum; the first of a group is emitted for all of it."""
-        group = self.of[name]
+        group = self.of.get(name)
+        if group is None:
+            return None
         if not group.made:
             op = Reduced(group.axes, tuple(group.formulas), len(group.values))
-            group.made = b.emit_all(op, *(new[v.node][v.port] for v in group.values), name=name, exact=True)
+            group.made = b.emit_all(op, *map(look, group.values), name=name, exact=True)
         return tuple(group.made[i] for i in group.members[name])
