@@ -45,6 +45,8 @@ SMALL = 1.5e6
 """Floating-point operations that are not worth a second thread."""
 PACKED = 1 << 14
 """Weights that are not worth a second thread to pack."""
+MANY = 1 << 20
+"""Bytes of weights that do not fit the second cache together with what they are multiplied by."""
 READING = 20.0
 """What reading a number costs beside a multiplication, where it comes from far."""
 
@@ -59,6 +61,10 @@ class conv_task(Task):
         *((n, i64) for n in ("staged_line", "staged_image", "block", "line_shares", "panel_shares")),
         ("low", f64),
     )
+
+
+class conv_phases_task(Task):
+    _fields_ = (("sweeps", address), ("count", i64), ("block", i64))
 
 
 class conv_pack_task(Task):
@@ -192,7 +198,7 @@ def _sweep(x: Array, kernel: Array, y: Array, axes: Sequence[Axis], groups: int,
 
 
 def _plan(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -> Plan | None:
-    """The sweeps one after another, then what they could not do of the formula."""
+    """The sweeps one after another or together, then what they could not do of the formula."""
     once: list[Step] = []
     steps: list[Step] = []
     formula, rest = riding(finish, y, machine, here=len(sweeps) == 1)
@@ -202,7 +208,27 @@ def _plan(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -
         packed, pack = _packing(sweep, machine)
         (once if 1 in machine.fixed else steps).extend(pack)
         steps.append(_run(sweep, packed, formula, machine))
+    if len(sweeps) > 1 and 4 * sweeps[0].kernel.size <= MANY:
+        steps = _together(sweeps, steps, machine)
     return Plan((*steps, *rest), tuple(once))
+
+
+def _together(sweeps: Sequence[Sweep], steps: Sequence[Step], machine: Machine) -> list[Step]:
+    """The sweeps among the steps as one step at the end."""
+    runs = [s for s in steps if isinstance(s.task, conv_task)]
+    tasks = [s.task for s in runs]
+    if len({t.images * t.parts for t in tasks}) > 1:
+        return list(steps)
+    tasks.sort(key=lambda t: -t.rows)
+    floats = sum(t.wide * (t.x_pixel + t.filters * t.groups) for t in tasks)
+    addresses = (ctypes.c_void_p * len(tasks))(*map(ctypes.addressof, tasks))
+    block = max(1, min(BLOCK // (4 * floats), min(t.block for t in tasks), tasks[0].rows))
+    task = conv_phases_task(ctypes.addressof(addresses), len(tasks), block)
+    task.keeps = (addresses, runs)
+    serial, own = all(s.serial for s in runs), max(s.own for s in runs)
+    return [s for s in steps if not isinstance(s.task, conv_task)] + [
+        machine.step("conv_phases", task, serial=serial, own=own)
+    ]
 
 
 def _packing(sweep: Sweep, machine: Machine) -> tuple[Array, list[Step]]:

@@ -118,27 +118,52 @@ static void finish(const conv_task *t, const block *b, i64 first, i64 last) {
     }
 }
 
-/* One share of the work. */
-static void sweep(const conv_task *t, i64 number, float *scratch) {
-    i64 first_line, last_line, first, last;
+/* Panels first to last of a block of lines. */
+static void work_off(const conv_task *t, block *b, i64 first, i64 last) {
+    if (t->staged_line) stage(t, b);
+    for (i64 q = first; q < last; q++)
+        for (i64 l = b->start; l < b->end; l++) line(t, b, l, q);
+    if (t->after) finish(t, b, first, last);
+}
+
+/* The lines, of so many, and the panels that belong to a share of the work. */
+static void shares(const conv_task *t, i64 number, i64 lines, i64 *line_range, i64 *panel_range) {
     context by_line = {number / t->panel_shares, t->line_shares, 0, 0};
     context by_panel = {number % t->panel_shares, t->panel_shares, 0, 0};
-    share(t->images * t->parts * t->rows, &by_line, &first_line, &last_line);
-    share(t->groups * panel_count(t->filters), &by_panel, &first, &last);
-    block b = {.whole = t->block >= t->rows, .lines = scratch};
-    for (b.start = first_line; b.start < last_line; b.start = b.end) {
-        b.end = block_end(t, b.start, last_line);
-        if (t->staged_line) stage(t, &b);
-        for (i64 q = first; q < last; q++)
-            for (i64 l = b.start; l < b.end; l++) line(t, &b, l, q);
-        if (t->after) finish(t, &b, first, last);
-    }
+    share(lines, &by_line, line_range, line_range + 1);
+    share(t->groups * panel_count(t->filters), &by_panel, panel_range, panel_range + 1);
 }
 
 EXPORT void conv(const void *task, const context *at) {
     const conv_task *t = task;
-    for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads)
-        sweep(t, number, (float *)at->own);
+    for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads) {
+        i64 lines[2], panels[2];
+        shares(t, number, t->images * t->parts * t->rows, lines, panels);
+        block b = {.whole = t->block >= t->rows, .lines = (float *)at->own};
+        for (b.start = lines[0]; b.start < lines[1]; b.start = b.end) {
+            b.end = block_end(t, b.start, lines[1]);
+            work_off(t, &b, panels[0], panels[1]);
+        }
+    }
+}
+
+TASK(conv_phases_task);
+
+/* All sweeps of a block of lines before the next block, so that y is written while it is in the cache. */
+EXPORT void conv_phases(const void *task, const context *at) {
+    const conv_phases_task *p = task;
+    const conv_task *t = p->sweeps[0];
+    i64 blocks = (t->rows + p->block - 1) / p->block;
+    for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads) {
+        i64 range[2], panels[2];
+        shares(t, number, t->images * t->parts * blocks, range, panels);
+        for (i64 u = range[0]; u < range[1]; u++)
+            for (i64 s = 0; s < p->count; s++) {
+                i64 rows = p->sweeps[s]->rows, strip = u / blocks * rows, start = u % blocks * p->block;
+                block b = {strip + least(start, rows), strip + least(start + p->block, rows), 0, 0, (float *)at->own};
+                if (b.start < b.end) work_off(p->sweeps[s], &b, panels[0], panels[1]);
+            }
+    }
 }
 
 TASK(conv_pack_task);

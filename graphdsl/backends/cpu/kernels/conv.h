@@ -27,6 +27,13 @@ typedef struct {
     double low;
 } conv_task;
 
+/* Convolutions that write every so many lines and pixels of the same y: as many strips each, about as many lines. */
+typedef struct {
+    const conv_task *const *sweeps;
+    i64 count;
+    i64 block; /* lines of each that are worked on together */
+} conv_phases_task;
+
 typedef struct {
     const float *kernel;
     float *packed;
