@@ -20,32 +20,25 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from graphdsl.ir import Builder, Dim, Graph, Look, Node, Value, rebuild, replay
+from graphdsl.ir import Builder, Dim, Graph, Look, Node, Operator, Value, rebuild, replay
 from graphdsl.ops import Reduced, Sum, broadcast, expression
 from graphdsl.ops.expression import Expression, Operand
 from graphdsl.passes.fuse import MOST_OPERANDS, MOST_WORK, fuse
 from graphdsl.report import dataclass
 
 MOST_SUMS = 8
-PLAIN = (Operand(0),)
 
 
 def reduced(graph: Graph) -> Graph:
     """graph with its sums over floats as few operations as possible."""
     opened = fuse(rebuild(graph, _open))
-    return rebuild(replay(opened, _Groups(opened).join), _close)
+    return replay(opened, _Groups(opened).join)
 
 
 def _open(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
     if not isinstance(node.op, Sum) or not node.types[0].dtype.is_float:
         return None
-    return b.emit_all(Reduced(node.op.axes, PLAIN, 1), *operands, name=name, exact=True)
-
-
-def _close(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-    if not isinstance(node.op, Reduced) or node.op.formulas != PLAIN or len(operands) > 1:
-        return None
-    return b.emit_all(Sum(node.op.axes), *operands, name=name, exact=True)
+    return b.emit_all(Reduced(node.op.axes, (Operand(0),), 1), *operands, name=name, exact=True)
 
 
 @dataclass
@@ -77,6 +70,12 @@ class _Group:
         own = [expression.substitute(t, [Operand(self.values.index(v)) for v in operands]) for t in op.formulas]
         self.formulas += [t for t in own if t not in self.formulas]
         self.members[name] = tuple(self.formulas.index(t) for t in own)
+
+    @property
+    def operator(self) -> Operator:
+        """All of them as one operation."""
+        plain = self.formulas == [Operand(0)] and len(self.values) == 1
+        return Sum(self.axes) if plain else Reduced(self.axes, tuple(self.formulas), len(self.values))
 
 
 class _Groups:
@@ -112,6 +111,5 @@ class _Groups:
         if group is None:
             return None
         if not group.made:
-            op = Reduced(group.axes, tuple(group.formulas), len(group.values))
-            group.made = b.emit_all(op, *map(look, group.values), name=name, exact=True)
+            group.made = b.emit_all(group.operator, *map(look, group.values), name=name, exact=True)
         return tuple(group.made[i] for i in group.members[name])
