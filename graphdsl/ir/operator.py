@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -104,6 +104,10 @@ class Operator(ABC):
 
     def simplify(self, b: Builder, inputs: tuple[Value, ...]) -> Value | None:
         """An equal value that is simpler or more stable, or None."""
+        return None
+
+    def narrowed(self, read: Collection[int]) -> Operator | None:
+        """The operator that gives only these of the results, in their order. None: it cannot do less."""
         return None
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:

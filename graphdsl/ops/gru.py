@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,6 @@ from graphdsl.ir import (
     Operator,
     Sample,
     TensorType,
-    TypeRuleError,
-    Types,
     Value,
     Zeros,
     layer,
@@ -31,13 +30,15 @@ from graphdsl.ir import (
 from graphdsl.ops.recurrence import (
     KERNEL,
     RECURRENT,
+    across,
     before,
     demand_recurrence,
     demand_sequence,
     is_real,
     logistic,
     order,
-    projected,
+    read,
+    work,
 )
 from graphdsl.report import dataclass
 
@@ -50,28 +51,35 @@ ZEROS = Zeros()
 class Gru(Operator):
     """A sequence read by a cell that updates and resets its only state.
 
-    x          [batch, time, 3 units]: input · kernel + bias; gates in the order update, reset, candidate
+    x          [batch, time, features]
+    kernel     [features, 3 units], the gates in the order update, reset, candidate
     recurrent  [units, 3 units]
-    bias       [3 units], of the recurrent part
+    bias       [3 units], of the input's part
+    heard bias [3 units], of the recurrent part
     lengths    int32 [batch], left out where all steps are real
     returns    hidden [batch, time, units], last hidden [batch, units], and for the backward pass
-               gates [batch, time, 3 units] and inner [batch, time, units]
+               gates [batch, time, 3 units] and inner [batch, time, units]; of these, those that it gives
 
-    heard = hidden before · recurrent + bias; z = sigmoid(x_z + heard_z); r = sigmoid(x_r + heard_r); inner = heard_h;
-    candidate = tanh(x_h + r * inner); hidden = z * hidden before + (1 - z) * candidate.
-    Padded steps: see recurrence.py.
+    read = x · kernel + bias; heard = hidden before · recurrent + heard bias; z = sigmoid(read_z + heard_z);
+    r = sigmoid(read_r + heard_r); inner = heard_h; candidate = tanh(read_h + r * inner);
+    hidden = z * hidden before + (1 - z) * candidate. Padded steps: see recurrence.py.
+
+    gives  which of the four results there are, by number
     """
 
     reverse: bool = False
+    gives: tuple[int, ...] = (0, 1, 2, 3)
 
-    def type(self, *inputs: TensorType) -> Types:
-        x, recurrent, bias, *rest = inputs
-        demand_recurrence("gru", GATES, (x, recurrent, *rest))
-        if bias.shape != recurrent.shape[1:]:
-            raise TypeRuleError(f"gru needs a bias for each of {recurrent.shape[1]} gates, got {bias}", operand=2)
-        units = recurrent.shape[0]
-        steps = TensorType((*x.shape[:2], units), x.dtype)
-        return steps, TensorType((x.shape[0], units), x.dtype), TensorType(x.shape, x.dtype), steps
+    def type(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        demand_recurrence("gru", GATES, inputs, 2)
+        x, _, recurrent = inputs[:3]
+        units, width = recurrent.shape
+        every = x.with_shape((*x.shape[:2], units))
+        results = every, x.with_shape((x.shape[0], units)), x.with_shape((*x.shape[:2], width)), every
+        return tuple(results[i] for i in self.gives)
+
+    def narrowed(self, read: Collection[int]) -> Operator:
+        return replace(self, gives=tuple(self.gives[i] for i in sorted(read)))
 
     def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
         arrived = tuple(g for g in d[:2] if g is not None)
@@ -79,60 +87,64 @@ class Gru(Operator):
             return (None,) * len(inputs)
         hidden, _, gates, inner = outputs
         op = GruGradient(self.reverse, d[0] is not None, d[1] is not None)
-        dx, drecurrent, dbias = b.emit_all(op, inputs[1], hidden, gates, inner, *arrived, *inputs[3:])
-        return (dx, drecurrent, dbias, None)[: len(inputs)]
+        found = b.emit_all(op, *inputs[:3], hidden, gates, inner, *arrived, *inputs[5:])
+        return *found, *[None] * len(inputs[5:])
 
-    def reference(self, x: Array, recurrent: Array, bias: Array, *lengths: Array) -> tuple[Array, ...]:  # type: ignore[override]
+    def reference(self, x: Array, kernel: Array, recurrent: Array, *rest: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        bias, heard_bias, *lengths = rest
         units = len(recurrent)
-        gates = np.zeros_like(x)
+        projected = read(x, tuple(lengths)) @ kernel + bias
+        gates = np.zeros_like(projected)
         hidden, inner = (np.zeros((*x.shape[:2], units), x.dtype) for _ in range(2))
         h = np.zeros((len(x), units), x.dtype)
         for t in order(x.shape[1], self.reverse):
-            real = is_real(t, lengths)
-            heard = h @ recurrent + bias
-            z, r = np.split(logistic(x[:, t, : 2 * units] + heard[:, : 2 * units]), 2, axis=1)
-            inner[:, t] = heard[:, 2 * units :]
-            candidate = np.tanh(x[:, t, 2 * units :] + r * inner[:, t])
-            gates[:, t] = np.concatenate([z, r, candidate], axis=1)
+            real = is_real(t, tuple(lengths))
+            heard = h @ recurrent + heard_bias
+            z, r = np.split(logistic(projected[:, t, : 2 * units] + heard[:, : 2 * units]), 2, axis=1)
+            candidate = np.tanh(projected[:, t, 2 * units :] + r * heard[:, 2 * units :])
+            gates[:, t] = np.where(real, np.concatenate([z, r, candidate], axis=1), 0)
+            inner[:, t] = np.where(real, heard[:, 2 * units :], 0)
             h = np.where(real, z * h + (1 - z) * candidate, h)
             hidden[:, t] = np.where(real, h, 0)
-        return hidden, h, gates, inner
+        return tuple((hidden, h, gates, inner)[i] for i in self.gives)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
-        return outputs[0].count * (2 * inputs[1].shape[1] + 12)
+        return work(inputs, 30)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        x, recurrent, bias, lengths = _arrays()
+        *given, lengths = _arrays()
         return [
-            *(Sample(cls(r), (x, recurrent, bias), results=(0, 1), torch=_torch(r)) for r in (False, True)),
-            *(Sample(cls(r), (x, recurrent, bias, lengths), results=(0, 1)) for r in (False, True)),
-            Sample(cls(), (x, recurrent, bias, lengths), results=(1,)),
+            *(Sample(cls(r), (*given,), results=(0, 1), torch=_torch(r)) for r in (False, True)),
+            *(Sample(cls(r), (*given, lengths), results=(0, 1)) for r in (False, True)),
+            Sample(cls(), (*given, lengths), results=(1,)),
+            *(Sample(cls(gives=g), (*given, lengths), smooth=()) for g in ((1,), (0,), (0, 2, 3))),
         ]
 
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:
-        x, recurrent, bias = TensorType((3, 5, 6)), TensorType((2, 6)), TensorType((6,))
+        x, kernel, recurrent, bias = TensorType((3, 5, 3)), TensorType((3, 6)), TensorType((2, 6)), TensorType((6,))
         return [
-            BadSample(cls(), (x, TensorType((3, 6)), bias)),
-            BadSample(cls(), (x, recurrent, TensorType((2,)))),
-            BadSample(cls(), (x, recurrent, bias, TensorType((2,), DType.INT32))),
+            BadSample(cls(), (x, kernel, TensorType((3, 6)), bias, bias)),
+            BadSample(cls(), (x, kernel, recurrent, TensorType((2,)), bias)),
+            BadSample(cls(), (x, kernel, recurrent, bias, bias, TensorType((2,), DType.INT32))),
         ]
 
 
-def _arrays() -> tuple[Array, Array, Array, Array]:
-    x = np.sin(np.arange(3 * 5 * 6.0) * 0.7).reshape(3, 5, 6)
-    return x, np.cos(np.arange(12.0)).reshape(2, 6), np.linspace(-0.5, 0.5, 6), np.array([5, 2, 0], np.int32)
+def _arrays() -> tuple[Array, ...]:
+    """x, kernel, recurrent, both biases, lengths: 3 samples, 5 steps, 3 features, 2 units."""
+    x, kernel = np.sin(np.arange(45.0) * 0.7).reshape(3, 5, 3), np.sin(np.arange(18.0) * 1.9).reshape(3, 6)
+    biases = np.linspace(0.3, -0.2, 6), np.linspace(-0.5, 0.5, 6)
+    return x, kernel, np.cos(np.arange(12.0)).reshape(2, 6), *biases, np.array([5, 2, 0], np.int32)
 
 
 def _torch(reverse: bool) -> Callable[..., Any]:
     """PyTorch's gates stand in the order reset, update, candidate."""
 
-    def run(torch: Any, x: Any, recurrent: Any, bias: Any) -> tuple[Any, ...]:
+    def run(torch: Any, x: Any, kernel: Any, recurrent: Any, bias: Any, heard_bias: Any) -> tuple[Any, ...]:
         units, width = recurrent.shape
         turned = torch.cat([torch.arange(units, 2 * units), torch.arange(units), torch.arange(2 * units, width)])
-        kernel = torch.eye(width, dtype=x.dtype)[turned]
-        parts = (kernel, recurrent.T[turned], torch.zeros(width, dtype=x.dtype), bias[turned])
+        parts = (kernel.T[turned], recurrent.T[turned], bias[turned], heard_bias[turned])
         start = torch.zeros(1, len(x), units, dtype=x.dtype)
         read = x.flip(1) if reverse else x
         made, last = torch.gru(read, start, parts, True, 1, 0.0, False, False, True)
@@ -146,28 +158,35 @@ def _torch(reverse: bool) -> Callable[..., Any]:
 class GruGradient(Operator):
     """The gradient of gru, from the last step read back to the first.
 
-    recurrent      [units, 3 units]
+    x, kernel, recurrent  as gru got them
     hidden, gates, inner  as gru gave them
     d hidden       [batch, time, units], if steps
     d last         [batch, units], if last
     lengths        int32 [batch], left out where all steps are real
-    returns        d x [batch, time, 3 units], d recurrent [units, 3 units], d bias [3 units]; a padded step gets 0
+    returns        d x [batch, time, features], 0 at padded steps, d kernel, d recurrent, d bias and d heard bias; of
+                   these, those that it gives
+
+    gives  which of the five results there are, by number
     """
 
     reverse: bool
     steps: bool
     last: bool
+    gives: tuple[int, ...] = (0, 1, 2, 3, 4)
 
-    def type(self, *inputs: TensorType) -> Types:
-        recurrent, _, gates = inputs[:3]
-        width = TensorType(recurrent.shape[1:], recurrent.dtype)
-        return TensorType(gates.shape, gates.dtype), TensorType(recurrent.shape, recurrent.dtype), width
+    def type(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        x, kernel, recurrent = inputs[:3]
+        bias = recurrent.with_shape(recurrent.shape[1:])
+        return tuple(TensorType((x, kernel, recurrent, bias, bias)[i].shape, x.dtype) for i in self.gives)
+
+    def narrowed(self, read: Collection[int]) -> Operator:
+        return replace(self, gives=tuple(self.gives[i] for i in sorted(read)))
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        recurrent, hidden, gates, inner, *rest = arrays
+        x, kernel, recurrent, hidden, gates, inner, *rest = arrays
         dhidden = rest.pop(0) if self.steps else np.zeros_like(hidden)
         dh = rest.pop(0) if self.last else np.zeros_like(hidden[:, 0])
-        dx, dheard = np.zeros_like(gates), np.zeros_like(gates)
+        dread, dheard = np.zeros_like(gates), np.zeros_like(gates)
         hidden_before = before(hidden, self.reverse)
         for t in order(gates.shape[1], not self.reverse):
             real = is_real(t, tuple(rest))
@@ -176,25 +195,27 @@ class GruGradient(Operator):
             dcandidate = arrived * (1 - z) * (1 - candidate**2)
             dz = arrived * (hidden_before[:, t] - candidate) * z * (1 - z)
             dr = dcandidate * inner[:, t] * r * (1 - r)
-            dx[:, t] = np.where(real, np.concatenate([dz, dr, dcandidate], axis=1), 0)
+            dread[:, t] = np.where(real, np.concatenate([dz, dr, dcandidate], axis=1), 0)
             dheard[:, t] = np.where(real, np.concatenate([dz, dr, dcandidate * r], axis=1), 0)
             dh = np.where(real, arrived * z + dheard[:, t] @ recurrent.T, dh)
-        units, width = recurrent.shape
-        rows = dheard.reshape(-1, width)
-        return dx, hidden_before.reshape(-1, units).T @ rows, rows.sum(axis=0)
+        dkernel, drecurrent = across(read(x, tuple(rest)), dread), across(hidden_before, dheard)
+        results = dread @ kernel.T, dkernel, drecurrent, dread.sum(axis=(0, 1)), dheard.sum(axis=(0, 1))
+        return tuple(results[i] for i in self.gives)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
-        return inputs[1].count * (4 * inputs[0].shape[1] + 24)
+        return work(inputs, 30) * 2
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        x, recurrent, bias, lengths = _arrays()
-        hidden, last, gates, inner = Gru().reference(x, recurrent, bias, lengths)
-        kept = (recurrent, hidden, gates, inner)
+        *given, lengths = _arrays()
+        hidden, last, gates, inner = Gru().reference(*given, lengths)
+        kept = (*given[:3], hidden, gates, inner)
         return [
             Sample(cls(False, True, True), (*kept, hidden + 1, last - 1, lengths), smooth=()),
             Sample(cls(False, False, True), (*kept, last - 1, lengths), smooth=()),
             Sample(cls(True, True, False), (*kept, hidden + 1), smooth=()),
+            Sample(cls(False, True, False, (1, 2, 3, 4)), (*kept, hidden + 1), smooth=()),
+            Sample(cls(False, True, False, (0, 2)), (*kept, hidden + 1), smooth=()),
         ]
 
 
@@ -229,9 +250,12 @@ def gru(
     Source: Cho et al. 2014.
     """
     demand_sequence("gru", x.type)
-    read = projected(b, x, GATES * units, init, l2, ZEROS)
-    recurrent = b.weight("recurrent", (units, GATES * units), recurrent_init, dtype=x.type.dtype, l2=l2)
-    bias = b.weight("recurrent_bias", (GATES * units,), ZEROS, dtype=x.type.dtype)
+    width, dtype = GATES * units, x.type.dtype
+    kernel = b.weight("kernel", (x.type.channels, width), init, dtype=dtype, l2=l2)
+    bias = b.weight("bias", (width,), ZEROS, dtype=dtype)
+    recurrent = b.weight("recurrent", (units, width), recurrent_init, dtype=dtype, l2=l2)
+    heard_bias = b.weight("recurrent_bias", (width,), ZEROS, dtype=dtype)
     lengths = b.lengths(x.type.shape[1])
-    hidden, last, _, _ = b.emit_all(Gru(reverse), read, recurrent, bias, *([lengths] if lengths else []))
+    given = (x, kernel, recurrent, bias, heard_bias, *([lengths] if lengths else []))
+    hidden, last, _, _ = b.emit_all(Gru(reverse), *given)
     return hidden if sequence else last

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from graphdsl.ir import (
     Operator,
     Sample,
     TensorType,
-    Types,
     Value,
     layer,
     operator,
@@ -31,13 +31,15 @@ from graphdsl.ir import (
 from graphdsl.ops.recurrence import (
     KERNEL,
     RECURRENT,
+    across,
     before,
     demand_recurrence,
     demand_sequence,
     is_real,
     logistic,
     order,
-    projected,
+    read,
+    work,
 )
 from graphdsl.report import dataclass
 
@@ -49,24 +51,34 @@ GATES = 4
 class Lstm(Operator):
     """A sequence read by a cell that forgets, takes in and gives out, each through a gate.
 
-    x          [batch, time, 4 units]: input · kernel + bias; gates in the order in, forget, candidate, out
+    x          [batch, time, features]
+    kernel     [features, 4 units], the gates in the order in, forget, candidate, out
     recurrent  [units, 4 units]
+    bias       [4 units], if biased
     lengths    int32 [batch], left out where all steps are real
     returns    hidden [batch, time, units], last hidden [batch, units], and for the backward pass
-               gates [batch, time, 4 units] and cells [batch, time, units]
+               gates [batch, time, 4 units] and cells [batch, time, units]; of these, those that it gives
 
-    gates = x + hidden before · recurrent; c = f * c before + i * candidate; hidden = o * tanh(c); i, f and o go through
-    a sigmoid, the candidate through tanh. Padded steps: see recurrence.py.
+    gates = x · kernel + hidden before · recurrent + bias; c = f * c before + i * candidate; hidden = o * tanh(c);
+    i, f and o go through a sigmoid, the candidate through tanh. Padded steps: see recurrence.py.
+
+    gives  which of the four results there are, by number
     """
 
     reverse: bool = False
+    biased: bool = True
+    gives: tuple[int, ...] = (0, 1, 2, 3)
 
-    def type(self, *inputs: TensorType) -> Types:
-        demand_recurrence("lstm", GATES, inputs)
-        x, recurrent = inputs[:2]
-        units = recurrent.shape[0]
-        steps = TensorType((*x.shape[:2], units), x.dtype)
-        return steps, TensorType((x.shape[0], units), x.dtype), TensorType(x.shape, x.dtype), steps
+    def type(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        demand_recurrence("lstm", GATES, inputs, int(self.biased))
+        x, _, recurrent = inputs[:3]
+        units, width = recurrent.shape
+        every = x.with_shape((*x.shape[:2], units))
+        results = every, x.with_shape((x.shape[0], units)), x.with_shape((*x.shape[:2], width)), every
+        return tuple(results[i] for i in self.gives)
+
+    def narrowed(self, read: Collection[int]) -> Operator:
+        return replace(self, gives=tuple(self.gives[i] for i in sorted(read)))
 
     def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:
         arrived = tuple(g for g in d[:2] if g is not None)
@@ -74,17 +86,19 @@ class Lstm(Operator):
             return (None,) * len(inputs)
         hidden, _, gates, cells = outputs
         op = LstmGradient(self.reverse, d[0] is not None, d[1] is not None)
-        dx, drecurrent = b.emit_all(op, inputs[1], hidden, gates, cells, *arrived, *inputs[2:])
-        return (dx, drecurrent, None)[: len(inputs)]
+        lengths = inputs[3 + self.biased :]
+        *found, dbias = b.emit_all(op, *inputs[:3], hidden, gates, cells, *arrived, *lengths)
+        return *found, *[dbias] * self.biased, *[None] * len(lengths)
 
-    def reference(self, x: Array, recurrent: Array, *lengths: Array) -> tuple[Array, ...]:  # type: ignore[override]
-        units = len(recurrent)
-        gates = np.zeros_like(x)
+    def reference(self, x: Array, kernel: Array, recurrent: Array, *rest: Array) -> tuple[Array, ...]:  # type: ignore[override]
+        lengths, units = rest[self.biased :], len(recurrent)
+        projected = read(x, lengths) @ kernel + (rest[0] if self.biased else 0)
+        gates = np.zeros_like(projected)
         hidden, cells = (np.zeros((*x.shape[:2], units), x.dtype) for _ in range(2))
         h, c = (np.zeros((len(x), units), x.dtype) for _ in range(2))
         for t in order(x.shape[1], self.reverse):
             real = is_real(t, lengths)
-            total = x[:, t] + h @ recurrent
+            total = projected[:, t] + h @ recurrent
             i, f, o = (logistic(total[:, k * units : (k + 1) * units]) for k in (0, 1, 3))
             candidate = np.tanh(total[:, 2 * units : 3 * units])
             gates[:, t] = np.where(real, np.concatenate([i, f, candidate, o], axis=1), 0)
@@ -92,38 +106,46 @@ class Lstm(Operator):
             h = np.where(real, o * np.tanh(c), h)
             cells[:, t] = np.where(real, c, 0)
             hidden[:, t] = np.where(real, h, 0)
-        return hidden, h, gates, cells
+        return tuple((hidden, h, gates, cells)[i] for i in self.gives)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
-        return outputs[0].count * (2 * inputs[1].shape[1] + 9)
+        return work(inputs, 33)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        x = np.sin(np.arange(3 * 5 * 8.0) * 0.7).reshape(3, 5, 8)
-        recurrent = np.cos(np.arange(16.0)).reshape(2, 8)
-        lengths = np.array([5, 2, 0], np.int32)
+        x, kernel, recurrent, bias, lengths = _arrays()
+        given = (x, kernel, recurrent, bias)
         return [
-            *(Sample(cls(r), (x, recurrent), results=(0, 1), torch=_torch(r)) for r in (False, True)),
-            *(Sample(cls(r), (x, recurrent, lengths), results=(0, 1)) for r in (False, True)),
-            Sample(cls(), (x, recurrent, lengths), results=(1,)),
+            *(Sample(cls(r), given, results=(0, 1), torch=_torch(r)) for r in (False, True)),
+            *(Sample(cls(r), (*given, lengths), results=(0, 1)) for r in (False, True)),
+            Sample(cls(biased=False), (x, kernel, recurrent, lengths), results=(1,)),
+            *(Sample(cls(gives=g), (*given, lengths), smooth=()) for g in ((1,), (0,), (0, 2, 3))),
         ]
 
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:
-        x, recurrent = TensorType((3, 5, 8)), TensorType((2, 8))
+        x, kernel, recurrent, bias = TensorType((3, 5, 3)), TensorType((3, 8)), TensorType((2, 8)), TensorType((8,))
         return [
-            BadSample(cls(), (x, TensorType((3, 8)))),
-            BadSample(cls(), (x, recurrent, TensorType((2,), DType.INT32))),
+            BadSample(cls(), (x, kernel, TensorType((3, 8)), bias)),
+            BadSample(cls(), (x, recurrent, recurrent, bias)),
+            BadSample(cls(), (x, kernel, recurrent, TensorType((2,)))),
+            BadSample(cls(), (x, kernel, recurrent, bias, TensorType((2,), DType.INT32))),
         ]
 
 
+def _arrays() -> tuple[Array, ...]:
+    """x, kernel, recurrent, bias, lengths: 3 samples, 5 steps, 3 features, 2 units."""
+    x = np.sin(np.arange(45.0) * 0.7).reshape(3, 5, 3)
+    kernel, recurrent = np.sin(np.arange(24.0) * 1.9).reshape(3, 8), np.cos(np.arange(16.0)).reshape(2, 8)
+    return x, kernel, recurrent, np.linspace(-0.5, 0.5, 8), np.array([5, 2, 0], np.int32)
+
+
 def _torch(reverse: bool) -> Callable[..., Any]:
-    def run(torch: Any, x: Any, recurrent: Any) -> tuple[Any, ...]:
-        units, width = recurrent.shape
-        start = torch.zeros(1, len(x), units, dtype=x.dtype)
-        kernel = torch.eye(width, dtype=x.dtype)
+    def run(torch: Any, x: Any, kernel: Any, recurrent: Any, bias: Any) -> tuple[Any, ...]:
+        start = torch.zeros(1, len(x), len(recurrent), dtype=x.dtype)
         read = x.flip(1) if reverse else x
-        made, last, _ = torch.lstm(read, (start, start), (kernel, recurrent.T), False, 1, 0.0, False, False, True)
+        weights = (kernel.T, recurrent.T, bias, torch.zeros_like(bias))
+        made, last, _ = torch.lstm(read, (start, start), weights, True, 1, 0.0, False, False, True)
         return made.flip(1) if reverse else made, last[0]
 
     return run
@@ -134,28 +156,36 @@ def _torch(reverse: bool) -> Callable[..., Any]:
 class LstmGradient(Operator):
     """The gradient of lstm, from the last step read back to the first.
 
-    recurrent      [units, 4 units]
+    x, kernel, recurrent  as lstm got them
     hidden, gates, cells  as lstm gave them
     d hidden       [batch, time, units], if steps
     d last         [batch, units], if last
     lengths        int32 [batch], left out where all steps are real
-    returns        d x [batch, time, 4 units], d recurrent [units, 4 units]; a padded step gets 0
+    returns        d x [batch, time, features], 0 at padded steps, d kernel, d recurrent and d bias; of these, those
+                   that it gives
+
+    gives  which of the four results there are, by number
     """
 
     reverse: bool
     steps: bool
     last: bool
+    gives: tuple[int, ...] = (0, 1, 2, 3)
 
-    def type(self, *inputs: TensorType) -> Types:
-        recurrent, _, gates = inputs[:3]
-        return TensorType(gates.shape, gates.dtype), TensorType(recurrent.shape, recurrent.dtype)
+    def type(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        x, kernel, recurrent = inputs[:3]
+        results = x, kernel, recurrent, recurrent.with_shape(recurrent.shape[1:])
+        return tuple(TensorType(results[i].shape, x.dtype) for i in self.gives)
+
+    def narrowed(self, read: Collection[int]) -> Operator:
+        return replace(self, gives=tuple(self.gives[i] for i in sorted(read)))
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        recurrent, hidden, gates, cells, *rest = arrays
+        x, kernel, recurrent, hidden, gates, cells, *rest = arrays
         dhidden = rest.pop(0) if self.steps else np.zeros_like(hidden)
         dh = rest.pop(0) if self.last else np.zeros_like(hidden[:, 0])
         dc = np.zeros_like(dh)
-        dx = np.zeros_like(gates)
+        flowed = np.zeros_like(gates)
         cells_before = before(cells, self.reverse)
         for t in order(gates.shape[1], not self.reverse):
             real = is_real(t, tuple(rest))
@@ -169,26 +199,27 @@ class LstmGradient(Operator):
                 dcell * i * (1 - candidate**2),
                 arrived * squashed * o * (1 - o),
             )
-            dx[:, t] = np.where(real, np.concatenate(parts, axis=1), 0)
-            dh = np.where(real, dx[:, t] @ recurrent.T, dh)
+            flowed[:, t] = np.where(real, np.concatenate(parts, axis=1), 0)
+            dh = np.where(real, flowed[:, t] @ recurrent.T, dh)
             dc = np.where(real, dcell * f, dc)
-        units, width = recurrent.shape
-        return dx, before(hidden, self.reverse).reshape(-1, units).T @ dx.reshape(-1, width)
+        dkernel, drecurrent = across(read(x, tuple(rest)), flowed), across(before(hidden, self.reverse), flowed)
+        results = flowed @ kernel.T, dkernel, drecurrent, flowed.sum(axis=(0, 1))
+        return tuple(results[i] for i in self.gives)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
-        return inputs[1].count * (4 * inputs[0].shape[1] + 24)
+        return work(inputs, 33) * 2
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
-        x = np.sin(np.arange(3 * 5 * 8.0) * 0.7).reshape(3, 5, 8)
-        recurrent = np.cos(np.arange(16.0)).reshape(2, 8)
-        lengths = np.array([5, 2, 0], np.int32)
-        hidden, last, gates, cells = Lstm().reference(x, recurrent, lengths)
-        kept = (recurrent, hidden, gates, cells)
+        x, kernel, recurrent, bias, lengths = _arrays()
+        hidden, last, gates, cells = Lstm().reference(x, kernel, recurrent, bias, lengths)
+        kept = (x, kernel, recurrent, hidden, gates, cells)
         return [
             Sample(cls(False, True, True), (*kept, hidden + 1, last - 1, lengths), smooth=()),
             Sample(cls(False, False, True), (*kept, last - 1, lengths), smooth=()),
             Sample(cls(True, True, False), (*kept, hidden + 1), smooth=()),
+            Sample(cls(False, True, False, (1, 2, 3)), (*kept, hidden + 1), smooth=()),
+            Sample(cls(False, True, False, (0, 2)), (*kept, hidden + 1), smooth=()),
         ]
 
 
@@ -240,8 +271,11 @@ def lstm(
     Source: Hochreiter and Schmidhuber 1997; Gers et al. 2000 (forget gate).
     """
     demand_sequence("lstm", x.type)
-    read = projected(b, x, GATES * units, init, l2, ForgetBias(forget_bias) if bias else None)
-    recurrent = b.weight("recurrent", (units, GATES * units), recurrent_init, dtype=x.type.dtype, l2=l2)
+    width, dtype = GATES * units, x.type.dtype
+    kernel = b.weight("kernel", (x.type.channels, width), init, dtype=dtype, l2=l2)
+    biases = [b.weight("bias", (width,), ForgetBias(forget_bias), dtype=dtype)] if bias else []
+    recurrent = b.weight("recurrent", (units, width), recurrent_init, dtype=dtype, l2=l2)
     lengths = b.lengths(x.type.shape[1])
-    hidden, last, _, _ = b.emit_all(Lstm(reverse), read, recurrent, *([lengths] if lengths else []))
+    given = (x, kernel, recurrent, *biases, *([lengths] if lengths else []))
+    hidden, last, _, _ = b.emit_all(Lstm(reverse, bias), *given)
     return hidden if sequence else last

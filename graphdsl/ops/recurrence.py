@@ -1,7 +1,8 @@
 """What recurrent layers share: how steps are walked, and what a padded step does, namely nothing.
 
-A recurrence is a primitive over a whole sequence whose input is projected already: one large product for all steps is
-many times faster than one a step, and the gradient of kernel and bias is then that of a dense layer.
+A recurrence is a primitive over a whole sequence, its weights and biases included: a machine may then multiply the
+inputs of all steps at once, or those of a step while it has the state at hand, and what flows back into the gates need
+never be written.
 
 Of a sequence shorter than others in its batch, the steps behind its end are padding. There the state is carried over
 unchanged and the step's result is 0. So the state before a real step is always the result of the step before it, or 0,
@@ -18,10 +19,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from graphdsl.ir import Array, Builder, Init, NonNegative, TensorType, TypeRuleError, Value
-from graphdsl.ops.elementwise import formula
+from graphdsl.ir import Array, Dim, TensorType, TypeRuleError
 from graphdsl.ops.initializers import GlorotUniform, Orthogonal
-from graphdsl.ops.linear import project
 
 KERNEL = GlorotUniform()
 RECURRENT = Orthogonal()
@@ -41,26 +40,28 @@ def demand_sequence(title: str, x: TensorType) -> None:
     )
 
 
-def projected(b: Builder, x: Value, width: int, init: Init, l2: NonNegative, bias_init: Init | None) -> Value:
-    """x · kernel + bias for all steps at once: [time, width]."""
-    kernel = b.weight("kernel", (x.type.channels, width), init, dtype=x.type.dtype, l2=l2)
-    y = project(b, x, kernel)
-    if bias_init is None:
-        return y
-    bias = b.weight("bias", (width,), bias_init, dtype=x.type.dtype)
-    return formula(b, lambda v, c: v + c, y, bias, title="add_bias")
-
-
-def demand_recurrence(title: str, gates: int, operands: Sequence[TensorType]) -> None:
-    """Raises TypeRuleError unless the operands are [batch, time, gates * units], [units, gates * units] and lengths."""
-    x, recurrent, *rest = operands
+def demand_recurrence(title: str, gates: int, operands: Sequence[TensorType], biases: int) -> None:
+    """Raises TypeRuleError unless the operands are [batch, time, features], [features, gates * units], [units,
+    gates * units], so many biases [gates * units], and lengths or nothing."""
+    x, kernel, recurrent = operands[:3]
+    given, rest = operands[3 : 3 + biases], operands[3 + biases :]
     units = recurrent.shape[0] if recurrent.rank == 2 else 0
-    if x.rank != 3 or recurrent.shape != (units, units * gates) or x.channels != units * gates:
+    if x.rank != 3 or recurrent.shape != (units, units * gates) or kernel.shape != (x.channels, units * gates):
         raise TypeRuleError(
-            f"{title} needs [batch, time, {gates} units] and [units, {gates} units], got {x} and {recurrent}"
+            f"{title} needs [batch, time, features], [features, {gates} units] and [units, {gates} units], "
+            f"got {x}, {kernel} and {recurrent}"
         )
+    if any(t.shape != recurrent.shape[1:] for t in given) or len(given) < biases:
+        raise TypeRuleError(f"{title} needs a bias for each of {recurrent.shape[1]} gates", operand=3)
     if any(t.shape != x.shape[:1] or t.dtype.is_float for t in rest):
         raise TypeRuleError(f"{title} needs whole lengths, one a sample, got {rest[0]}", operand=len(operands) - 1)
+
+
+def work(inputs: Sequence[TensorType], extra: int) -> Dim:
+    """Of x, kernel, recurrent and more: both products at every step, and so many operations a unit."""
+    x, kernel, recurrent = inputs[:3]
+    width = recurrent.shape[1]
+    return x.shape[0] * x.shape[1] * ((kernel.shape[0] + recurrent.shape[0]) * width * 2 + recurrent.shape[0] * extra)
 
 
 def order(steps: int, reverse: bool) -> Iterator[int]:
@@ -71,6 +72,18 @@ def order(steps: int, reverse: bool) -> Iterator[int]:
 def is_real(step: int, lengths: Sequences) -> Array:
     """Whether this step of each sample is real: [batch, 1], or one truth for all where there are no lengths."""
     return (step < lengths[0])[:, None] if lengths else np.array(True)
+
+
+def read(x: Array, lengths: Sequences) -> Array:
+    """x, with zeros at padded steps, whatever stands there."""
+    if not lengths:
+        return x
+    return np.where((np.arange(x.shape[1]) < lengths[0][:, None])[..., None], x, 0).astype(x.dtype)
+
+
+def across(states: Array, flowed: Array) -> Array:
+    """The sum over all samples and steps of states, turned over, times what flowed."""
+    return np.asarray(states.reshape(-1, states.shape[-1]).T @ flowed.reshape(-1, flowed.shape[-1]))
 
 
 def before(states: Array, reverse: bool) -> Array:
