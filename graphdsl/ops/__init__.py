@@ -18,6 +18,7 @@ from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWi
 from graphdsl.ops.merge import demand_equal
 from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
+from graphdsl.ops.norm import Standardize
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.resize import Interpolate
@@ -70,6 +71,7 @@ __all__ = [
     "Slice",
     "Softmax",
     "SoftmaxCrossentropy",
+    "Standardize",
     "StepMask",
     "Sum",
     "TakeWinners",
