@@ -70,10 +70,11 @@ def convolution(
     packing = machine.step("winograd_pack", pack, serial=kernel.size < 512, keeps=(u,))
     if staged is None:
         staged = channels * filters >= 128 * 256
-    v_group, m_group = ceil(channels / lanes) * rows * lanes, rows * 2 * lanes
-    block = max(1, min(8, BLOCK // (POINTS * 4 * (v_group + m_group))))
+    v_group, m_group = (4 * POINTS * rows * lanes * n for n in (ceil(channels / lanes), 2))
+    line = 4 * POINTS * lanes
+    block = max(1, min(8, BLOCK // (v_group + m_group)))
 
-    def task(first: int, last: int, parts: int) -> winograd_task:
+    def task(first: int, last: int, block: int, parts: int = 1) -> winograd_task:
         made = winograd_task(
             pointer(x), *x.shape[1:], *before, down, across, first, last, block, parts, pointer(u),
             pointer(y), *y.shape[1:], _pointer(finish.bias), _pointer(finish.add), _pointer(finish.mask),
@@ -89,18 +90,19 @@ def convolution(
             first, last = tiles * i // chunks, tiles * (i + 1) // chunks
             parts = max(1, min(ceil(machine.threads / panels), (last - first) // rows))
             groups = ceil(ceil((last - first) / parts) / rows)
-            one = task(first, last, parts)
-            shared = POINTS * 4 * (groups * parts * v_group + lanes)
-            own = POINTS * 4 * (groups * m_group + lanes)
+            at_once = max(1, min(ceil(panels * parts / machine.threads), MOST // (groups * m_group)))
+            one = task(first, last, at_once, parts)
+            shared, own = groups * parts * v_group + line, groups * m_group * at_once
             steps.append(machine.step("winograd_spread", one, shared=shared, keeps=(u,)))
             steps.append(machine.step("winograd_gather", one, own=own, shared=shared))
     else:
-        own = POINTS * 4 * (block * (v_group + m_group) + 2 * lanes)
-        steps.append(machine.step("winograd", task(0, tiles, 1), own=own, keeps=(u, *finish.keeps)))
+        own = block * (v_group + m_group) + line
+        steps.append(machine.step("winograd", task(0, tiles, block), own=own, keeps=(u, *finish.keeps)))
     return Plan(tuple(steps), (packing,)) if fixed else Plan((packing, *steps))
 
 
 BLOCK = 768 << 10
+MOST = 16 << 20
 STAGED = 256
 
 
@@ -112,13 +114,13 @@ def kernel_gradient(
     x: Array, dy: Array, dk: Array, before: tuple[int, int], machine: Machine, *, staged: bool | None = None
 ) -> Plan:
     """dk = what dy sends back to the kernel of the convolution of x with `before` zeros above and to the left."""
-    lanes = machine.lanes
+    lanes, rows = machine.lanes, ctypes.c_int64.in_dll(machine.library.c, "winograd_rows").value
     channels, filters = (ceil(n / lanes) * lanes for n in (x.shape[3], dy.shape[3]))
     down, across = ceil(dy.shape[1] / TILE), ceil(dy.shape[2] / TILE)
     tiles = len(x) * down * across
     if staged is None:
         staged = channels * filters >= 128 * 128
-    size = POINTS * channels * filters
+    size, group = POINTS * channels * filters, 4 * POINTS * rows * (channels + filters)
 
     def task(first: int, last: int, block: int) -> winograd_kernel_task:
         return winograd_kernel_task(
@@ -126,19 +128,18 @@ def kernel_gradient(
         )
 
     steps: list[Step] = []
-    each = POINTS * 4 * (channels + filters)
     if staged:
         chunks = ceil(tiles / STAGED)
         for i in range(chunks):
             first, last = tiles * i // chunks, tiles * (i + 1) // chunks
-            one, shared = task(first, last, 1), 4 * size + each * (last - first) + 8 * POINTS * lanes
+            one, shared = task(first, last, 1), 4 * size + group * ceil((last - first) / rows) + 8 * POINTS * lanes
             steps.append(machine.step("winograd_kernel_spread", one, shared=shared))
             steps.append(machine.step("winograd_kernel_product", one, shared=shared))
         parts = 1
     else:
-        block = max(16, min(128, BLOCK // each))
-        own, shared = each * block + 8 * POINTS * lanes, 4 * size * machine.threads
-        steps.append(machine.step("winograd_kernel", task(0, tiles, block), own=own, shared=shared))
+        groups = max(1, min(8, BLOCK // group))
+        own, shared = group * groups + 8 * POINTS * lanes, 4 * size * machine.threads
+        steps.append(machine.step("winograd_kernel", task(0, tiles, groups * rows), own=own, shared=shared))
         parts = machine.threads
     adding = winograd_kernel_sum_task(pointer(dk), x.shape[3], dy.shape[3], parts)
     return Plan((*steps, machine.step("winograd_kernel_sum", adding)))

@@ -7,41 +7,32 @@
  *     x --6x6 tiles--> V [36][tiles][channels] --36 products--> M [36][tiles][filters] --4x4 tiles--> y
  *                                  U [36][channels][filters] <-- kernel
  *
- * Tiles are taken in groups of ROWS, as many as a product holds in registers, and stored so that the product walks
- * through memory with one pointer:
- *
- *     V  [36][group][channels / VL][ROWS][VL]
+ *     V  see `layout` in winograd.h
  *     U  [panel][36][channels][the panel's vectors][VL]
- *     M  [36][group][ROWS][the panel's vectors][VL]
+ *     M  [group][36][ROWS][the panel's vectors][VL]
  *
  * Two ways to split the work. `winograd`: each thread has its tiles and works through them in blocks whose V and M
  * stay in its L2, against all of U. `winograd_spread` and then `winograd_gather`: V of all tiles first; then each
  * thread has its panels of filters, so that U, by far the largest where pictures are small and channels many, is read
  * once.
- *
- * Points are apart by whole cache lines and one more, so that the 36 do not fall on one place of the cache.
  */
 #include "formula.h"
 #include "winograd.h"
 
 #if VECTOR_REGISTERS == 32
-enum { ROWS = 14 };
 #define EVERY_HEIGHT(each, width)                                                                                     \
     each(1, width) each(2, width) each(3, width) each(4, width) each(5, width) each(6, width) each(7, width)          \
         each(8, width) each(9, width) each(10, width) each(11, width) each(12, width) each(13, width) each(14, width)
 #else
-enum { ROWS = 6 };
 #define EVERY_HEIGHT(each, width)                                                                                     \
     each(1, width) each(2, width) each(3, width) each(4, width) each(5, width) each(6, width)
 #endif
 EXPORT const i64 winograd_rows = ROWS;
 
-enum { WIDE = 2 * VL }; /* floats in a row of a whole panel */
-
 /* x .. across: see `picture`. u: packed kernel. y and what is done to it on the way, as in tile.h: bias [filters];
  * add and mask shaped as y; or else the formula `after`. Tiles of the batch from `first` to `last` are made; `block`:
- * groups that a thread takes at a time; `parts`: pieces that the tiles are cut into where threads share panels
- * (gather). */
+ * groups, or panels (gather), that a thread takes at a time; `parts`: pieces that the tiles are cut into where threads
+ * share panels (gather). */
 typedef struct {
     const float *x;
     i64 height, width, channels, top, left, down, across, first, last, block, parts;
@@ -62,23 +53,18 @@ typedef struct {
 } winograd_pack_task;
 TASK(winograd_pack_task);
 
-INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
-INLINE i64 panels_of(i64 filters) { return up(filters, WIDE); }
-INLINE i64 panel_vectors(i64 filters, i64 p) { return filters - p * WIDE > VL ? 2 : 1; }
-/* Floats from one group to the next, and from one point to the next. */
-INLINE i64 v_group(i64 channels) { return up(channels, VL) * ROWS * VL; }
-INLINE i64 v_point(i64 channels, i64 groups) { return groups * v_group(channels) + VL; }
+/* Floats from one point of a panel to the next. */
 INLINE i64 u_point(i64 channels, i64 vectors) { return channels * vectors * VL; }
-INLINE i64 m_point(i64 vectors, i64 groups) { return groups * ROWS * vectors * VL + VL; }
 
 /* --- the products ---------------------------------------------------------------------------------------------------
  *
  *     M[rows][width] = V[rows][channels] . U[channels][width], one group of one point
  */
-INLINE void product(const float *v, const float *u, i64 channels, float *m, const int rows, const int width) {
+INLINE void product(const float *v, i64 block, const float *u, i64 channels, float *m, const int rows,
+                    const int width) {
     vec sum[ROWS * 2];
     UNROLL for (int i = 0; i < rows * width; i++) sum[i] = zeros();
-    for (; channels > 0; channels -= VL, v += (ROWS - 1) * VL) {
+    for (; channels > 0; channels -= VL, v += block - VL) {
         for (const float *end = v + least(channels, VL); v < end; v++, u += width * VL) {
             vec right[2];
             UNROLL for (int j = 0; j < width; j++) right[j] = load(u + j * VL);
@@ -91,44 +77,45 @@ INLINE void product(const float *v, const float *u, i64 channels, float *m, cons
     UNROLL for (int i = 0; i < rows * width; i++) store(m + i * VL, sum[i]);
 }
 
-typedef void (*product_of)(const float *v, const float *u, i64 channels, float *m);
+typedef void (*product_of)(const float *v, i64 block, const float *u, i64 channels, float *m);
 #define PRODUCT(rows, width)                                                                                          \
-    static NOINLINE void product_##rows##x##width(const float *v, const float *u, i64 channels, float *m) {           \
-        product(v, u, channels, m, rows, width);                                                                      \
+    static NOINLINE void product_##rows##x##width(const float *v, i64 block, const float *u, i64 channels, float *m) { \
+        product(v, block, u, channels, m, rows, width);                                                               \
     }
 EVERY_HEIGHT(PRODUCT, 1)
 EVERY_HEIGHT(PRODUCT, 2)
 #define NAME(rows, width) product_##rows##x##width,
 static const product_of products[2][ROWS] = {{EVERY_HEIGHT(NAME, 1)}, {EVERY_HEIGHT(NAME, 2)}};
 
-/* `tiles` tiles in `groups` groups of nearly the same height: where group g starts. */
-INLINE i64 group_start(i64 tiles, i64 groups, i64 g) { return tiles * g / groups; }
-
-/* All 36 products of `groups` groups, whose points in v are `apart`, with one panel. */
-static void multiply(const winograd_task *q, i64 p, const float *v, i64 apart, i64 tiles, i64 groups, float *m) {
-    i64 vectors = panel_vectors(q->filters, p), up = u_point(q->channels, vectors), mp = m_point(vectors, groups);
-    const float *u = q->u + p * POINTS * u_point(q->channels, 2);
-    for (i64 i = 0; i < POINTS; i++)
-        for (i64 g = 0; g < groups; g++) {
-            i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
-            products[vectors - 1][rows - 1](v + i * apart + g * v_group(q->channels), u + i * up, q->channels,
-                                            m + i * mp + g * ROWS * vectors * VL);
-        }
+/* The products of point i of some groups with panel p: m is that panel's M. */
+static void multiply(const winograd_task *q, i64 p, i64 i, const float *v, layout l, i64 tiles, i64 groups, float *m) {
+    i64 vectors = panel_vectors(q->filters, p), brick = vectors * BRICK;
+    const float *u = q->u + p * POINTS * u_point(q->channels, 2) + i * u_point(q->channels, vectors);
+    for (i64 g = 0; g < groups; g++) {
+        i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
+        products[vectors - 1][rows - 1](v + g * l.group + i * l.point, l.block, u, q->channels,
+                                        m + (g * POINTS + i) * brick);
+    }
 }
 
 /* --- the transforms ----------------------------------------------------------------------------------------------- */
 
-static void spread(const winograd_task *q, i64 first, i64 tiles, i64 groups, float *v, i64 apart) {
-    picture p = {q->x, q->height, q->width, q->channels, q->top, q->left, q->down, q->across};
-    for (i64 g = 0; g < groups; g++) {
-        i64 from = group_start(tiles, groups, g), to = group_start(tiles, groups, g + 1);
-        for (i64 t = from; t < to; t++)
-            tile_in(&p, first + t, v + g * v_group(q->channels) + (t - from) * VL, ROWS * VL, apart);
+INLINE picture read_by(const winograd_task *q) {
+    return (picture){q->x, q->height, q->width, q->channels, q->top, q->left, q->down, q->across};
+}
+
+static void spread(const winograd_task *q, i64 first, i64 tiles, i64 groups, float *v) {
+    layout l = near_layout(q->channels);
+    picture p = read_by(q);
+    tile_at t = place(&p, first);
+    for (i64 g = 0; g < groups; g++, v += l.group) {
+        i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
+        for (i64 r = 0; r < rows; r++, step_on(&p, &t)) tile_in(&p, t, l, v + r * VL);
     }
 }
 
 /* A' M A of VL filters. */
-INLINE void transform_out(const float *m, i64 apart, vec y[TILE][TILE]) {
+INLINE void transform_out(const float *m, const i64 apart, vec y[TILE][TILE]) {
     vec half[TILE][REACH];
     UNROLL for (int j = 0; j < REACH; j++) {
         vec column[REACH], out[TILE];
@@ -139,52 +126,87 @@ INLINE void transform_out(const float *m, i64 apart, vec y[TILE][TILE]) {
     UNROLL for (int i = 0; i < TILE; i++) line_out(half[i], y[i]);
 }
 
-/* What is done to one vector of results before it is stored at `at`; n of its filters are there. */
-INLINE void finish(const winograd_task *q, vec y, vec bias, vec low, i64 at, const int whole, i64 n) {
+/* Where VL filters of a tile go and what is done to them; see winograd_task. */
+typedef struct {
+    float *y;
+    const float *bias, *add, *mask;
+    i64 row, column, high, wide, there;
+    float low;
+} ending;
+
+INLINE vec part(const float *p, i64 n, const int whole) { return whole ? load(p) : load_part(p, n); }
+
+INLINE void finish(const ending *e, vec y, vec bias, i64 at, const int whole, const int adds, const int masks) {
     y += bias;
-    if (q->add) y += whole ? load(q->add + at) : load_part(q->add + at, n);
-    y = max_or_second(low, y);
-    if (q->mask) y = keep(greater(whole ? load(q->mask + at) : load_part(q->mask + at, n), zeros()), y);
+    if (adds) y += part(e->add + at, e->there, whole);
+    y = max_or_second(all(e->low), y);
+    if (masks) y = keep(greater(part(e->mask + at, e->there, whole), zeros()), y);
     if (whole)
-        store(q->y + at, y);
+        store(e->y + at, y);
     else
-        store_part(q->y + at, y, n);
+        store_part(e->y + at, y, e->there);
 }
 
-INLINE void put_tile(const winograd_task *q, const float *m, i64 apart, i64 at, i64 h, i64 w, i64 f, const int whole) {
-    vec y[TILE][TILE], low = all((float)q->low), bias = zeros();
-    i64 n = q->filters - f, row = q->out_width * q->filters;
-    if (q->bias) bias = whole ? load(q->bias + f) : load_part(q->bias + f, n);
+INLINE void put(const ending *e, const float *m, const i64 apart, const int whole, const int adds, const int masks) {
+    vec y[TILE][TILE], bias = e->bias ? part(e->bias, e->there, whole) : zeros();
     transform_out(m, apart, y);
-    if (h >= TILE && w >= TILE) {
-        UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
-            finish(q, y[i][j], bias, low, at + i * row + j * q->filters, whole, n);
-    } else {
-        vec kept[TILE * TILE];
-        UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++) kept[i * TILE + j] = y[i][j];
-        for (i64 i = 0; i < least(h, TILE); i++)
-            for (i64 j = 0; j < least(w, TILE); j++)
-                finish(q, kept[i * TILE + j], bias, low, at + i * row + j * q->filters, whole, n);
-    }
+    UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
+        if (whole || (i < e->high && j < e->wide))
+            finish(e, y[i][j], bias, i * e->row + j * e->column, whole, adds, masks);
 }
 
-/* The results of one panel: m -> y. */
+typedef void (*put_of)(const ending *e, const float *m);
+#define PUT(name, apart, whole, adds, masks)                                                                          \
+    static NOINLINE void name(const ending *e, const float *m) { put(e, m, ROWS * apart, whole, adds, masks); }
+PUT(put_one, VL, 1, 0, 0)
+PUT(put_one_add, VL, 1, 1, 0)
+PUT(put_one_mask, VL, 1, 0, 1)
+PUT(put_two, WIDE, 1, 0, 0)
+PUT(put_two_add, WIDE, 1, 1, 0)
+PUT(put_two_mask, WIDE, 1, 0, 1)
+static const put_of endings[2][3] = {{put_one, put_one_add, put_one_mask}, {put_two, put_two_add, put_two_mask}};
+
+/* All else: at the edges of pictures and of filters. */
+static NOINLINE void put_edge(const ending *e, const float *m, i64 vectors) {
+    float near[POINTS * VL] __attribute__((aligned(64)));
+    for (i64 i = 0; i < POINTS; i++) store(near + i * VL, load(m + i * ROWS * vectors * VL));
+    if (e->add && e->mask)
+        put(e, near, VL, 0, 1, 1);
+    else if (e->add)
+        put(e, near, VL, 0, 1, 0);
+    else if (e->mask)
+        put(e, near, VL, 0, 0, 1);
+    else
+        put(e, near, VL, 0, 0, 0);
+}
+
+/* The results of panel p: m -> y. */
 static void gather(const winograd_task *q, i64 p, i64 first, i64 tiles, i64 groups, const float *m) {
-    i64 vectors = panel_vectors(q->filters, p), apart = m_point(vectors, groups), in_picture = q->down * q->across;
-    for (i64 g = 0; g < groups; g++)
-        for (i64 t = group_start(tiles, groups, g), row = 0; t < group_start(tiles, groups, g + 1); t++, row++) {
-            i64 n = (first + t) / in_picture, at = (first + t) % in_picture;
-            i64 h = at / q->across * TILE, w = at % q->across * TILE;
-            i64 place = ((n * q->out_height + h) * q->out_width + w) * q->filters;
+    picture tiled = read_by(q);
+    tile_at t = place(&tiled, first);
+    i64 vectors = panel_vectors(q->filters, p), simple = !(q->add && q->mask);
+    put_of inner = endings[vectors - 1][q->add ? 1 : q->mask ? 2 : 0];
+    ending e = {.row = q->out_width * q->filters, .column = q->filters, .low = (float)q->low};
+    for (i64 g = 0; g < groups; g++, m += POINTS * ROWS * vectors * VL) {
+        i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
+        for (i64 r = 0; r < rows; r++, step_on(&tiled, &t)) {
+            i64 at = (t.n * q->out_height + t.i * TILE) * e.row + t.j * TILE * e.column;
+            e.high = q->out_height - t.i * TILE;
+            e.wide = q->out_width - t.j * TILE;
             for (i64 j = 0; j < vectors; j++) {
                 i64 f = p * WIDE + j * VL;
-                const float *from = m + ((g * ROWS + row) * vectors + j) * VL;
-                if (f + VL <= q->filters)
-                    put_tile(q, from, apart, place + f, q->out_height - h, q->out_width - w, f, 1);
+                e.y = q->y + at + f;
+                e.bias = q->bias ? q->bias + f : 0;
+                e.add = q->add ? q->add + at + f : 0;
+                e.mask = q->mask ? q->mask + at + f : 0;
+                e.there = least(VL, q->filters - f);
+                if (simple && e.high >= TILE && e.wide >= TILE && e.there == VL)
+                    inner(&e, m + (r * vectors + j) * VL);
                 else
-                    put_tile(q, from, apart, place + f, q->out_height - h, q->out_width - w, f, 0);
+                    put_edge(&e, m + (r * vectors + j) * VL, vectors);
             }
         }
+    }
 }
 
 /* The formula, on filters from f to `to` of tiles from `first` to `last`: lines of tiles that lie side by side. */
@@ -201,57 +223,85 @@ static void apply(const winograd_task *q, i64 first, i64 last, i64 f, i64 to) {
 
 /* --- the steps ---------------------------------------------------------------------------------------------------- */
 
-/* own: v_point(channels, block) + m_point(2, block), times 36. */
+/* own: V and M of `block` groups. */
 EXPORT void winograd(const void *task, const context *at) {
     const winograd_task *q = task;
+    layout l = near_layout(q->channels);
     i64 first, last;
     share(q->last - q->first, at, &first, &last);
-    i64 blocks = up(last - first, q->block * ROWS), tiles = last - first;
+    i64 tiles = last - first, blocks = up(tiles, q->block * ROWS);
     for (i64 b = 0; b < blocks; b++) {
         i64 from = tiles * b / blocks, now = tiles * (b + 1) / blocks - from, groups = up(now, ROWS);
-        i64 apart = v_point(q->channels, groups), start = q->first + first + from;
-        float *v = (float *)at->own, *m = v + POINTS * apart;
-        spread(q, start, now, groups, v, apart);
+        i64 start = q->first + first + from;
+        float *v = (float *)at->own, *m = v + room_for(q->channels, groups);
+        spread(q, start, now, groups, v);
         for (i64 p = 0; p < panels_of(q->filters); p++) {
-            multiply(q, p, v, apart, now, groups, m);
+            for (i64 i = 0; i < POINTS; i++) multiply(q, p, i, v, l, now, groups, m);
             gather(q, p, start, now, groups, m);
         }
         if (q->after) apply(q, start, start + now, 0, q->filters);
     }
 }
 
-/* shared: v_point(channels, groups of all tiles) * 36. Tiles are cut into parts first, parts into groups. */
+/* Where tiles are cut into parts first, and parts into groups. */
+typedef struct {
+    i64 start, tiles, groups, v;
+} piece;
+
+INLINE layout pieces(const winograd_task *q, i64 number, piece *p) {
+    i64 tiles = q->last - q->first, most_groups = up(up(tiles, q->parts), ROWS);
+    layout l = far_layout(q->channels, most_groups * q->parts);
+    p->start = tiles * number / q->parts;
+    p->tiles = tiles * (number + 1) / q->parts - p->start;
+    p->groups = up(p->tiles, ROWS);
+    p->v = number * most_groups * l.group;
+    return l;
+}
+
+/* shared: V of the groups of all parts. */
 EXPORT void winograd_spread(const void *task, const context *at) {
     const winograd_task *q = task;
-    i64 tiles = q->last - q->first, per_part = up(up(tiles, q->parts), ROWS), from, to;
-    i64 apart = v_point(q->channels, per_part * q->parts);
-    picture p = {q->x, q->height, q->width, q->channels, q->top, q->left, q->down, q->across};
-    share(tiles, at, &from, &to);
-    for (i64 part = 0; part < q->parts; part++) {
-        i64 start = tiles * part / q->parts, count = tiles * (part + 1) / q->parts - start, groups = up(count, ROWS);
-        for (i64 g = 0; g < groups; g++) {
-            i64 one = start + group_start(count, groups, g), end = start + group_start(count, groups, g + 1);
-            float *v = (float *)at->shared + (part * per_part + g) * v_group(q->channels);
-            for (i64 t = most(one, from); t < least(end, to); t++)
-                tile_in(&p, q->first + t, v + (t - one) * VL, ROWS * VL, apart);
+    i64 from, to;
+    picture p = read_by(q);
+    share(q->last - q->first, at, &from, &to);
+    tile_at t = place(&p, q->first + from);
+    for (i64 number = 0; number < q->parts; number++) {
+        piece now;
+        layout l = pieces(q, number, &now);
+        for (i64 g = 0; g < now.groups; g++) {
+            i64 start = now.start + group_start(now.tiles, now.groups, g);
+            i64 end = now.start + group_start(now.tiles, now.groups, g + 1);
+            float *v = (float *)at->shared + now.v + g * l.group;
+            for (i64 i = most(start, from); i < least(end, to); i++, step_on(&p, &t))
+                tile_in(&p, t, l, v + (i - start) * VL);
         }
     }
 }
 
-/* own: m_point(2, groups of a part) * 36 */
+/* Panels of parts are shared by threads, `block` of them at a time, so that V of a point is read for all of these while
+ * it is near. own: M of the groups of a part, `block` times. */
 EXPORT void winograd_gather(const void *task, const context *at) {
     const winograd_task *q = task;
-    i64 tiles = q->last - q->first, per_part = up(up(tiles, q->parts), ROWS), from, to;
-    i64 apart = v_point(q->channels, per_part * q->parts);
+    i64 from, to, each = up(up(q->last - q->first, q->parts), ROWS) * POINTS * 2 * BRICK;
     share(panels_of(q->filters) * q->parts, at, &from, &to);
-    for (i64 unit = from; unit < to; unit++) {
-        i64 p = unit / q->parts, part = unit % q->parts;
-        i64 start = tiles * part / q->parts, count = tiles * (part + 1) / q->parts - start, groups = up(count, ROWS);
-        const float *v = (const float *)at->shared + part * per_part * v_group(q->channels);
-        multiply(q, p, v, apart, count, groups, (float *)at->own);
-        gather(q, p, q->first + start, count, groups, (const float *)at->own);
-        if (q->after)
-            apply(q, q->first + start, q->first + start + count, p * WIDE, least((p + 1) * WIDE, q->filters));
+    for (i64 first = from; first < to; first += q->block) {
+        float *m = (float *)at->own;
+        i64 last = least(first + q->block, to);
+        piece now;
+        for (i64 i = 0; i < POINTS; i++)
+            for (i64 unit = first; unit < last; unit++) {
+                layout l = pieces(q, unit % q->parts, &now);
+                multiply(q, unit / q->parts, i, (const float *)at->shared + now.v, l, now.tiles, now.groups,
+                         m + (unit - first) * each);
+            }
+        for (i64 unit = first; unit < last; unit++) {
+            i64 p = unit / q->parts;
+            pieces(q, unit % q->parts, &now);
+            gather(q, p, q->first + now.start, now.tiles, now.groups, m + (unit - first) * each);
+            if (q->after)
+                apply(q, q->first + now.start, q->first + now.start + now.tiles, p * WIDE,
+                      least((p + 1) * WIDE, q->filters));
+        }
     }
 }
 

@@ -82,75 +82,143 @@ INLINE void line_kernel_back(const vec m[6], vec out[3]) {
     out[2] = GA * PAA * s + (GB * PBB * t + m[5]);
 }
 
-/* A picture of a batch, and the tiles that cover the results: `down` times `across` of 4 x 4 results each. Tile (i, j)
- * reads 6 x 6 places from (4 i - top, 4 j - left) on; what lies outside is zero. */
+/* Tiles go in groups of ROWS, as many as the product of winograd.c holds in registers. ROWS of VL channels of a point
+ * lie side by side, so that a product walks through memory with one pointer. How these bricks are laid:
+ *
+ *     near  [group][channels / VL][36][ROWS][VL]     a tile fills its part of a small stretch of memory
+ *     far   [36][group][channels / VL][ROWS][VL]     a point is one stretch, and a line more, so that the 36 do not
+ *                                                    all fall on one place of a cache
+ */
+#if VECTOR_REGISTERS == 32
+enum { ROWS = 14 };
+#else
+enum { ROWS = 6 };
+#endif
+enum { BRICK = ROWS * VL };
+
+typedef struct {
+    i64 point, block, group; /* floats from one to the next */
+} layout;
+
+INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
+INLINE layout near_layout(i64 channels) {
+    return (layout){BRICK, POINTS * BRICK, up(channels, VL) * POINTS * BRICK};
+}
+INLINE layout far_layout(i64 channels, i64 groups) {
+    i64 group = up(channels, VL) * BRICK;
+    return (layout){groups * group + VL, BRICK, group};
+}
+/* Floats that hold so many groups, either way. */
+INLINE i64 room_for(i64 channels, i64 groups) { return POINTS * (groups * up(channels, VL) * BRICK + VL); }
+
+/* `tiles` tiles in `groups` groups of nearly the same height: where group g starts. */
+INLINE i64 group_start(i64 tiles, i64 groups, i64 g) { return tiles * g / groups; }
+
+/* Filters go in panels of two vectors; the last may have one. */
+enum { WIDE = 2 * VL };
+INLINE i64 panels_of(i64 filters) { return up(filters, WIDE); }
+INLINE i64 panel_vectors(i64 filters, i64 p) { return filters - p * WIDE > VL ? 2 : 1; }
+
+/* Pictures of a batch that are read, and the tiles that cover the results: `down` times `across` of 4 x 4 each. Tile
+ * (i, j) reads 6 x 6 places from (4 i - top, 4 j - left) on; what lies outside is zero. */
 typedef struct {
     const float *x;
     i64 height, width, channels, top, left, down, across;
 } picture;
 
+typedef struct {
+    i64 n, i, j;
+} tile_at;
+
+INLINE tile_at place(const picture *p, i64 t) {
+    i64 in_picture = p->down * p->across;
+    return (tile_at){t / in_picture, t % in_picture / p->across, t % p->across};
+}
+
+INLINE void step_on(const picture *p, tile_at *t) {
+    if (++t->j < p->across) return;
+    t->j = 0;
+    if (++t->i < p->down) return;
+    t->i = 0;
+    t->n++;
+}
+
+/* A patch of 6 x 6 places. there: how many floats of a vector there are in each line, none outside the picture;
+ * columns from `first` up to `last` are inside. */
+typedef struct {
+    const float *x;
+    i64 row, column, there[REACH], first, last;
+} patch;
+
+INLINE vec patch_load(const patch *p, int i, int j, const int whole) {
+    const float *x = p->x + i * p->row + j * p->column;
+    if (whole) return load(x);
+#if VL == 16
+    return load_part(x, p->there[i]);
+#else
+    return p->there[i] == VL ? load(x) : p->there[i] ? load_part(x, p->there[i]) : zeros();
+#endif
+}
+
 /* Rows `from` and, unless they are the first or the last, `from + 1` of B' D, column by column. */
-INLINE void rows_in(const float *x, i64 row, i64 column, int from, vec upper[6], vec lower[6]) {
-    UNROLL for (int j = 0; j < 6; j++, x += column) {
-        if (from == 0) {
-            upper[j] = PAA * PBB * load(x) + (load(x + 4 * row) - (PAA + PBB) * load(x + 2 * row));
-        } else if (from == 5) {
-            upper[j] = PAA * PBB * load(x + row) + (load(x + 5 * row) - (PAA + PBB) * load(x + 3 * row));
+INLINE void rows_in(const patch *p, const int from, const int whole, vec upper[6], vec lower[6]) {
+    UNROLL for (int j = 0; j < 6; j++) {
+        upper[j] = lower[j] = zeros();
+        if (!whole && (j < p->first || j >= p->last)) continue;
+        if (from == 0 || from == 5) {
+            const int i = from == 5;
+            vec d = patch_load(p, i, j, whole), e = patch_load(p, i + 2, j, whole), f = patch_load(p, i + 4, j, whole);
+            upper[j] = PAA * PBB * d + (f - (PAA + PBB) * e);
         } else {
             const float away = from == 1 ? PA : PB, other = from == 1 ? PBB : PAA;
-            vec even = load(x + 4 * row) - other * load(x + 2 * row), odd = load(x + 3 * row) - other * load(x + row);
+            vec even = patch_load(p, 4, j, whole) - other * patch_load(p, 2, j, whole);
+            vec odd = patch_load(p, 3, j, whole) - other * patch_load(p, 1, j, whole);
             upper[j] = even + away * odd;
             lower[j] = even - away * odd;
         }
     }
 }
 
-INLINE void put_line(const vec d[6], float *to, i64 apart) {
+INLINE void put_line(const vec d[6], float *to, const i64 apart) {
     vec o[6];
     line_in(d, o);
     UNROLL for (int k = 0; k < 6; k++) store(to + k * apart, o[k]);
 }
 
-/* B' D B for VL channels of a patch of 6 x 6: number i of 36 to `to + i * apart`. Rows are made in pairs, which share
- * their loads, so that twelve vectors are enough to hold what is between the two sides. */
-INLINE void transform_in(const float *x, i64 row, i64 column, float *to, i64 apart) {
+/* B' D B for VL channels: number i of 36 to `to + i * apart`. Rows are made in pairs, which share their loads, so that
+ * twelve vectors are enough to hold what is between the two sides. */
+INLINE void transform_in(const patch *p, float *to, const i64 apart, const int whole) {
     vec upper[6], lower[6];
-    rows_in(x, row, column, 0, upper, lower);
+    rows_in(p, 0, whole, upper, lower);
     put_line(upper, to, apart);
-    rows_in(x, row, column, 1, upper, lower);
+    rows_in(p, 1, whole, upper, lower);
     put_line(upper, to + 6 * apart, apart);
     put_line(lower, to + 12 * apart, apart);
-    rows_in(x, row, column, 3, upper, lower);
+    rows_in(p, 3, whole, upper, lower);
     put_line(upper, to + 18 * apart, apart);
     put_line(lower, to + 24 * apart, apart);
-    rows_in(x, row, column, 5, upper, lower);
+    rows_in(p, 5, whole, upper, lower);
     put_line(upper, to + 30 * apart, apart);
 }
 
-/* The patch at (h, w), with zeros where there is nothing: `n` channels of VL. */
-INLINE void copy_patch(const picture *p, const float *image, i64 h, i64 w, i64 n, float *patch) {
-    for (i64 i = 0; i < REACH; i++)
-        for (i64 j = 0; j < REACH; j++) {
-            i64 y = h + i, x = w + j, inside = y >= 0 && y < p->height && x >= 0 && x < p->width;
-            const float *from = image + (y * p->width + x) * p->channels;
-            store(patch + (i * REACH + j) * VL, inside ? load_part(from, n) : zeros());
-        }
-}
+static NOINLINE void transform_near(const patch *p, float *to) { transform_in(p, to, BRICK, 1); }
+static NOINLINE void transform_far(const patch *p, float *to, i64 apart) { transform_in(p, to, apart, 1); }
+static NOINLINE void transform_edge(const patch *p, float *to, i64 apart) { transform_in(p, to, apart, 0); }
 
-/* B' D B of tile number t, all channels. Vector number i of a point goes to `to + i * next`, points are `apart`. */
-INLINE void tile_in(const picture *p, i64 t, float *to, i64 next, i64 apart) {
-    i64 in_picture = p->down * p->across, at = t % in_picture;
-    i64 h = at / p->across * TILE - p->top, w = at % p->across * TILE - p->left, row = p->width * p->channels;
-    const float *image = p->x + t / in_picture * p->height * row;
-    i64 whole = h >= 0 && w >= 0 && h + REACH <= p->height && w + REACH <= p->width ? p->channels / VL * VL : 0;
-    for (i64 c = 0; c < p->channels; c += VL, to += next) {
-        if (c < whole) {
-            transform_in(image + h * row + w * p->channels + c, row, p->channels, to, apart);
-        } else {
-            float patch[POINTS * VL] __attribute__((aligned(64)));
-            copy_patch(p, image + c, h, w, least(VL, p->channels - c), patch);
-            transform_in(patch, REACH * VL, VL, to, apart);
-        }
+/* B' D B of a tile, all channels, its first number to `to`. */
+INLINE void tile_in(const picture *p, tile_at t, layout l, float *to) {
+    i64 h = t.i * TILE - p->top, w = t.j * TILE - p->left, row = p->width * p->channels;
+    patch d = {.x = p->x + (t.n * p->height + h) * row + w * p->channels, .row = row, .column = p->channels};
+    i64 inside = h >= 0 && w >= 0 && h + REACH <= p->height && w + REACH <= p->width;
+    i64 whole = inside ? p->channels / VL * VL : 0, c = 0;
+    for (; c < whole; c += VL, d.x += VL, to += l.block)
+        l.point == BRICK ? transform_near(&d, to) : transform_far(&d, to, l.point);
+    d.first = -w;
+    d.last = p->width - w;
+    for (; c < p->channels; c += VL, d.x += VL, to += l.block) {
+        for (i64 i = 0; i < REACH; i++)
+            d.there[i] = h + i >= 0 && h + i < p->height ? least(VL, p->channels - c) : 0;
+        transform_edge(&d, to, l.point);
     }
 }
 

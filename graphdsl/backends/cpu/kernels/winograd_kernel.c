@@ -8,8 +8,8 @@
  *                                                  36 products over the tiles --> D [36][channels][filters] --> dk
  *     dy --4x4 tiles--> W [36][tiles][filters]  --/
  *
- *     V  [36][channels / VL][tile][VL]
- *     W  [36][panel][tile][the panel's vectors][VL]
+ *     V  see `layout` in winograd.h
+ *     W  [group][panel][36][ROWS][the panel's vectors][VL], or with the points first
  *     D  [36][panel][channels][the panel's vectors][VL]
  *
  * Two ways to split the work. `winograd_kernel`: each thread has its tiles, works through them in blocks that stay in
@@ -19,7 +19,7 @@
  */
 #include "winograd.h"
 
-enum { WIDE = 2 * VL, TALL = VL == 16 ? 8 : 4 };
+enum { TALL = VL == 16 ? 8 : 4 };
 
 /* x .. across: see `picture`. Tiles from `first` to `last` are read; `block`: how many a thread takes at a time;
  * room: floats of D, behind which V and W of all tiles lie in shared memory (spread, product). */
@@ -38,26 +38,26 @@ typedef struct {
 } winograd_kernel_sum_task;
 TASK(winograd_kernel_sum_task);
 
-INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
-INLINE i64 panels_of(i64 filters) { return up(filters, WIDE); }
-INLINE i64 panel_vectors(i64 filters, i64 p) { return filters - p * WIDE > VL ? 2 : 1; }
-/* Floats from one point to the next, of V or W, and of D. */
-INLINE i64 point(i64 channels, i64 tiles) { return up(channels, VL) * VL * tiles + VL; }
+/* Floats from one point of D to the next. */
 INLINE i64 d_point(i64 channels, i64 filters) { return up(channels, VL) * VL * up(filters, VL) * VL; }
 
 /* --- the products ---------------------------------------------------------------------------------------------------
  *
  *     D[tall][width] += V[tiles][tall] ' W[tiles][width]
  */
-INLINE void product(const float *v, const float *w, i64 tiles, float *d, i64 add, const int tall, const int width) {
+INLINE void product(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d, i64 add,
+                    const int tall, const int width) {
     vec sum[VL * 2];
     UNROLL for (int i = 0; i < tall * width; i++) sum[i] = zeros();
-    for (const float *end = v + tiles * VL; v < end; v += VL, w += width * VL) {
-        vec right[2];
-        UNROLL for (int j = 0; j < width; j++) right[j] = load(w + j * VL);
-        UNROLL for (int i = 0; i < tall; i++) {
-            vec left = all(v[i]);
-            UNROLL for (int j = 0; j < width; j++) sum[i * width + j] += left * right[j];
+    for (; tiles > 0; tiles -= ROWS, v += v_group, w += w_group) {
+        const float *left = v, *right = w;
+        for (const float *end = v + least(tiles, ROWS) * VL; left < end; left += VL, right += width * VL) {
+            vec some[2];
+            UNROLL for (int j = 0; j < width; j++) some[j] = load(right + j * VL);
+            UNROLL for (int i = 0; i < tall; i++) {
+                vec one = all(left[i]);
+                UNROLL for (int j = 0; j < width; j++) sum[i * width + j] += one * some[j];
+            }
         }
     }
     if (add) {
@@ -67,80 +67,117 @@ INLINE void product(const float *v, const float *w, i64 tiles, float *d, i64 add
     }
 }
 
-static NOINLINE void product_two(const float *v, const float *w, i64 tiles, float *d, i64 add) {
-    product(v, w, tiles, d, add, TALL, 2);
+static NOINLINE void product_two(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d,
+                                 i64 add) {
+    product(v, v_group, w, w_group, tiles, d, add, TALL, 2);
 }
 
-static NOINLINE void product_one(const float *v, const float *w, i64 tiles, float *d, i64 add) {
-    product(v, w, tiles, d, add, VL, 1);
+static NOINLINE void product_one(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d,
+                                 i64 add) {
+    product(v, v_group, w, w_group, tiles, d, add, VL, 1);
 }
 
 /* --- the transforms ----------------------------------------------------------------------------------------------- */
 
-INLINE void put_row(const vec y[TILE], float *to, i64 apart) {
-    vec o[REACH];
-    line_out_back(y, o);
-    UNROLL for (int j = 0; j < REACH; j++) store(to + j * apart, o[j]);
-}
-
 /* A Y A' of VL filters. */
-INLINE void transform_result(const vec y[TILE][TILE], float *to, i64 apart) {
+INLINE void transform_result(const vec y[TILE][TILE], float *to, const i64 apart) {
     vec half[REACH][TILE];
     UNROLL for (int j = 0; j < TILE; j++) {
         vec column[TILE] = {y[0][j], y[1][j], y[2][j], y[3][j]}, out[REACH];
         line_out_back(column, out);
         UNROLL for (int i = 0; i < REACH; i++) half[i][j] = out[i];
     }
-    UNROLL for (int i = 0; i < REACH; i++) put_row(half[i], to + i * REACH * apart, apart);
-}
-
-/* Tile number t of dy, all filters, as tile `slot` of the `tiles` that w holds. */
-static void result_in(const winograd_kernel_task *q, i64 t, i64 slot, i64 tiles, float *w) {
-    i64 in_picture = q->down * q->across, at = t % in_picture, row = q->out_width * q->filters;
-    i64 h = at / q->across * TILE, width = at % q->across * TILE, apart = point(q->filters, tiles);
-    const float *dy = q->dy + t / in_picture * q->out_height * row + h * row + width * q->filters;
-    i64 whole = h + TILE <= q->out_height && width + TILE <= q->out_width ? q->filters / VL * VL : 0;
-    for (i64 f = 0; f < q->filters; f += VL, dy += VL) {
-        vec y[TILE][TILE];
-        if (f < whole) {
-            UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
-                y[i][j] = load(dy + i * row + j * q->filters);
-        } else {
-            i64 n = least(VL, q->filters - f);
-            UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++) {
-                int there = h + i < q->out_height && width + j < q->out_width;
-                y[i][j] = there ? load_part(dy + i * row + j * q->filters, n) : zeros();
-            }
-        }
-        i64 vectors = panel_vectors(q->filters, f / WIDE);
-        transform_result(y, w + f / WIDE * WIDE * tiles + slot * vectors * VL + f % WIDE, apart);
+    UNROLL for (int i = 0; i < REACH; i++) {
+        vec out[REACH];
+        line_out_back(half[i], out);
+        UNROLL for (int j = 0; j < REACH; j++) store(to + (i * REACH + j) * apart, out[j]);
     }
 }
 
-/* Tiles `from` to `to` of the `tiles` that begin with tile `first`: V, and W behind it. */
-static void spread(const winograd_kernel_task *q, i64 first, i64 from, i64 to, i64 tiles, float *v) {
+/* A tile of results: high x wide of them are there, and `there` filters of VL. */
+INLINE void result(const float *dy, i64 row, i64 column, i64 high, i64 wide, i64 there, float *to, const i64 apart) {
+    vec y[TILE][TILE];
+    if (high >= TILE && wide >= TILE && there == VL) {
+        UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
+            y[i][j] = load(dy + i * row + j * column);
+    } else {
+        UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
+            y[i][j] = i < high && j < wide ? load_part(dy + i * row + j * column, there) : zeros();
+    }
+    transform_result(y, to, apart);
+}
+
+static NOINLINE void result_one(const float *dy, i64 row, i64 column, i64 high, i64 wide, i64 there, float *to,
+                                i64 apart) {
+    (void)apart;
+    result(dy, row, column, high, wide, there, to, BRICK);
+}
+
+static NOINLINE void result_two(const float *dy, i64 row, i64 column, i64 high, i64 wide, i64 there, float *to,
+                                i64 apart) {
+    (void)apart;
+    result(dy, row, column, high, wide, there, to, 2 * BRICK);
+}
+
+static NOINLINE void result_far(const float *dy, i64 row, i64 column, i64 high, i64 wide, i64 there, float *to,
+                                i64 apart) {
+    result(dy, row, column, high, wide, there, to, apart);
+}
+
+/* Tile t of dy, all filters, as row `slot` of its group. */
+static void tile_out(const winograd_kernel_task *q, tile_at t, i64 slot, layout l, float *w) {
+    i64 h = t.i * TILE, left = t.j * TILE, row = q->out_width * q->filters, near = l.point == BRICK;
+    const float *dy = q->dy + (t.n * q->out_height + h) * row + left * q->filters;
+    for (i64 f = 0; f < q->filters; f += VL) {
+        i64 vectors = panel_vectors(q->filters, f / WIDE), there = least(VL, q->filters - f);
+        float *to = w + f / WIDE * 2 * l.block + slot * vectors * VL + f % WIDE;
+        (!near ? result_far : vectors == 1 ? result_one : result_two)(
+            dy + f, row, q->filters, q->out_height - h, q->out_width - left, there, to, l.point);
+    }
+}
+
+/* V and W of some tiles. */
+typedef struct {
+    float *v, *w;
+    layout v_layout, w_layout;
+    i64 tiles;
+} both;
+
+INLINE both near_both(const winograd_kernel_task *q, i64 tiles, float *v) {
+    float *w = v + room_for(q->channels, up(tiles, ROWS));
+    return (both){v, w, near_layout(q->channels), near_layout(q->filters), tiles};
+}
+
+INLINE both far_both(const winograd_kernel_task *q, i64 tiles, float *v) {
+    i64 groups = up(tiles, ROWS);
+    float *w = v + room_for(q->channels, groups);
+    return (both){v, w, far_layout(q->channels, groups), far_layout(q->filters, groups), tiles};
+}
+
+/* Tiles `from` to `to` of those that begin with tile `first`. */
+static void spread(const winograd_kernel_task *q, i64 first, i64 from, i64 to, const both *b) {
     picture p = {q->x, q->height, q->width, q->channels, q->top, q->left, q->down, q->across};
-    i64 apart = point(q->channels, tiles);
-    for (i64 t = from; t < to; t++) {
-        tile_in(&p, first + t, v + t * VL, tiles * VL, apart);
-        result_in(q, first + t, t, tiles, v + POINTS * apart);
+    tile_at t = place(&p, first + from);
+    for (i64 i = from; i < to; i++, step_on(&p, &t)) {
+        tile_in(&p, t, b->v_layout, b->v + i / ROWS * b->v_layout.group + i % ROWS * VL);
+        tile_out(q, t, i % ROWS, b->w_layout, b->w + i / ROWS * b->w_layout.group);
     }
 }
 
-/* Pieces of D: a vector of channels of a panel of a point. Those from `from` to `to`, of the V and W at v. */
-static void multiply(const winograd_kernel_task *q, const float *v, i64 tiles, i64 from, i64 to, float *d, i64 add) {
-    i64 rows = up(q->channels, VL), panels = panels_of(q->filters), all = d_point(q->channels, q->filters);
-    i64 v_apart = point(q->channels, tiles), w_apart = point(q->filters, tiles);
+/* Pieces of D: a vector of channels of a panel of a point. Those from `from` to `to`. */
+static void multiply(const winograd_kernel_task *q, const both *b, i64 from, i64 to, float *d, i64 add) {
+    i64 rows = up(q->channels, VL), panels = panels_of(q->filters), apart = d_point(q->channels, q->filters);
+    layout v = b->v_layout, w = b->w_layout;
     for (i64 unit = from; unit < to; unit++) {
         i64 row = unit % rows, p = unit / rows % panels, i = unit / rows / panels;
-        i64 vectors = panel_vectors(q->filters, p);
-        const float *right = v + POINTS * v_apart + i * w_apart + p * WIDE * tiles;
-        const float *left = v + i * v_apart + row * tiles * VL;
-        float *to = d + i * all + p * WIDE * rows * VL + row * VL * vectors * VL;
+        i64 vectors = panel_vectors(q->filters, p), point = w.point == BRICK ? vectors * BRICK : w.point;
+        const float *right = b->w + p * 2 * w.block + i * point, *left = b->v + row * v.block + i * v.point;
+        float *here = d + i * apart + p * WIDE * rows * VL + row * VL * vectors * VL;
         if (vectors == 1)
-            product_one(left, right, tiles, to, add);
+            product_one(left, v.group, right, w.group, b->tiles, here, add);
         else
-            for (i64 c = 0; c < VL; c += TALL) product_two(left + c, right, tiles, to + c * WIDE, add);
+            for (i64 c = 0; c < VL; c += TALL)
+                product_two(left + c, v.group, right, w.group, b->tiles, here + c * WIDE, add);
     }
 }
 
@@ -148,7 +185,7 @@ static void multiply(const winograd_kernel_task *q, const float *v, i64 tiles, i
 
 INLINE i64 pieces(const winograd_kernel_task *q) { return POINTS * panels_of(q->filters) * up(q->channels, VL); }
 
-/* own: (point(channels, block) + point(filters, block)) * 36; shared: d_point * 36 a thread. */
+/* own: V and W of `block` tiles; shared: D of each thread. */
 EXPORT void winograd_kernel(const void *task, const context *at) {
     const winograd_kernel_task *q = task;
     i64 first, last, size = POINTS * d_point(q->channels, q->filters);
@@ -158,26 +195,29 @@ EXPORT void winograd_kernel(const void *task, const context *at) {
     if (!blocks) memset(d, 0, 4 * (size_t)size);
     for (i64 b = 0; b < blocks; b++) {
         i64 from = tiles * b / blocks, now = tiles * (b + 1) / blocks - from;
-        spread(q, q->first + first + from, 0, now, now, v);
-        multiply(q, v, now, 0, pieces(q), d, b > 0);
+        both near = near_both(q, now, v);
+        spread(q, q->first + first + from, 0, now, &near);
+        multiply(q, &near, 0, pieces(q), d, b > 0);
     }
 }
 
-/* shared: V and W as in `own` above, of all tiles. */
+/* shared: D, `room` floats; V and W of all tiles behind it. */
 EXPORT void winograd_kernel_spread(const void *task, const context *at) {
     const winograd_kernel_task *q = task;
-    i64 from, to;
-    share(q->last - q->first, at, &from, &to);
-    spread(q, q->first, from, to, q->last - q->first, (float *)at->shared + q->room);
+    i64 from, to, tiles = q->last - q->first;
+    both far = far_both(q, tiles, (float *)at->shared + q->room);
+    share(tiles, at, &from, &to);
+    spread(q, q->first, from, to, &far);
 }
 
-/* shared: D, `room` floats; V and W behind it. */
+/* shared: as winograd_kernel_spread has left it. */
 EXPORT void winograd_kernel_product(const void *task, const context *at) {
     const winograd_kernel_task *q = task;
     i64 from, to;
     float *d = (float *)at->shared;
+    both far = far_both(q, q->last - q->first, d + q->room);
     share(pieces(q), at, &from, &to);
-    multiply(q, d + q->room, q->last - q->first, from, to, d, q->first > 0);
+    multiply(q, &far, from, to, d, q->first > 0);
 }
 
 /* The sum of the D of all parts, and G' D G: VL filters of one channel. */
