@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 TRAIN, INFER = "train", "infer"
-STILL = 1e-7
+STILL = 1e-9
 """The learning rate of steps that are timed: the weights stay, so no unit dies and no number becomes denormal."""
 
 PHOTO, THOUSAND = {"image": (224, 224, 3)}, {"label": 1000}

@@ -197,10 +197,12 @@ def run(options: argparse.Namespace) -> list[Entry]:
     found: list[Entry] = []
     for case in (CASES[name] for name in options.nets):
         for samples in case.batches(options.mode):
+            fresh: list[Entry] = []
             for entry in entries(case, samples, options, machine):
                 print(line(entry), flush=True)
-                found.append(entry)
-            print(operators(found[-1]), flush=True)
+                fresh.append(entry)
+            print(*map(operators, fresh[-1:]), flush=True)
+            found += fresh
     print(summary(found))
     if options.write:
         write(found, machine, options.mode)
