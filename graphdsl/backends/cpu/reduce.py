@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -26,8 +27,8 @@ from graphdsl.backends.cpu.task import (
     room,
 )
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Broadcast, Elementwise, Reduced, Sum
-from graphdsl.ops.expression import Apply, Expression, Operand
+from graphdsl.ops import Broadcast, Elementwise, Moments, Reduced, Standardize, Sum
+from graphdsl.ops.expression import Apply, Expression, Literal, Operand, sqrt
 from graphdsl.report import dataclass
 
 SERIAL_ELEMENTS = 8192
@@ -44,7 +45,7 @@ class reduce_task(Task):  # the struct's name in C
         *((name, address) for name in ("formula", "sums", "formulas", "reads", "outputs")),
         *((name, address) for name in ("kept_sizes", "kept_strides", "summed_sizes", "summed_strides")),
         *((name, i64) for name in ("count", "operands", "kept_axes", "summed_axes", "kept", "summed")),
-        *((name, i64) for name in ("rows", "columns", "outputs_size", "sharing")),
+        *((name, i64) for name in ("rows", "columns", "outputs_size", "sharing", "centred")),
     )
 
 
@@ -60,13 +61,34 @@ def reduced(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Pl
     return _plan(call.op.formulas, call.op.axes, inputs, outputs, machine)
 
 
+@binds(Moments)
+def moments(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    assert isinstance(call.op, Moments)
+    return _moments(call.op.axes, inputs, outputs, machine)
+
+
+@binds(Standardize)
+def standardize(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Mean and variance, then a formula. Sequences of different lengths are left to the reference."""
+    op, (x, *lengths), (y, mean, variance, count) = call.op, inputs, outputs
+    assert isinstance(op, Standardize)
+    statistics = None if lengths else _moments(op.axes, [x], [mean, variance], machine)
+    if statistics is None:
+        return None
+    shifted = Elementwise((Operand(0) - Operand(1)) * (1 / sqrt(Operand(2) + op.eps)), 3)
+    counted = Elementwise(Literal(float(prod(x.shape[a] for a in op.axes))), 1)
+    formula = elementwise(replace(call, op=shifted), [x, mean, variance], [y], machine)
+    number = elementwise(replace(call, op=counted), [mean.reshape(-1)[:1].reshape(())], [count], machine)
+    assert formula and number, "all are float32"
+    return Plan((*statistics.steps, *formula.steps, *number.steps))
+
+
 @binds(Broadcast)
 def broadcast(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
     if inputs[0].dtype.itemsize != 4:
         return None
     x, y = inputs[0].view(np.float32), outputs[0].view(np.float32)
-    copy = Call(call.name, Elementwise(Operand(0), 1), call.inputs, call.outputs)
-    return elementwise(copy, [x], [y], machine)
+    return elementwise(replace(call, op=Elementwise(Operand(0), 1)), [x], [y], machine)
 
 
 @dataclass(frozen=True)
@@ -115,8 +137,7 @@ def _plan(
     arrays = [*inputs, *outputs]
     if not inputs or not all_float32(*arrays) or any(not a.flags.c_contiguous for a in arrays):
         return None
-    whole = np.broadcast_shapes(*(a.shape for a in inputs))
-    layout = _layout(inputs, whole, summed)
+    layout = _layout(inputs, np.broadcast_shapes(*(a.shape for a in inputs)), summed)
     steps: list[Step] = []
     for first in range(0, len(trees), MOST_SUMS):
         some = slice(first, first + MOST_SUMS)
@@ -124,9 +145,25 @@ def _plan(
     return Plan(tuple(steps))
 
 
+def _moments(summed: Sequence[int], inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    if not all_float32(*inputs, *outputs) or any(not a.flags.c_contiguous for a in (*inputs, *outputs)):
+        return None
+    layout = _layout(inputs, inputs[0].shape, summed)
+    count = prod(inputs[0].shape[a] for a in summed)
+    if not count:
+        return None
+    return Plan(tuple(_steps((Operand(0), Operand(0)), layout, inputs, outputs, machine, count)))
+
+
 def _steps(
-    trees: tuple[Expression, ...], layout: _Layout, inputs: Arrays, outputs: Arrays, machine: Machine
+    trees: tuple[Expression, ...],
+    layout: _Layout,
+    inputs: Arrays,
+    outputs: Arrays,
+    machine: Machine,
+    centred: int = 0,
 ) -> list[Step]:
+    """centred: 0, or of how many numbers means and variances are wanted in place of sums."""
     lying = [layout.lying(i) for i in range(len(inputs))]
     kind = "c" if layout.by_column else "r"
     known = canonical(Apply(SUMS, trees), letters(inputs, lying, layout.columns, spread=False) + kind)
@@ -164,6 +201,7 @@ def _steps(
         layout.columns,
         outputs[0].size,
         sharing,
+        centred,
     )
     task.keeps = (formula, operands, literals, formulas, reads, keeps, pointers, tables)
     return _run(task, layout, machine)
@@ -171,7 +209,7 @@ def _steps(
 
 def _run(task: reduce_task, layout: _Layout, machine: Machine) -> list[Step]:
     size = task.kept * task.summed * task.rows * task.columns * task.operands
-    own = task.count * CHUNK * 12 + TILE * 4 + task.operands * (2 * WIDE * 4 + 32)
+    own = (task.count * 8 + MOST_SUMS * 4) * CHUNK + TILE * 4 + task.operands * (2 * WIDE * 4 + 32)
     name = "reduce_columns" if layout.by_column else "reduce_rows"
     combined = task.sharing == SUMMED or (task.sharing == COLUMNS and not layout.by_column)
     if size <= SERIAL_ELEMENTS or machine.threads == 1:

@@ -10,6 +10,9 @@
  * added up in double. Threads share what is kept where there is enough of it; else each sums a share of the work into
  * sums of its own, which reduce_combine adds in the order of the threads.
  *
+ * Means and variances are such sums of x and x², taken block by block: a block is summed, then, while it is in the
+ * cache, what its numbers differ by from their mean, so that nothing cancels.
+ *
  * A formula without sums made for it (sums_*.c) is worked out for a tile of 32 KB, which is then summed.
  */
 #include "sums.h"
@@ -26,17 +29,20 @@ typedef struct {
     float *const *outputs;
     const i64 *kept_sizes, *kept_strides, *summed_sizes, *summed_strides; /* outer axes; strides [operand][axis] */
     i64 count, operands, kept_axes, summed_axes, kept, summed, rows, columns, outputs_size, sharing;
+    i64 centred; /* how many numbers mean and variance, the outputs, are of; 0: the outputs are sums */
 } reduce_task;
 
 TASK(reduce_task);
 
 COLUMN_SUMS_1(plain_column_sums, LITERALS_0, 1, v, s[0] += x0)
 ROW_SUMS_1(plain_row_sums, LITERALS_0, 1, v, s[0] += x0)
+COLUMN_SUMS_2(centred_column_sums, LITERALS_0, 2, v, v, vec d = x0 - x1; s[0] += d; s[1] += d * d)
+ROW_SUMS_2(centred_row_sums, LITERALS_0, 2, v, s, vec d = x0 - x1; s[0] += d; s[1] += d * d)
 
 /* A thread's scratch. */
 typedef struct {
     double *total;     /* [count][CHUNK] */
-    float *some;       /* [count][CHUNK] */
+    float *some;       /* [MOST_SUMS][CHUNK] */
     float *tile;       /* [TILE] */
     char *joined;      /* [operands][2 WIDE] */
     char **at, **here; /* [operands] */
@@ -46,7 +52,7 @@ typedef struct {
 static desk desk_in(const reduce_task *t, char *own) {
     desk d;
     d.total = (double *)own, own += t->count * CHUNK * 8;
-    d.some = (float *)own, own += t->count * CHUNK * 4;
+    d.some = (float *)own, own += MOST_SUMS * CHUNK * 4;
     d.tile = (float *)own, own += TILE * 4;
     d.joined = own, own += t->operands * 2 * WIDE * 4;
     d.at = (char **)own, own += t->operands * 8;
@@ -88,6 +94,33 @@ static void by_tiles(const reduce_task *t, desk *d, char *const *at, const i64 *
     }
 }
 
+/* What `n` numbers add to the sums of x and x², of which are known: their sum, their mean as float32 has it, the sums of
+ * what they differ by from that mean and of its square. Exact to double but for the differences, which are small. */
+static void add_centred(double *x, double *squares, double n, float sum, float mean, float difference, float square) {
+    double m = mean, d = difference;
+    *x += difference == difference ? n * m + d : (double)sum;
+    *squares += (double)square + 2 * m * d + n * m * m;
+}
+
+/* The outputs at a place: sums, or mean and variance. */
+static void finish(const reduce_task *t, i64 at, const double *total, i64 step) {
+    if (!t->centred) {
+        for (i64 j = 0; j < t->count; j++) t->outputs[j][at] = (float)total[j * step];
+        return;
+    }
+    double n = (double)t->centred, mean = total[0] / n, variance = total[step] / n - mean * mean;
+    t->outputs[0][at] = (float)mean;
+    t->outputs[1][at] = (float)(variance < 0 ? 0 : variance);
+}
+
+/* Or, where threads add up later, what this thread has found. */
+static void keep_total(const reduce_task *t, i64 at, const double *total, double *partial) {
+    if (!partial)
+        finish(t, at, total, CHUNK);
+    else
+        for (i64 j = 0; j < t->count; j++) partial[j * t->outputs_size + at] = total[j * CHUNK];
+}
+
 /* --- one sum a column ----------------------------------------------------------------------------------------------*/
 
 /* How many rows to join so that they are long: operands must be full, or the same in every row. */
@@ -113,6 +146,23 @@ static void add_totals(const reduce_task *t, desk *d, i64 join, i64 columns) {
     }
 }
 
+/* The same for means and variances of a block of x. */
+static void add_centred_rows(desk *d, char *const *at, const i64 *row, i64 rows, i64 join, i64 columns) {
+    i64 wide = join * columns;
+    float *sum = d->some, *difference = sum + CHUNK, *square = difference + CHUNK, *mean = square + CHUNK;
+    memset(sum, 0, (size_t)(wide * 4));
+    memset(difference, 0, (size_t)(wide * 4));
+    memset(square, 0, (size_t)(wide * 4));
+    plain_column_sums(0, at, row, rows, wide, &sum);
+    for (i64 c = 0; c < wide; c++) mean[c] = sum[c] / (float)rows;
+    centred_column_sums(0, (char *const[]){at[0], (char *)mean}, (const i64[]){row[0], 0}, rows, wide,
+                        (float *const[]){difference, square});
+    for (i64 k = 0; k < wide; k += columns)
+        for (i64 c = 0; c < columns; c++)
+            add_centred(d->total + c, d->total + CHUNK + c, (double)rows, sum[k + c], mean[k + c], difference[k + c],
+                        square[k + c]);
+}
+
 /* Adds the sums of `rows` long rows, each `join` rows of a table, to the totals. */
 static void add_rows(const reduce_task *t, desk *d, char **at, const i64 *row, i64 rows, i64 join, i64 columns) {
     i64 wide = join * columns;
@@ -121,12 +171,16 @@ static void add_rows(const reduce_task *t, desk *d, char **at, const i64 *row, i
     for (i64 j = 0; j < t->count; j++) sums[j] = d->some + j * CHUNK;
     for (i64 first = 0; first < rows; first += most_rows) {
         i64 some = least(most_rows, rows - first);
-        for (i64 j = 0; j < t->count; j++) memset(sums[j], 0, (size_t)(wide * 4));
-        if (t->sums)
-            t->sums(t->formula, at, row, some, wide, sums);
-        else
-            by_tiles(t, d, at, row, some, wide, sums, plain_column_sums);
-        add_totals(t, d, join, columns);
+        if (t->centred) {
+            add_centred_rows(d, at, row, some, join, columns);
+        } else {
+            for (i64 j = 0; j < t->count; j++) memset(sums[j], 0, (size_t)(wide * 4));
+            if (t->sums)
+                t->sums(t->formula, at, row, some, wide, sums);
+            else
+                by_tiles(t, d, at, row, some, wide, sums, plain_column_sums);
+            add_totals(t, d, join, columns);
+        }
         for (i64 i = 0; i < t->operands; i++) at[i] += some * row[i];
     }
 }
@@ -165,15 +219,7 @@ static void sum_columns(const reduce_task *t, desk *d, i64 kept, i64 first, i64 
             add_table(t, d, rows, columns);
             place += rows;
         }
-        for (i64 j = 0; j < t->count; j++)
-            for (i64 c = 0; c < columns; c++) {
-                double sum = d->total[j * CHUNK + c];
-                i64 at = kept * t->columns + first + c;
-                if (partial)
-                    partial[j * t->outputs_size + at] = sum;
-                else
-                    t->outputs[j][at] = (float)sum;
-            }
+        for (i64 c = 0; c < columns; c++) keep_total(t, kept * t->columns + first + c, d->total + c, partial);
     }
 }
 
@@ -194,6 +240,17 @@ EXPORT void reduce_columns(const void *task, const context *own) {
 
 /* --- one sum a row -------------------------------------------------------------------------------------------------*/
 
+/* Adds the sums of x and x² over `columns` columns of some rows to the totals. */
+static void add_centred_columns(desk *d, char *const *at, const i64 *row, i64 rows, i64 columns) {
+    float *sum = d->some, *difference = sum + CHUNK, *square = difference + CHUNK, *mean = square + CHUNK;
+    plain_row_sums(0, at, row, rows, columns, &sum);
+    for (i64 r = 0; r < rows; r++) mean[r] = sum[r] / (float)columns;
+    centred_row_sums(0, (char *const[]){at[0], (char *)mean}, (const i64[]){row[0], 4}, rows, columns,
+                     (float *const[]){difference, square});
+    for (i64 r = 0; r < rows; r++)
+        add_centred(d->total + r, d->total + CHUNK + r, (double)columns, sum[r], mean[r], difference[r], square[r]);
+}
+
 /* Adds the sums over columns first to last of `rows` rows to the totals. */
 static void add_row_sums(const reduce_task *t, desk *d, i64 rows, i64 first, i64 last) {
     i64 chunk = t->sums ? ROW_CHUNK : least(ROW_CHUNK, TILE / rows);
@@ -202,6 +259,10 @@ static void add_row_sums(const reduce_task *t, desk *d, i64 rows, i64 first, i64
     for (i64 c = first; c < last; c += chunk) {
         i64 columns = least(chunk, last - c);
         for (i64 i = 0; i < t->operands; i++) d->here[i] = d->at[i] + c * t->formula->operands[i].column;
+        if (t->centred) {
+            add_centred_columns(d, d->here, d->row, rows, columns);
+            continue;
+        }
         if (t->sums)
             t->sums(t->formula, d->here, d->row, rows, columns, sums);
         else
@@ -220,15 +281,7 @@ static void sum_rows(const reduce_task *t, desk *d, i64 kept, i64 row, i64 rows,
         for (i64 i = 0; i < t->operands; i++) d->at[i] += row * d->row[i];
         add_row_sums(t, d, rows, first, last);
     }
-    for (i64 j = 0; j < t->count; j++)
-        for (i64 r = 0; r < rows; r++) {
-            double sum = d->total[j * CHUNK + r];
-            i64 at = kept * t->rows + row + r;
-            if (partial)
-                partial[j * t->outputs_size + at] = sum;
-            else
-                t->outputs[j][at] = (float)sum;
-        }
+    for (i64 r = 0; r < rows; r++) keep_total(t, kept * t->rows + row + r, d->total + r, partial);
 }
 
 EXPORT void reduce_rows(const void *task, const context *own) {
@@ -251,10 +304,12 @@ EXPORT void reduce_rows(const void *task, const context *own) {
 EXPORT void reduce_combine(const void *task, const context *own) {
     const reduce_task *t = task;
     i64 first, last, all_sums = t->count * t->outputs_size;
-    share_units(all_sums, 64, own, &first, &last);
-    for (i64 k = first; k < last; k++) {
-        double sum = 0;
-        for (i64 thread = 0; thread < own->threads; thread++) sum += ((double *)own->shared)[thread * all_sums + k];
-        t->outputs[k / t->outputs_size][k % t->outputs_size] = (float)sum;
+    share_units(t->outputs_size, 16, own, &first, &last);
+    for (i64 at = first; at < last; at++) {
+        double total[MOST_SUMS] = {0};
+        for (i64 j = 0; j < t->count; j++)
+            for (i64 thread = 0; thread < own->threads; thread++)
+                total[j] += ((double *)own->shared)[thread * all_sums + j * t->outputs_size + at];
+        finish(t, at, total, 1);
     }
 }
