@@ -4,6 +4,7 @@ from graphdsl.passes.epilogue import epilogue
 from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
+from graphdsl.passes.hoist import hoist
 from graphdsl.passes.lower import lower
 from graphdsl.passes.memory import Block, plan
 from graphdsl.passes.order import order
@@ -33,6 +34,7 @@ __all__ = [
     "for_machine",
     "fuse",
     "gradient",
+    "hoist",
     "inference",
     "learned",
     "lower",

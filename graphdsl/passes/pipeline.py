@@ -10,6 +10,7 @@ from graphdsl.passes.epilogue import epilogue
 from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
+from graphdsl.passes.hoist import hoist
 from graphdsl.passes.pooled import pooled
 from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shrink import shrink
@@ -68,6 +69,7 @@ def inference() -> tuple[Stage, ...]:
         Stage("simplify", simplify),
         Stage("shrink", shrink),
         Stage("fold", fold),
+        Stage("hoist", hoist),
         Stage("fuse", fuse),
     )
 
@@ -95,5 +97,6 @@ def training(
         Stage("update", partial(update, rule=rule)),
         Stage("simplify_step", simplify),
         Stage("sums", sums),
+        Stage("hoist", hoist),
         Stage("fuse", fuse),
     )

@@ -15,6 +15,7 @@ from graphdsl.passes import (
     fold,
     fuse,
     gradient,
+    hoist,
     learned,
     shrink,
     simplify,
@@ -39,6 +40,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "sums": sums,
     "fold": fold,
     "fuse": fuse,
+    "hoist": hoist,
     **MACHINE,
 }
 

@@ -19,7 +19,7 @@ from tests.support.evaluate import evaluate
 from tests.support.language import VOCABULARY
 from tests.support.rules import Momentum
 
-FOR_SPEED = {"shrink", "fold", "sums", "fuse"}
+FOR_SPEED = {"shrink", "fold", "sums", "hoist", "fuse"}
 MOST_FLOPS = 5e9
 
 
