@@ -15,7 +15,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graphdsl.ir import Array, BadSample, Builder, Cotangents, Dim, Operator, Sample, TensorType, TypeRuleError, Value
+from graphdsl.ir import (
+    PROBABILITIES,
+    Array,
+    BadSample,
+    Builder,
+    Cotangents,
+    Dim,
+    Operator,
+    Sample,
+    TensorType,
+    TypeRuleError,
+    Value,
+)
 from graphdsl.ir import operator as registered
 from graphdsl.ops import expression as e
 from graphdsl.ops.elementwise import Elementwise, formula
@@ -97,8 +109,11 @@ class SoftmaxCrossentropy(Operator):
         rows = reshape(b, dy, (*dy.type.shape, 1))
         p = b.emit(Softmax(), x)
         title = "crossentropy_gradient"
-        total = sum_over(b, t, (t.type.rank - 1,), keep=True)
-        dx = formula(b, lambda p, t, s, g: (p * s - t) * g, p, t, total, rows, title=title)
+        if t.type.kind == PROBABILITIES:
+            dx = formula(b, lambda p, t, g: (p - t) * g, p, t, rows, title=title)
+        else:
+            total = sum_over(b, t, (t.type.rank - 1,), keep=True)
+            dx = formula(b, lambda p, t, s, g: (p * s - t) * g, p, t, total, rows, title=title)
         return dx, formula(b, lambda p, g: -e.log(e.maximum(p, TINY)) * g, p, rows, title=title)
 
     def reference(self, x: Array, t: Array) -> Array:  # type: ignore[override]

@@ -7,7 +7,8 @@ again, so one fold does:
     2 * (3 * one)               a constant, computed here by the operator's own meaning
     where(finite, x, 0) + 0     formulas take constants in as numbers, which `expression.call` then simplifies;
                                 a formula that is just one of its operands gives way to it
-    stretch(x, [batch, 10]) * y x * y where the result has the same shape: formulas stretch by themselves
+    stretch(x, [batch, 10]) * y x * y where the result has the same shape: formulas stretch by themselves, and a single
+                                number through views, too
 
 Equal operations on equal operands become one, and what no result needs is left out: both by `rebuild`.
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphdsl.ir import Builder, Constant, Fusion, Graph, Node, Operator, TensorType, Value, rebuild
-from graphdsl.ops import Broadcast, Elementwise, expression
+from graphdsl.ops import Broadcast, Elementwise, Reshape, expression, reshape
 
 MOST_REWRITES = 16
 """Of one node, one after another."""
@@ -100,4 +101,10 @@ def _number(b: Builder, value: Value) -> float | None:
 
 
 def _unstretched(b: Builder, value: Value) -> Value:
+    """What was stretched; a single number also through views."""
+    found = value
+    while isinstance(b.operation(found), Broadcast | Reshape):
+        (found,) = b.operands(found)
+    if found.type.count == 1 != value.type.count:
+        return reshape(b, found, ())
     return b.operands(value)[0] if isinstance(b.operation(value), Broadcast) else value
