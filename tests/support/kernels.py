@@ -10,6 +10,7 @@ import pytest
 
 from graphdsl.backends.cpu.backend import CpuBackend, Native
 from graphdsl.backends.cpu.library import available, load
+from graphdsl.backends.cpu.task import pointer
 from graphdsl.ir import Array, Call, DType, Operator, TensorType
 
 every_isa = pytest.mark.parametrize("isa", available())
@@ -21,31 +22,36 @@ def machine(isa: str) -> CpuBackend:
     return CpuBackend(load(isa))
 
 
-def guarded(shape: Sequence[int], dtype: np.dtype[np.generic]) -> tuple[Array, Array]:
-    """An array full of rubbish amid rubbish, not aligned to vectors; and the memory that it lies in."""
+def guarded(shape: Sequence[int], dtype: np.dtype[np.generic], shift: int) -> tuple[Array, Array, int]:
+    """An array full of rubbish amid rubbish, `shift` bytes behind the start of a cache line; the memory that it lies in
+    and where it begins there."""
     size = int(np.prod(shape, initial=dtype.itemsize))
-    whole = np.full(size + 2 * GUARD + 8, 0xAB, np.uint8)
-    return np.ndarray(tuple(shape), dtype, whole.data, GUARD + 8), whole
+    whole = np.full(size + 3 * GUARD + shift, 0xAB, np.uint8)
+    start = GUARD + -(pointer(whole) + GUARD) % 64 + shift
+    return np.ndarray(tuple(shape), dtype, whole.data, start), whole, start
 
 
-def compute(isa: str, op: Operator, *arrays: Array) -> tuple[Array, ...]:
-    """The results of op, from C. Fails where C does not serve it, or writes beyond its results."""
+def compute(isa: str, op: Operator, *arrays: Array, shift: int = 0) -> tuple[Array, ...]:
+    """The results of op, from C. Fails where C does not serve it, or writes beyond its results.
+
+    shift  how many bytes behind the start of a cache line arrays begin
+    """
     types = op.type(*(TensorType(a.shape, DType(a.dtype.name)) for a in arrays))
-    given = [guarded(a.shape, a.dtype)[0] for a in arrays]
+    given = [guarded(a.shape, a.dtype, shift)[0] for a in arrays]
     for place, array in zip(given, arrays, strict=True):
         place[...] = array
     made = types if isinstance(types, tuple) else (types,)
-    ends = [guarded(t.bind({}), t.dtype.numpy) for t in made]
+    ends = [guarded(t.bind({}), t.dtype.numpy, shift) for t in made]
     places, outputs = tuple(range(len(given))), tuple(range(len(given), len(given) + len(ends)))
-    kernel = machine(isa).kernel(Call(op.name, op, places, outputs), given, [end for end, _ in ends])
+    kernel = machine(isa).kernel(Call(op.name, op, places, outputs), given, [end for end, _, _ in ends])
     assert isinstance(kernel, Native), f"{op} is left to the reference"
     backend = machine(isa)
     backend.preparation([kernel])()
     backend.sequence([kernel])()
-    for end, whole in ends:
-        assert (whole[: GUARD + 8] == 0xAB).all(), "written before the result"
-        assert (whole[GUARD + 8 + end.nbytes :] == 0xAB).all(), "written behind the result"
-    return tuple(end.copy() for end, _ in ends)
+    for end, whole, start in ends:
+        assert (whole[:start] == 0xAB).all(), "written before the result"
+        assert (whole[start + end.nbytes :] == 0xAB).all(), "written behind the result"
+    return tuple(end.copy() for end, _, _ in ends)
 
 
 def expected(op: Operator, *arrays: Array) -> tuple[Array, ...]:
@@ -57,8 +63,17 @@ def expected(op: Operator, *arrays: Array) -> tuple[Array, ...]:
 
 
 def check(isa: str, op: Operator, *arrays: Array, tolerance: float = 2e-6) -> None:
-    """C agrees with the reference: whole numbers and NaN exactly, floats relative to the largest of the result."""
-    for found, wanted in zip(compute(isa, op, *arrays), expected(op, *arrays), strict=True):
+    """C agrees with the reference: whole numbers and NaN exactly, floats relative to the largest of the result.
+
+    Once with arrays that begin with a cache line, as programs have them, once with arrays that do not.
+    """
+    wanted = expected(op, *arrays)
+    for shift in (0, 8):
+        _compare(op, compute(isa, op, *arrays, shift=shift), wanted, tolerance)
+
+
+def _compare(op: Operator, results: Sequence[Array], exact: Sequence[Array], tolerance: float) -> None:
+    for found, wanted in zip(results, exact, strict=True):
         assert found.shape == wanted.shape
         if found.dtype.kind != "f":
             np.testing.assert_array_equal(found, wanted, err_msg=str(op))

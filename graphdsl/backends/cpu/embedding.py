@@ -31,11 +31,10 @@ def gather(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Pla
 
 @binds(ScatterAdd)
 def scatter_add(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
-    """Zeros first, then the rows."""
+    """Each thread clears its part of the table and adds what belongs there."""
     (x, places), (table,) = inputs, outputs
     if not all_float32(x):
         return None
     sizes = (*table.shape, places.size, places.itemsize // 4)
     task = scatter_add_task(pointer(x), pointer(places), pointer(table), *sizes)
-    clear = machine.step("clear_table", task, serial=small(table.size))
-    return Plan((clear, machine.step("add_rows", task, serial=small(2 * x.size))))
+    return Plan((machine.step("scatter_add", task, serial=small(table.size, 2 * x.size)),))

@@ -14,24 +14,30 @@ typedef struct {
 } max_task;
 TASK(max_task);
 
+/* The largest of n numbers, n > 0; what is left over is met by a vector that overlaps the one before. */
+INLINE float largest(const float *x, i64 n) {
+    float best = x[0];
+    if (n < VL) {
+        for (i64 k = 1; k < n; k++) best = best > x[k] || best != best ? best : x[k];
+        return best;
+    }
+    vec a = load(x), b = load(x + n - VL);
+    i64 k = VL;
+    for (; k + 2 * VL <= n; k += 2 * VL) {
+        a = larger(a, load(x + k));
+        b = larger(b, load(x + k + VL));
+    }
+    if (k + VL <= n) a = larger(a, load(x + k));
+    a = larger(a, b);
+    best = sum_lanes(keep(is_nan(a), a)); /* 0, or NaN */
+    return best == 0 ? max_lanes(a) : best;
+}
+
 EXPORT void max_of_rows(const void *task, const context *at) {
     const max_task *t = task;
-    i64 first, last, n = t->size;
+    i64 first, last;
     share(t->outer, at, &first, &last);
-    for (i64 row = first; row < last; row++) {
-        const float *x = t->x + row * n;
-        float lanes[VL], best = x[0];
-        i64 k = 0;
-        vec a = all(best), b = a;
-        for (; k + 2 * VL <= n; k += 2 * VL) {
-            a = larger(a, load(x + k));
-            b = larger(b, load(x + k + VL));
-        }
-        store(lanes, larger(a, b));
-        for (int i = 0; i < VL; i++) best = best > lanes[i] || best != best ? best : lanes[i];
-        for (; k < n; k++) best = best > x[k] || best != best ? best : x[k];
-        t->y[row] = best;
-    }
+    for (i64 row = first; row < last; row++) t->y[row] = largest(t->x + row * t->size, t->size);
 }
 
 EXPORT void max_of_columns(const void *task, const context *at) {
