@@ -13,6 +13,7 @@ import numpy as np
 from graphdsl.backends.base import Backend, Kernel
 from graphdsl.backends.cpu import families
 from graphdsl.backends.cpu.library import Library, stale
+from graphdsl.backends.cpu.program import table
 from graphdsl.backends.cpu.task import Machine, Plan, Step, Task
 from graphdsl.backends.reference.backend import ReferenceBackend
 from graphdsl.ir import Array, Call, DType
@@ -80,36 +81,6 @@ class Native:
 
     def __call__(self) -> None:
         table(self.library, self.plan.steps)()
-
-
-class _CStep(ctypes.Structure):
-    _fields_ = (("run", ctypes.c_void_p), ("task", ctypes.c_void_p), ("serial", ctypes.c_int64))
-
-
-class _CProgram(ctypes.Structure):
-    _fields_ = (
-        ("steps", ctypes.c_void_p),
-        ("count", ctypes.c_int64),
-        ("own", ctypes.c_int64),
-        ("shared", ctypes.c_int64),
-    )
-
-
-def table(library: Library, steps: Sequence[Step]) -> Kernel:
-    """The steps as one table, run by one call into C."""
-    rows = (_CStep * len(steps))(*(_CStep(s.function, ctypes.addressof(s.task), s.serial) for s in steps))
-    own = max((s.own for s in steps), default=0)
-    shared = max((s.shared for s in steps), default=0)
-    program = _CProgram(ctypes.addressof(rows), len(steps), own, shared)
-    run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(("pool_run", library.c))
-    where = ctypes.addressof(program)
-    keeps = (rows, program, tuple(steps))
-
-    def call() -> None:
-        if run(where):
-            raise MemoryError(f"{(own * library.threads + shared):,} bytes of scratch, {len(keeps[2])} steps")
-
-    return call
 
 
 def _in_turn(library: Library, kernels: Sequence[tuple[Kernel, tuple[Step, ...]]]) -> Kernel:

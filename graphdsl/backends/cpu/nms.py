@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphdsl.backends.cpu.backend import table
+from graphdsl.backends.cpu.program import table
 from graphdsl.backends.cpu.library import Library, chosen
 from graphdsl.backends.cpu.task import Step, Task, address, f64, i64, pointer
 from graphdsl.ir import Array

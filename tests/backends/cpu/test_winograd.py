@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from graphdsl.backends.cpu.backend import table
+from graphdsl.backends.cpu.program import table
 from graphdsl.backends.cpu.epilogue import Finish
 from graphdsl.backends.cpu.library import load
 from graphdsl.backends.cpu.task import Machine, Plan
