@@ -28,7 +28,7 @@ import torch  # noqa: E402
 from graphdsl.backends import BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
 from tests.benchmarks.agree import demand_alike, difference  # noqa: E402
 from tests.benchmarks.cases import CASES, INFER, TRAIN, Case  # noqa: E402
-from tests.benchmarks.machine import description  # noqa: E402
+from tests.benchmarks.machine import description, keep_freed_memory  # noqa: E402
 from tests.benchmarks.ours import Ours  # noqa: E402
 from tests.benchmarks.peak_memory import LAYOUTS, measured  # noqa: E402
 from tests.benchmarks.peers import COMPILE, EAGER, KINDS, ONNX, Variant, variants  # noqa: E402
@@ -60,6 +60,7 @@ def entries(case: Case, samples: int, options: argparse.Namespace, machine: Entr
         "arena_bytes": ours.arena_bytes,
         "gflop": round(ours.flops / 1e9, 4),
         "operators": ours.operators(),
+        "malloc": machine["malloc"],
         "date": machine["date"],
     }
     for variant in variants(case, options.mode, options.peers):
@@ -167,6 +168,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--backend", choices=tuple(BACKENDS), default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--malloc", choices=("kept", "default"), default="kept", help="what becomes of freed memory")
     parser.add_argument("--memory", action="store_true", help="also the peak memory of both sides")
     parser.add_argument("--write", action="store_true", help="keep the results in tests/benchmarks/results")
     options = parser.parse_args(arguments)
@@ -192,7 +194,8 @@ def run(options: argparse.Namespace) -> list[Entry]:
     """Measures everything asked for; prints each line as it is found."""
     os.environ["GRAPHDSL_THREADS"] = str(options.threads)
     torch.set_num_threads(options.threads)
-    machine = description(options.threads)
+    kept = options.malloc == "kept" and keep_freed_memory()
+    machine = {**description(options.threads), "malloc": "kept" if kept else "default"}
     print(json.dumps(machine), HEADER, sep="\n", flush=True)
     found: list[Entry] = []
     for case in (CASES[name] for name in options.nets):

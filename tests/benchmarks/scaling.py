@@ -26,7 +26,7 @@ import torch  # noqa: E402
 
 from graphdsl.backends import BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
 from tests.benchmarks.cases import CASES, TRAIN, Case, Head  # noqa: E402
-from tests.benchmarks.machine import description  # noqa: E402
+from tests.benchmarks.machine import description, keep_freed_memory  # noqa: E402
 from tests.benchmarks.ours import Ours  # noqa: E402
 from tests.benchmarks.peers import EAGER, variants  # noqa: E402
 from tests.benchmarks.timing import duel  # noqa: E402
@@ -127,6 +127,7 @@ def main() -> None:
     threads = options.threads[-1]
     os.environ["GRAPHDSL_THREADS"] = str(threads)
     torch.set_num_threads(threads)
+    keep_freed_memory()
     with redirect_stdout(sys.stderr if options.format == "json" else sys.stdout):
         found = curves(options)
     if options.format == "json":
