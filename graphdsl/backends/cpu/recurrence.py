@@ -1,39 +1,111 @@
-"""What the calls of recurrent layers share."""
+"""Recurrent layers over whole sequences: recurrence.c walks the cells of lstm.c and gru.c through time."""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 import numpy as np
 
-from graphdsl.backends.cpu.task import Machine, all_float32, pointer
-from graphdsl.ir import Array
-
-MANY_ROWS = 48
-"""Rows of a batch that a thread walks together forward, at most."""
-
-MOST_ROWS = 8
-"""The same on the way back."""
+from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, i64, pointer
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Gru, GruGradient, Lstm, LstmGradient
 
 SERIAL = 100_000
 """Multiplications that one thread is through with by the time that another has begun."""
 
+BLOCK = 1 << 19
+"""Bytes of flows that are kept until the gradients of the weights grow by them: they stay in the second cache."""
 
-def served(x: Array, recurrent: Array, lengths: Sequence[Array]) -> bool:
+
+class recurrence_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("x", "kernel", "recurrent", "bias", "heard_bias", "lengths")),
+        *((n, address) for n in ("hidden", "last", "gates", "kept")),
+        *((n, i64) for n in ("batch", "time", "features", "units", "reverse")),
+    )
+
+
+class recurrence_gradient_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("x", "kernel", "recurrent", "hidden", "gates", "kept")),
+        *((n, address) for n in ("dhidden", "dlast", "lengths")),
+        *((n, address) for n in ("dx", "dkernel", "drecurrent", "dbias", "dheard_bias")),
+        *((n, i64) for n in ("batch", "time", "features", "units", "reverse", "parts", "block")),
+    )
+
+
+@binds(Lstm, Gru)
+def recurrence(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    op, (x, kernel, recurrent, *rest) = call.op, inputs
+    assert isinstance(op, Lstm | Gru)
+    biases = 2 if isinstance(op, Gru) else int(op.biased)
+    given, lengths = rest[:biases], rest[biases:]
+    if not _served(x, kernel, recurrent, lengths):
+        return None
+    made: list[Array | None] = [None] * 4
+    for place, array in zip(op.gives, outputs, strict=True):
+        made[place] = array
+    task = recurrence_task(
+        *map(_pointer, (x, kernel, recurrent)),
+        *map(_pointer, [*given, None, None][:2]),
+        _pointer(lengths[0] if lengths else None),
+        *map(_pointer, made),
+        *(*x.shape, len(recurrent), op.reverse),
+    )
+    wide = _padded(len(recurrent), machine)
+    gates = recurrent.shape[1] // max(len(recurrent), 1)
+    own = 4 * wide * (4 + gates * (x.shape[2] + len(recurrent)) + 3 * _rows("recurrence_rows", machine))
+    return Plan((machine.step(op.name, task, serial=_alone(x, recurrent), own=own),))
+
+
+@binds(LstmGradient, GruGradient)
+def recurrence_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    op, (x, kernel, recurrent, hidden, gates, kept, *rest) = call.op, inputs
+    assert isinstance(op, LstmGradient | GruGradient)
+    arrived = [rest.pop(0) if wanted else None for wanted in (op.steps, op.last)]
+    if not _served(x, kernel, recurrent, rest):
+        return None
+    made: list[Array | None] = [None] * 5
+    for place, array in zip(op.gives, outputs, strict=True):
+        made[place] = array
+    (batch, time, features), units, width = x.shape, len(recurrent), gates.shape[2]
+    flows, high = (2 if isinstance(op, GruGradient) else 1), _rows("recurrence_back_rows", machine)
+    parts = 1 if _alone(x, recurrent) else machine.threads
+    longest = max(BLOCK // (4 * flows * high * max(width, 1)), 1)
+    block = -(-time // max(-(-time // longest), 1))
+    task = recurrence_gradient_task(
+        *map(_pointer, (x, kernel, recurrent, hidden, gates, kept, *arrived, rest[0] if rest else None, *made)),
+        *(batch, time, features, units, op.reverse, parts, block),
+    )
+    wide = _padded(units, machine)
+    own = 4 * (width * (wide + _padded(features, machine)) + 3 * high * wide + flows * high * block * width)
+    shared = 4 * parts * (units + features + 2) * width
+    walk = machine.step(op.name, task, serial=parts == 1, own=own, shared=shared)
+    total = machine.step(f"{op.name}_sum", task, serial=(units + features) * width < 1 << 14, shared=shared)
+    return Plan((walk, total))
+
+
+def _served(x: Array, kernel: Array, recurrent: Array, lengths: Sequence[Array]) -> bool:
     """Whether C knows the numbers."""
-    return all_float32(x, recurrent) and all(a.dtype == np.int32 for a in lengths)
+    return all_float32(x, kernel, recurrent) and all(a.dtype == np.int32 for a in lengths)
 
 
-def given(array: Sequence[Array]) -> int | None:
-    """The address of what may be left out."""
-    return pointer(array[0]) if array else None
+def _pointer(array: Array | None) -> int | None:
+    return None if array is None else pointer(array)
 
 
-def padded(units: int, machine: Machine) -> int:
+def _padded(units: int, machine: Machine) -> int:
     """Whole vectors."""
     return -(-units // machine.lanes) * machine.lanes
 
 
-def alone(x: Array, recurrent: Array) -> bool:
+def _rows(name: str, machine: Machine) -> int:
+    """Rows of a batch that C takes together, at most."""
+    return ctypes.c_int64.in_dll(machine.library.c, name).value
+
+
+def _alone(x: Array, recurrent: Array) -> bool:
     """Whether one thread should walk all rows."""
-    return x.size * len(recurrent) < SERIAL or len(x) == 1
+    work = x.shape[0] * x.shape[1] * (x.shape[2] + len(recurrent)) * recurrent.shape[1]
+    return work < SERIAL or len(x) == 1

@@ -1,13 +1,27 @@
-/* What recurrent layers share: the squashing functions of gates, weights packed gate by gate, rows of a batch.
+/* What recurrent layers share: lstm.c and gru.c bring the cell, recurrence.c walks it through time.
  *
- * Every thread walks all steps with rows of the batch of its own, a few at a time, so that their states stay in
- * registers and the first cache and nobody waits for anybody. The recurrent weights are packed so that one tile holds
- * all gates of the same units:
+ * Every thread has rows of the batch of its own and takes them through all steps, a few rows at a time, so that their
+ * states stay in the first cache and nobody waits for anybody:
  *
- *                       in   forget  cand  out         units u .. u + VL of each gate, so that the tile knows all that
- *      h[r][k]     k  | g0 |   g1  |  g2  | g3 |       the new state of these units takes
- *      ---------------+----+-------+------+----+
- *      row r          |    |       |      |    |
+ *                         step t              step t + 1             the weights of all gates of VL units are packed
+ *     rows r .. r + 5     | u0 | u1 | ... |   | u0 | u1 | ...        side by side, so that a tile of some rows ends
+ *     the next rows       | after all steps of the first             with all that their new states take:
+ *
+ *                     in     forget  cand    out      units u .. u + VL of each gate
+ *                k  | b[0] | b[1] | b[2] | b[3] |     the biases, a row for every feature, a row for every unit
+ *     ------------  +------+------+------+------+
+ *     x[r], h[r]    |      |      |      |      |     sums; the cell turns them into h[r], u .. u + VL
+ *
+ * Where the weights are too large for the first cache, more rows go together, so that a panel serves longer.
+ *
+ * Backward, a step turns what arrived at its state into what flows into its gates, which times the recurrent weights,
+ * turned over, arrives at the state before. What flowed in some steps is kept; then the gradients of the weights grow
+ * by products over all these steps at once, in sums of each thread's own that are added up in the end:
+ *
+ *     d hidden[t] + dh  --- flow --->  flowed[t]  --- times recurrent, turned --->  dh before it
+ *     d kernel += x^T · flowed      d recurrent += states before^T · flowed      dx = flowed · kernel^T
+ *
+ * A padded step leaves the state alone and its results are 0.
  */
 #ifndef RECURRENCE_H
 #define RECURRENCE_H
@@ -67,16 +81,93 @@ INLINE void put(float *p, vec x, i64 lanes, int whole) {
 
 INLINE i64 padded_units(i64 units) { return (units + VL - 1) / VL * VL; }
 
-/* recurrent [units][gates * units] as [units / VL][units][gates][VL], zeros at the end. */
-void pack_gates(const float *recurrent, i64 units, i64 gates, float *packed);
-/* recurrent, turned over and packed for products: panel after panel of [width][columns of the panel]. */
-void pack_turned(const float *recurrent, i64 units, i64 width, float *packed);
-/* c [rows][units] = a [rows][width], rows a_row apart, times the turned weights. */
-void times_turned(const float *a, i64 a_row, i64 rows, const float *packed, i64 units, i64 width, float *c, i64 c_row);
+typedef struct {
+    const float *x, *kernel, *recurrent; /* [batch][time][features], [features][gates units], [units][gates units] */
+    const float *bias, *heard_bias;      /* [gates units] or NULL; the second is of the recurrent part */
+    const int32_t *lengths;              /* [batch] or NULL */
+    float *hidden, *last, *gates, *kept; /* NULL: nobody reads it */
+    i64 batch, time, features, units, reverse;
+} recurrence_task;
 
-/* sums [units][width] += states before each step, transposed, times what flowed into it, for one sequence. */
-void add_outer(const float *states, const float *flowed, i64 steps, i64 units, i64 width, i64 reverse, float *sums);
-/* made[i] = parts[0][i] + parts[1][i] + ..., this thread's share of them. */
-void add_parts(const float *parts, i64 count, i64 size, float *made, const context *at);
+/* Some rows at one step, one vector of units. */
+typedef struct {
+    const float *x, *before, *panel;    /* rows are x_row and state_row apart */
+    float *after, *cell;                /* the new states of these units, from state_row to state_row */
+    float *hidden, *gates, *kept;       /* results or NULL; rows made_row, gates_row, made_row apart */
+    i64 x_row, state_row, made_row, gates_row;
+    i64 features, units, first, lanes;  /* units first .. first + lanes */
+    const int32_t *lengths;             /* of these rows, or NULL */
+    i64 step;
+} moment;
+
+typedef void (*moment_tile)(const moment *m);
+
+/* A kind of cell. panel_row: vectors of weights a feature or unit has in a panel. */
+typedef struct {
+    i64 gates, panel_row;
+    moment_tile tiles[GATE_ROWS][2]; /* by rows - 1, and by whether there are VL units */
+} cell_kind;
+
+void walk(const recurrence_task *t, const cell_kind *kind, const context *at);
+
+/* The rows of a panel under the biases: sums of gate g, or of the one after it for gates from `skip` on. */
+INLINE const float *accumulate(vec *sum, const int rows, const float *a, i64 stride, i64 count, const float *panel,
+                               const int gates, const int skip) {
+    for (; count; count--, a++, panel += gates * VL) {
+        vec w[4];
+        UNROLL for (int g = 0; g < gates; g++) w[g] = load(panel + g * VL);
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec x = all(a[r * stride]);
+            UNROLL for (int g = 0; g < gates; g++) sum[r * 4 + g + (g >= skip)] += x * w[g];
+        }
+    }
+    return panel;
+}
+
+/* What a padded step gives: 0, and the state that was. */
+void pass_by(const moment *m, i64 r, i64 gates);
+INLINE int is_padding(const moment *m, i64 r) { return m->lengths && m->step >= m->lengths[r]; }
+
+/* Functions for every number of rows. */
+#define MOMENT_TILE(rows)                                                                                             \
+    static NOINLINE void whole_##rows(const moment *m) { tile(m, rows, 1); }                                          \
+    static NOINLINE void part_##rows(const moment *m) { tile(m, rows, 0); }
+#define MOMENT_ENTRY(rows) {part_##rows, whole_##rows},
+#if GATE_ROWS == 6
+#define EVERY_HEIGHT(each) each(1) each(2) each(3) each(4) each(5) each(6)
+#elif GATE_ROWS == 3
+#define EVERY_HEIGHT(each) each(1) each(2) each(3)
+#else
+#define EVERY_HEIGHT(each) each(1) each(2)
+#endif
+
+typedef struct {
+    const float *x, *kernel, *recurrent, *hidden, *gates, *kept;
+    const float *dhidden, *dlast; /* or NULL */
+    const int32_t *lengths;       /* or NULL */
+    float *dx, *dkernel, *drecurrent, *dbias, *dheard_bias; /* or NULL */
+    i64 batch, time, features, units, reverse;
+    i64 parts; /* sums that are kept apart: one a thread */
+    i64 block; /* steps whose flows are kept at a time */
+} recurrence_gradient_task;
+
+/* Some units of a row at a step, on the way back. */
+typedef struct {
+    const float *gates, *kept, *hidden;                /* at the step; gates are `units` apart */
+    const float *kept_before, *hidden_before;          /* NULL: the state there was 0 */
+    const float *dhidden;                              /* or NULL */
+    const float *dh;                                   /* what arrived from the step after it */
+    float *carried;                                    /* what goes on besides: see cell_flow */
+    float *flowed, *heard;                             /* into the gates, and into their recurrent part */
+    i64 units;
+} backflow;
+
+/* flow: a row; adds: whether what it carries is added to dh before it. two: whether flowed and heard differ. */
+typedef struct {
+    i64 gates, adds, two;
+    void (*flow)(const backflow *f);
+} cell_flow;
+
+void walk_back(const recurrence_gradient_task *t, const cell_flow *kind, const context *at);
 
 #endif
