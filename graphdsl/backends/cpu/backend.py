@@ -12,6 +12,7 @@ import numpy as np
 
 from graphdsl.backends.base import Backend, Kernel
 from graphdsl.backends.cpu import families
+from graphdsl.backends.cpu.chains import Together, arranged
 from graphdsl.backends.cpu.library import Library, stale
 from graphdsl.backends.cpu.program import table
 from graphdsl.backends.cpu.task import Machine, Plan, Step, Task
@@ -51,11 +52,19 @@ class CpuBackend(Backend):
         binder = families.BINDERS.get(type(call.op))
         plan = binder(call, inputs, outputs, replace(self.machine, fixed=frozenset(fixed))) if binder else None
         if plan is None:
-            return Fallback(self._reference.sequence([self._reference.kernel(call, inputs, outputs)]))
-        return Native(self.library, plan, (*inputs, *outputs))
+            run = self._reference.sequence([self._reference.kernel(call, inputs, outputs)])
+            return Fallback(call, tuple(inputs), tuple(outputs), run)
+        return Native(call, tuple(inputs), tuple(outputs), self.library, plan)
 
     def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
-        return _in_turn(self.library, [(k, k.plan.steps if isinstance(k, Native) else ()) for k in kernels])
+        made = [k for k in kernels if isinstance(k, Native | Fallback)]
+        assert len(made) == len(kernels), "kernels of another backend"
+        parts: list[tuple[Kernel, tuple[Step, ...]]] = []
+        for part in arranged(made, self.machine):
+            kernel = made[part.members[0] if isinstance(part, Together) else part]
+            steps = kernel.plan.steps if isinstance(kernel, Native) else ()
+            parts.append((kernel, part.steps if isinstance(part, Together) else steps))
+        return _in_turn(self.library, parts)
 
     def preparation(self, kernels: Sequence[Kernel]) -> Kernel:
         return _in_turn(self.library, [(k, k.plan.once) for k in kernels if isinstance(k, Native) and k.plan.once])
@@ -65,6 +74,9 @@ class CpuBackend(Backend):
 class Fallback:
     """A call that the reference makes."""
 
+    call: Call
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
     run: Kernel
 
     def __call__(self) -> None:
@@ -73,11 +85,13 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Native:
-    """A call that C makes. keeps: the arrays its tasks point into."""
+    """A call that C makes, on these arrays."""
 
+    call: Call
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
     library: Library
     plan: Plan
-    keeps: tuple[Array, ...]
 
     def __call__(self) -> None:
         table(self.library, self.plan.steps)()

@@ -1,0 +1,279 @@
+"""Flat formulas run together: momentum and step of a weight in one pass, all weights in one step.
+
+A formula is flat where each operand has as many elements as the result, or one. A program is arranged anew before it
+becomes a table:
+
+    backward 1, momentum 1, sgd 1, backward 2, momentum 2, sgd 2
+    backward 1, backward 2, [momentum 1, sgd 1 | momentum 2, sgd 2]        one step, two chains
+
+1. What nothing else in the program reads waits, as long as nobody overwrites what it reads or touches what it writes.
+2. Neighbouring flat formulas become chains: formulas over the same elements, where they share what is written.
+3. Chains that do not wait for each other become one step.
+
+All of it is decided by the addresses that calls read and write.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from dataclasses import field
+from typing import Protocol
+
+import numpy as np
+
+from graphdsl.backends.cpu.formula import Bound, Lying, bound
+from graphdsl.backends.cpu.task import Machine, Step, Task, address, i64, pointer
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Elementwise
+from graphdsl.report import dataclass
+
+SERIAL_ELEMENTS = 8192
+"""Elements times formulas up to which one thread is as fast as several."""
+
+Span = tuple[int, int]
+"""From the first byte of an array to behind its last."""
+
+
+class chains_task(Task):  # the struct's name in C
+    _fields_ = (("formulas", address), ("chains", address), ("count", i64), ("elements", i64))
+
+
+class Made(Protocol):
+    """A call with its arrays, ready to run."""
+
+    call: Call
+    inputs: Sequence[Array]
+    outputs: Sequence[Array]
+
+
+@dataclass(frozen=True)
+class Together:
+    """Calls, by their number, that become these steps."""
+
+    members: tuple[int, ...]
+    steps: tuple[Step, ...]
+
+
+def arranged(calls: Sequence[Made], machine: Machine) -> list[int | Together]:
+    """The calls in the order in which they run, by number; flat formulas together."""
+    flat = [_is_flat(made) for made in calls]
+    order: list[int | Together] = []
+    run: list[int] = []
+    for index in (*_deferred(calls, flat), None):
+        if index is not None and flat[index]:
+            run.append(index)
+            continue
+        order += _together(calls, run, machine) if len(run) > 1 else run
+        run = []
+        if index is not None:
+            order.append(index)
+    return order
+
+
+def _is_flat(made: Made) -> bool:
+    if not isinstance(made.call.op, Elementwise) or not made.inputs:
+        return False
+    result = made.outputs[0]
+    return result.dtype == np.float32 and all(
+        (a.shape == result.shape and a.dtype == np.float32)
+        or (a.size == 1 and a.ndim <= result.ndim and a.dtype in (np.float32, np.bool_))
+        for a in made.inputs
+    )
+
+
+def span(array: Array) -> Span:
+    start = pointer(array)
+    return start, start + array.nbytes
+
+
+@dataclass
+class _Spans:
+    """A growing set of stretches of memory, each with a number."""
+
+    starts: Array = field(default_factory=lambda: np.empty(64, np.int64))
+    ends: Array = field(default_factory=lambda: np.empty(64, np.int64))
+    numbers: Array = field(default_factory=lambda: np.empty(64, np.int64))
+    size: int = 0
+
+    def add(self, span: Span, number: int = 0) -> None:
+        if self.size == len(self.starts):
+            self.starts, self.ends, self.numbers = (
+                np.resize(a, 2 * self.size) for a in (self.starts, self.ends, self.numbers)
+            )
+        self.starts[self.size], self.ends[self.size] = span
+        self.numbers[self.size] = number
+        self.size += 1
+
+    def meeting(self, span: Span) -> Array:
+        """The places of those that overlap with span."""
+        return np.flatnonzero((self.starts[: self.size] < span[1]) & (self.ends[: self.size] > span[0]))
+
+    def clear(self) -> None:
+        self.size = 0
+
+
+# --- order -----------------------------------------------------------------------------------------------------------
+
+
+def _deferred(calls: Sequence[Made], flat: Sequence[bool]) -> list[int]:
+    """All calls by number, those that may wait as late as they may."""
+    may_wait = _last(calls, flat)
+    order: list[int] = []
+    waiting: list[int] = []
+    read, written = _Spans(), _Spans()
+    for index, made in enumerate(calls):
+        if may_wait[index]:
+            waiting.append(index)
+            _note(made, read, written)
+            continue
+        if waiting and _disturbs(made, read, written):
+            order += waiting
+            waiting = []
+            read.clear()
+            written.clear()
+        order.append(index)
+    return order + waiting
+
+
+def _last(calls: Sequence[Made], flat: Sequence[bool]) -> list[bool]:
+    """Which flat formulas nobody reads afterwards but others of their kind."""
+    read = _Spans()
+    found = [False] * len(calls)
+    for index in range(len(calls) - 1, -1, -1):
+        made = calls[index]
+        found[index] = flat[index] and not len(read.meeting(span(made.outputs[0])))
+        if not found[index]:
+            for array in made.inputs:
+                read.add(span(array))
+    return found
+
+
+def _note(made: Made, read: _Spans, written: _Spans) -> None:
+    for array in made.inputs:
+        read.add(span(array))
+    for array in made.outputs:
+        written.add(span(array))
+
+
+def _disturbs(made: Made, read: _Spans, written: _Spans) -> bool:
+    """Whether a call reads what waiting ones write, or writes what they read or write."""
+    return any(len(written.meeting(span(a))) for a in (*made.inputs, *made.outputs)) or any(
+        len(read.meeting(span(a))) for a in made.outputs
+    )
+
+
+# --- chains ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Chain:
+    """members: calls by number; after: chains that run before."""
+
+    size: int
+    members: list[int]
+    after: set[int] = field(default_factory=set)
+
+
+def _together(calls: Sequence[Made], run: Sequence[int], machine: Machine) -> list[int | Together]:
+    chains = _chains(calls, run)
+    levels: dict[int, int] = {}
+    waiting = dict(chains)
+    while waiting:
+        ready = [c for c, chain in waiting.items() if chain.after.isdisjoint(waiting)]
+        assert ready, "no chain is joined where chains would wait for each other"
+        for c in ready:
+            levels[c] = max((levels[a] + 1 for a in chains[c].after), default=0)
+            del waiting[c]
+    order: list[int | Together] = []
+    for level in range(max(levels.values()) + 1):
+        some = [chains[c] for c in chains if levels[c] == level]
+        members = tuple(m for chain in some for m in chain.members)
+        order.append(Together(members, (_step(calls, some, machine),)) if len(members) > 1 else members[0])
+    return order
+
+
+def _chains(calls: Sequence[Made], run: Sequence[int]) -> dict[int, _Chain]:
+    """Flat calls as chains, by the number of their first member."""
+    chains: dict[int, _Chain] = {}
+    home: dict[int, int] = {}
+    read, written = _Spans(), _Spans()
+    for index in run:
+        made = calls[index]
+        size = made.outputs[0].size
+        before, apart = _before(made, size, read, written, home)
+        joined = sorted(c for c in before - apart if chains[c].size == size)
+        rest = before.difference(joined)
+        if _waits(chains, rest, set(joined)) or any(
+            _waits(chains, chains[c].after - {*joined}, {*joined}) for c in joined
+        ):
+            joined, rest = [], before
+        own = joined[0] if joined else index
+        members = sorted([m for c in joined for m in chains[c].members] + [index])
+        after = rest.union(*(chains[c].after for c in joined)).difference(joined)
+        for c in joined:
+            del chains[c]
+        chains[own] = _Chain(size, members, after)
+        home |= dict.fromkeys(members, own)
+        for other in chains.values():
+            if not other.after.isdisjoint(joined):
+                other.after = (other.after - {*joined}) | {own}
+        for array in made.inputs:
+            read.add(span(array), index)
+        written.add(span(made.outputs[0]), index)
+    return chains
+
+
+def _before(made: Made, size: int, read: _Spans, written: _Spans, home: dict[int, int]) -> tuple[set[int], set[int]]:
+    """The chains that must run before made, and those of them that share memory with it otherwise than element by
+    element."""
+    before: set[int] = set()
+    apart: set[int] = set()
+    tries = [(a, written) for a in (*made.inputs, *made.outputs)] + [(a, read) for a in made.outputs]
+    for array, spans in tries:
+        own = span(array)
+        for place in spans.meeting(own):
+            chain = home[int(spans.numbers[place])]
+            before.add(chain)
+            same = (int(spans.starts[place]), int(spans.ends[place])) == own
+            if not same or array.size != size:
+                apart.add(chain)
+    return before, apart
+
+
+def _waits(chains: dict[int, _Chain], some: Iterable[int], goals: set[int]) -> bool:
+    """Whether any of some runs after one of goals."""
+    waiting, seen = list(some), set(some)
+    while waiting:
+        for chain in chains[waiting.pop()].after:
+            if chain in goals:
+                return True
+            if chain not in seen:
+                seen.add(chain)
+                waiting.append(chain)
+    return False
+
+
+def _step(calls: Sequence[Made], chains: Sequence[_Chain], machine: Machine) -> Step:
+    formulas: list[Bound] = []
+    rows: list[int] = []
+    elements = 0
+    for chain in chains:
+        rows += [len(formulas), len(chain.members), elements, chain.size]
+        formulas += [_flat(calls[m], chain.size, machine) for m in chain.members]
+        elements += chain.size
+    table = (address * len(formulas))(*(ctypes.addressof(f.task) for f in formulas))
+    numbers = (ctypes.c_int64 * len(rows))(*rows)
+    task = chains_task(ctypes.addressof(table), ctypes.addressof(numbers), len(chains), elements)
+    task.keeps = (table, numbers, formulas)
+    work = sum(chain.size * len(chain.members) for chain in chains)
+    return machine.step("run_chains", task, serial=work <= SERIAL_ELEMENTS)
+
+
+def _flat(made: Made, size: int, machine: Machine) -> Bound:
+    op, arrays = made.call.op, [*made.inputs, *made.outputs]
+    assert isinstance(op, Elementwise)
+    lying = [Lying(0, 1 if a.size == size and a.dtype == np.float32 else 0) for a in arrays]
+    found = bound(machine.library, op, arrays, lying, size)
+    assert found is not None, "flat formulas are over floats"
+    return found
