@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 from graphdsl.backends.cpu import depthwise
-from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, i64, pointer
+from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, all_float32, binds, i64, pointer
 from graphdsl.ir import Array, Call
 from graphdsl.ops.conv import ConvKernelGradient
 from graphdsl.ops.window import reach
@@ -17,6 +17,12 @@ LINE = 320
 """Pixels of a line that is not cut."""
 SHORT = 12
 """Runs of fewer floats do not fill tiles: windows are gathered."""
+TILE, DEPTH = 16, 32
+"""Rows and columns of an AMX tile of sums; how many products each sums."""
+PLACES = 320
+"""About as many as a block of AMX tiles should have."""
+SMALL = 1 << 16
+"""Bytes of sums that are not worth a second thread."""
 SERIAL = 1 << 18
 """Multiplications that one thread is through with before a second one has begun."""
 
@@ -29,6 +35,23 @@ class conv_kernel_task(Task):
         *((n, i64) for n in ("pad_height", "pad_width", "dilation_height", "dilation_width", "groups")),
         *((n, i64) for n in ("piece", "block", "copied", "gathered", "turned", "straight", "parts", "slices")),
         *((n, i64) for n in ("copy_floats", "gather_floats")),
+    )
+
+
+class conv_kernel_amx_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("x", "dy")),
+        *((n, i64) for n in ("batch", "height", "width", "channels", "out_height", "out_width", "filters")),
+        *((n, i64) for n in ("window_height", "window_width", "stride_height", "stride_width")),
+        *((n, i64) for n in ("pad_height", "pad_width", "dilation_height", "dilation_width")),
+        *((n, i64) for n in ("lines", "columns", "block", "pitch", "places", "depth", "parts", "sums")),
+    )
+
+
+class conv_kernel_ending_task(Task):
+    _fields_ = (
+        ("dkernel", address),
+        *((n, i64) for n in ("groups", "group_filters", "runs", "run", "line", "turned", "parts", "sums")),
     )
 
 
@@ -119,11 +142,17 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
     if depthwise.served(op, x, dy):
         return depthwise.kernel_gradient(op, x, dy, dkernel, machine)
     g = geometry(op, x, dy)
+    if machine.library.tiles and machine.fast and _worth_tiles(g):
+        return conv_kernel_amx(g, x, dy, dkernel, machine)
     return conv_kernel(g, x, dy, dkernel, machine)
 
 
+def _worth_tiles(g: Geometry) -> bool:
+    return g.groups == 1 and g.channels >= 8 and g.filters >= 8
+
+
 def conv_kernel(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
-    how = layout(g, machine.lanes)
+    how, lanes, part_out = layout(g, machine.lanes), machine.lanes, g.filters // g.groups
     piece = ceil(g.out[1] / ceil(g.out[1] / LINE))
     lines = g.batch * g.out[0] * ceil(g.out[1] / piece)
     block = min(lines, max(1, round(PIXELS / piece)))
@@ -145,8 +174,54 @@ def conv_kernel(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machi
     first = machine.step("conv_kernel", task, serial=serial, own=own, shared=shared)
     if straight:
         return Plan((first,))
-    small = serial or how.sums * parts < 1 << 14
-    return Plan((first, machine.step("conv_kernel_ending", task, serial=small, shared=shared)))
+    line = (how.runs if how.turned else 1) * lanes * ceil((how.run if how.turned else part_out) / lanes)
+    ending = conv_kernel_ending_task(
+        pointer(dkernel), g.groups, part_out, how.runs, how.run, line, how.turned, parts, how.sums
+    )
+    return Plan((first, _ending(ending, shared, machine)))
+
+
+def _ending(task: conv_kernel_ending_task, shared: int, machine: Machine) -> Step:
+    return machine.step("conv_kernel_ending", task, serial=shared < SMALL, shared=shared)
+
+
+def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
+    (down, across), lanes = g.window, TILE
+    shift = tuple((k - 1) * d // s for k, d, s in zip(g.window, g.dilation, g.stride, strict=True))
+    columns = ceil(g.out[1] / ceil(g.out[1] / PLACES))
+    lines = _lines(g, shift) if columns == g.out[1] else 1
+    pitch = columns + shift[1]
+    depth = ceil(lines * pitch / DEPTH)
+    places = depth * DEPTH
+    if down * across > 1:
+        places += shift[0] * pitch + shift[1] + 2
+    bands = g.batch * ceil(g.out[0] / lines) * ceil(g.out[1] / columns)
+    parts = min(machine.threads, bands)
+    block = min(ceil(bands / parts), max(1, PLACES // (depth * DEPTH)))
+    vectors, filters = ceil(g.channels / lanes), ceil(g.filters / lanes)
+    line = down * across * vectors * lanes
+    sums = filters * lanes * line
+    phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
+    plane = 128 * places // (2 if down * across == 1 else 1)
+    own = block * depth * (8 + 2048 * filters) + block * phases * vectors * plane + 256
+    numbers = g.numbers[:-1]
+    task = conv_kernel_amx_task(
+        pointer(x), pointer(dy), *numbers, lines, columns, block, pitch, places, depth, parts, sums
+    )
+    ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, down * across, g.channels, line, True, parts, sums)
+    shared = 4 * sums * parts
+    return Plan((machine.step("conv_kernel_amx", task, own=own, shared=shared), _ending(ending, shared, machine)))
+
+
+def _lines(g: Geometry, shift: tuple[int, ...]) -> int:
+    """Lines of a band, so that few places are in vain."""
+
+    def waste(lines: int) -> float:
+        bands, places = ceil(g.out[0] / lines), lines * (g.out[1] + shift[1])
+        return bands * (ceil(places / DEPTH) * DEPTH + 0.25 * shift[0] * (g.out[1] + shift[1]))
+
+    few = max(1, min(g.out[0], 2 * PLACES // (g.out[1] + shift[1])))
+    return min(range(few, 0, -1), key=waste)
 
 
 def _copied_rows(g: Geometry, block: int, piece: int) -> int:

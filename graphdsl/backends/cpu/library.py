@@ -25,12 +25,14 @@ class Library:
 
     lanes    floats in a vector
     threads  that run programs
+    tiles    whether there are AMX tiles, for products of matrices
     """
 
     isa: str
     c: ctypes.CDLL
     lanes: int
     threads: int
+    tiles: bool = False
 
     def function(self, name: str) -> int:
         """The address of a kernel."""
@@ -84,7 +86,11 @@ def load(isa: str) -> Library:
     c.pool_size.argtypes = [ctypes.c_int64]
     c.pool_size.restype = None
     c.pool_size(threads)
-    return Library(isa, c, ctypes.c_int64.in_dll(c, "lanes").value, threads)
+    try:
+        c.amx_granted.restype = ctypes.c_int64
+        return Library(isa, c, ctypes.c_int64.in_dll(c, "lanes").value, threads, bool(c.amx_granted()))
+    except AttributeError:
+        raise stale(isa) from None
 
 
 def stale(isa: str) -> Exception:

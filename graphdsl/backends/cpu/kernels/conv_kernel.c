@@ -243,46 +243,57 @@ EXPORT void conv_kernel(const void *task, const context *at) {
         sum_job(t, &p, job / t->slices, job % t->slices, at);
 }
 
-/* Row `row` of a group's part of dkernel: sums lie side by side. */
-static void end_row(const conv_kernel_task *t, const plan *p, i64 group, i64 row, const float *sums) {
-    const float *from = sums + (group * p->runs * p->run + row) * p->column_all;
-    float *to = t->dkernel + row * t->filters + group * p->group_filters;
-    for (i64 f = 0; f < p->group_filters; f += VL) {
+/* What is left to do: the sums of all parts are in the shared scratch, each as the task says above. */
+typedef struct {
+    float *dkernel;
+    i64 groups, group_filters;
+    i64 runs, run;    /* rows of a group: runs of (tap, channel) */
+    i64 line;         /* floats from row to row of sums; turned: from filter to filter */
+    i64 turned;       /* sums are [filter][run in whole vectors] */
+    i64 parts, sums;  /* how many, and floats in each */
+} conv_kernel_ending_task;
+TASK(conv_kernel_ending_task);
+
+/* Row `row` of a group: sums lie side by side. */
+static void end_row(const conv_kernel_ending_task *t, i64 group, i64 row, const float *sums) {
+    const float *from = sums + (group * t->runs * t->run + row) * t->line;
+    float *to = t->dkernel + (row * t->groups + group) * t->group_filters;
+    for (i64 f = 0; f < t->group_filters; f += VL) {
         vec sum = load(from + f);
-        for (i64 part = 1; part < t->parts; part++) sum += load(from + part * p->sums + f);
-        if (f + VL <= p->group_filters)
+        for (i64 part = 1; part < t->parts; part++) sum += load(from + part * t->sums + f);
+        if (f + VL <= t->group_filters)
             store(to + f, sum);
         else
-            store_part(to + f, sum, p->group_filters - f);
+            store_part(to + f, sum, t->group_filters - f);
     }
 }
 
 /* Rows that lie side by side, `count` of them: each filter has its own line of sums. */
-static void end_turned(const conv_kernel_task *t, const plan *p, i64 group, i64 row, i64 count, const float *sums) {
-    const float *from = sums + group * p->group_filters * p->column_all;
-    from += row / p->run * in_vectors(p->run) + row % p->run;
-    float *to = t->dkernel + row * t->filters + group * p->group_filters;
-    for (i64 f = 0; f < p->group_filters; f++, from += p->column_all)
+static void end_turned(const conv_kernel_ending_task *t, i64 group, i64 row, i64 count, const float *sums) {
+    const float *from = sums + group * t->group_filters * t->line;
+    from += row / t->run * in_vectors(t->run) + row % t->run;
+    i64 filters = t->groups * t->group_filters;
+    float *to = t->dkernel + row * filters + group * t->group_filters;
+    for (i64 f = 0; f < t->group_filters; f++, from += t->line)
         for (i64 i = 0; i < count; i++) {
             float sum = from[i];
-            for (i64 part = 1; part < t->parts; part++) sum += from[part * p->sums + i];
-            to[i * t->filters + f] = sum;
+            for (i64 part = 1; part < t->parts; part++) sum += from[part * t->sums + i];
+            to[i * filters + f] = sum;
         }
 }
 
 /* Adds up the parts, in order, and lays the sums out as the kernel is. */
 EXPORT void conv_kernel_ending(const void *task, const context *at) {
-    const conv_kernel_task *t = task;
-    plan p = plan_of(t);
-    i64 rows = p.runs * p.run, first, end;
+    const conv_kernel_ending_task *t = task;
+    i64 rows = t->runs * t->run, first, end;
     share(t->groups * rows, at, &first, &end);
     for (i64 i = first; i < end;) {
         i64 group = i / rows, row = i % rows;
-        i64 count = t->turned ? least(least(16, end - i), p.run - row % p.run) : 1;
+        i64 count = t->turned ? least(least(16, end - i), t->run - row % t->run) : 1;
         if (t->turned)
-            end_turned(t, &p, group, row, count, (const float *)at->shared);
+            end_turned(t, group, row, count, (const float *)at->shared);
         else
-            end_row(t, &p, group, row, (const float *)at->shared);
+            end_row(t, group, row, (const float *)at->shared);
         i += count;
     }
 }
