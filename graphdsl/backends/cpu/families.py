@@ -14,6 +14,7 @@ from graphdsl.backends.cpu import (  # noqa: F401
     mask,
     max_pool,
     noise,
+    norm,
     recurrence,
     reduce,
     resize,

@@ -27,8 +27,8 @@ from graphdsl.backends.cpu.task import (
     room,
 )
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Broadcast, Elementwise, Moments, Reduced, Standardize, Sum
-from graphdsl.ops.expression import Apply, Expression, Literal, Operand, sqrt
+from graphdsl.ops import Broadcast, Elementwise, Moments, Reduced, Sum
+from graphdsl.ops.expression import Apply, Expression, Operand
 from graphdsl.report import dataclass
 
 SERIAL_ELEMENTS = 8192
@@ -65,22 +65,6 @@ def reduced(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Pl
 def moments(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
     assert isinstance(call.op, Moments)
     return _moments(call.op.axes, inputs, outputs, machine)
-
-
-@binds(Standardize)
-def standardize(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
-    """Mean and variance, then a formula. Sequences of different lengths are left to the reference."""
-    op, (x, *lengths), (y, mean, variance, count) = call.op, inputs, outputs
-    assert isinstance(op, Standardize)
-    statistics = None if lengths else _moments(op.axes, [x], [mean, variance], machine)
-    if statistics is None:
-        return None
-    shifted = Elementwise((Operand(0) - Operand(1)) * (1 / sqrt(Operand(2) + op.eps)), 3)
-    counted = Elementwise(Literal(float(prod(x.shape[a] for a in op.axes))), 1)
-    formula = elementwise(replace(call, op=shifted), [x, mean, variance], [y], machine)
-    number = elementwise(replace(call, op=counted), [mean.reshape(-1)[:1].reshape(())], [count], machine)
-    assert formula and number, "all are float32"
-    return Plan((*statistics.steps, *formula.steps, *number.steps))
 
 
 @binds(Broadcast)

@@ -18,11 +18,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "gru_gradient": "to come",
     "lstm": "to come",
     "lstm_gradient": "to come",
-    "broadcast": "to come",
-    "moments": "to come",
-    "reduced": "to come",
-    "standardize": "to come",
-    "sum": "to come",
 }
 
 needs_kernels = pytest.mark.skipif(not available(), reason="no kernels were built")
