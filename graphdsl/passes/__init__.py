@@ -7,6 +7,7 @@ from graphdsl.passes.gradient import gradient
 from graphdsl.passes.hoist import hoist
 from graphdsl.passes.lower import lower
 from graphdsl.passes.memory import Block, plan
+from graphdsl.passes.narrow import narrow
 from graphdsl.passes.order import order
 from graphdsl.passes.pipeline import MACHINE, Hook, Pass, Stage, apply, for_machine, inference, training
 from graphdsl.passes.reduced import reduced
@@ -38,6 +39,7 @@ __all__ = [
     "inference",
     "learned",
     "lower",
+    "narrow",
     "order",
     "plan",
     "reduced",

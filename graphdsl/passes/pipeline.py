@@ -11,6 +11,7 @@ from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
 from graphdsl.passes.hoist import hoist
+from graphdsl.passes.narrow import narrow
 from graphdsl.passes.pooled import pooled
 from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shrink import shrink
@@ -18,6 +19,7 @@ from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
 from graphdsl.passes.statistics import statistics
 from graphdsl.passes.sums import sums
+from graphdsl.passes.together import together
 from graphdsl.passes.total_loss import total_loss
 from graphdsl.passes.update import UpdateRule, learned, update
 from graphdsl.report import dataclass
@@ -40,6 +42,7 @@ MACHINE: dict[str, Pass] = {
     "epilogue": epilogue,
     "statistics": statistics,
     "pooled": pooled,
+    "together": together,
 }
 """What a machine may ask for beyond the passes that all machines get, in the order in which they must run."""
 
@@ -69,6 +72,7 @@ def inference() -> tuple[Stage, ...]:
         Stage("simplify", simplify),
         Stage("shrink", shrink),
         Stage("fold", fold),
+        Stage("narrow", narrow),
         Stage("hoist", hoist),
         Stage("fuse", fuse),
     )
@@ -97,6 +101,7 @@ def training(
         Stage("update", partial(update, rule=rule)),
         Stage("simplify_step", simplify),
         Stage("sums", sums),
+        Stage("narrow", narrow),
         Stage("hoist", hoist),
         Stage("fuse", fuse),
     )

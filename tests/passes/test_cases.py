@@ -17,6 +17,7 @@ from graphdsl.passes import (
     gradient,
     hoist,
     learned,
+    narrow,
     shrink,
     simplify,
     specialise,
@@ -41,6 +42,7 @@ PASSES: dict[str, Callable[[Graph], Graph]] = {
     "fold": fold,
     "fuse": fuse,
     "hoist": hoist,
+    "narrow": narrow,
     **MACHINE,
 }
 
