@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from graphdsl.backends.cpu import depthwise
+from graphdsl.backends.cpu import depthwise, winograd
+from graphdsl.backends.cpu.choice import Way, Work, gradient_way
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, all_float32, binds, i64, pointer
 from graphdsl.ir import Array, Call
 from graphdsl.ops.conv import ConvKernelGradient
@@ -141,6 +142,12 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
         return None
     if depthwise.served(op, x, dy):
         return depthwise.kernel_gradient(op, x, dy, dkernel, machine)
+    if op.size == (3, 3) and op.stride == op.dilation == (1, 1) and op.groups == 1:
+        batch, height, width, filters = dy.shape
+        way = gradient_way(Work(batch, height, width, x.shape[3], filters), machine)
+        if way is not Way.DIRECT:
+            (top, _), (left, _) = op.pad
+            return winograd.kernel_gradient(x, dy, dkernel, (top, left), machine, staged=way is Way.FAR)
     g = geometry(op, x, dy)
     if machine.library.tiles and machine.fast and _worth_tiles(g):
         return conv_kernel_amx(g, x, dy, dkernel, machine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from time import perf_counter
 
 from graphdsl.backends.cpu.library import Library
 from graphdsl.backends.cpu.task import Step
@@ -37,3 +38,15 @@ def table(library: Library, steps: Sequence[Step]) -> Callable[[], None]:
             raise MemoryError(f"{(own * library.threads + shared):,} bytes of scratch, {len(keeps[2])} steps")
 
     return call
+
+
+def seconds(library: Library, steps: Sequence[Step], budget: float = 0.01) -> float:
+    """How long the steps take at best: of a few runs, within about the budget."""
+    run, least = table(library, steps), float("inf")
+    run()
+    end = perf_counter() + budget
+    while perf_counter() < end:
+        start = perf_counter()
+        run()
+        least = min(least, perf_counter() - start)
+    return least

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from math import ceil
 
 from graphdsl.backends.cpu.epilogue import Finish
@@ -10,6 +11,8 @@ from graphdsl.backends.cpu.task import Machine, Plan, Step, Task, address, f64, 
 from graphdsl.ir import Array
 
 POINTS, TILE = 36, 4
+SERIAL = 4096
+"""Multiplications of a point that are not worth a second thread."""
 
 
 class winograd_task(Task):
@@ -44,6 +47,23 @@ class winograd_kernel_sum_task(Task):
 
 
 NOTHING = Finish()
+NEAR = 768 << 10
+"""Bytes of transformed inputs and products that a thread works on at a time."""
+MOST = 16 << 20
+"""Bytes of products that a thread makes before it transforms them back."""
+STAGED = 256
+"""Tiles that are all transformed before any product."""
+
+
+def rows_of(machine: Machine) -> int:
+    """Tiles in a group."""
+    return ctypes.c_int64.in_dll(machine.library.c, "winograd_rows").value
+
+
+def tiles_at_once(channels: int, machine: Machine) -> int:
+    """How many tiles of so many channels, inputs and results together, a thread takes at a time."""
+    group = 4 * POINTS * rows_of(machine) * _whole(channels, machine)
+    return rows_of(machine) * max(1, min(8, NEAR // group))
 
 
 def convolution(
@@ -53,93 +73,109 @@ def convolution(
     before: tuple[int, int],
     machine: Machine,
     *,
+    staged: bool,
     flipped: bool = False,
     fixed: bool = False,
     finish: Finish = NOTHING,
     after: Task | None = None,
-    staged: bool | None = None,
 ) -> Plan:
-    """y = x (*) kernel, with `before` zeros above and to the left. flipped: the kernel turned round and transposed, as
-    the input gradient has it. fixed: the kernel is transformed once. staged: V of all tiles before any product."""
-    channels, filters = x.shape[3], y.shape[3]
-    lanes, rows = machine.lanes, ctypes.c_int64.in_dll(machine.library.c, "winograd_rows").value
-    down, across = ceil(y.shape[1] / TILE), ceil(y.shape[2] / TILE)
-    tiles, panels = len(x) * down * across, ceil(filters / (2 * lanes))
-    u = room(POINTS, channels, ceil(filters / lanes) * lanes)
-    pack = winograd_pack_task(pointer(kernel), pointer(u), channels, filters, flipped)
-    packing = machine.step("winograd_pack", pack, serial=kernel.size < 512, keeps=(u,))
-    if staged is None:
-        staged = channels * filters >= 128 * 256
-    v_group, m_group = (4 * POINTS * rows * lanes * n for n in (ceil(channels / lanes), 2))
-    line = 4 * POINTS * lanes
-    block = max(1, min(8, BLOCK // (v_group + m_group)))
+    """y = x (*) kernel, with `before` zeros above and to the left.
+
+    staged   all tiles are transformed before any product
+    flipped  the kernel turned round and transposed, as the input gradient has it
+    fixed    the kernel is transformed once
+    after    a formula for the finished results
+    """
+    u = room(POINTS, x.shape[3], _whole(y.shape[3], machine))
+    pack = winograd_pack_task(pointer(kernel), pointer(u), x.shape[3], y.shape[3], flipped)
+    packing = machine.step("winograd_pack", pack, serial=kernel.size < SERIAL, keeps=(u,))
 
     def task(first: int, last: int, block: int, parts: int = 1) -> winograd_task:
         made = winograd_task(
-            pointer(x), *x.shape[1:], *before, down, across, first, last, block, parts, pointer(u),
+            pointer(x), *x.shape[1:], *before, *_tiles(y)[1:], first, last, block, parts, pointer(u),
             pointer(y), *y.shape[1:], _pointer(finish.bias), _pointer(finish.add), _pointer(finish.mask),
             ctypes.addressof(after) if after else 0, finish.low,
         )  # fmt: skip
-        made.keeps = after
+        made.keeps = (after, u, *finish.keeps)
         return made
 
+    steps = _staged(task, x, y, machine) if staged else _in_blocks(task, x, y, machine)
+    return Plan(steps, (packing,)) if fixed else Plan((packing, *steps))
+
+
+def _in_blocks(task: Callable[..., winograd_task], x: Array, y: Array, machine: Machine) -> tuple[Step, ...]:
+    channels, tiles = x.shape[3] + 2 * machine.lanes, _tiles(y)[0]
+    block = tiles_at_once(channels, machine) // rows_of(machine)
+    one = task(0, tiles, block)
+    serial = tiles * POINTS * x.shape[3] * y.shape[3] < SERIAL * POINTS
+    return (machine.step("winograd", one, serial=serial, own=block * _group(channels, machine) + _line(machine)),)
+
+
+def _staged(task: Callable[..., winograd_task], x: Array, y: Array, machine: Machine) -> tuple[Step, ...]:
+    rows, panel, tiles = rows_of(machine), 2 * machine.lanes, _tiles(y)[0]
+    panels, v_group, m_group = ceil(y.shape[3] / panel), _group(x.shape[3], machine), _group(panel, machine)
     steps: list[Step] = []
-    if staged:
-        chunks = ceil(tiles / STAGED)
-        for i in range(chunks):
-            first, last = tiles * i // chunks, tiles * (i + 1) // chunks
-            parts = max(1, min(ceil(machine.threads / panels), (last - first) // rows))
-            groups = ceil(ceil((last - first) / parts) / rows)
-            at_once = max(1, min(ceil(panels * parts / machine.threads), MOST // (groups * m_group)))
-            one = task(first, last, at_once, parts)
-            shared, own = groups * parts * v_group + line, groups * m_group * at_once
-            steps.append(machine.step("winograd_spread", one, shared=shared, keeps=(u,)))
-            steps.append(machine.step("winograd_gather", one, own=own, shared=shared))
-    else:
-        own = block * (v_group + m_group) + line
-        steps.append(machine.step("winograd", task(0, tiles, block), own=own, keeps=(u, *finish.keeps)))
-    return Plan(tuple(steps), (packing,)) if fixed else Plan((packing, *steps))
+    for first, last in _chunks(tiles):
+        parts = max(1, min(ceil(machine.threads / panels), (last - first) // rows))
+        groups = ceil(ceil((last - first) / parts) / rows)
+        at_once = max(1, min(ceil(panels * parts / machine.threads), MOST // (groups * m_group)))
+        one, shared = task(first, last, at_once, parts), groups * parts * v_group + _line(machine)
+        steps.append(machine.step("winograd_spread", one, shared=shared))
+        steps.append(machine.step("winograd_gather", one, own=groups * m_group * at_once, shared=shared))
+    return tuple(steps)
 
 
-BLOCK = 768 << 10
-MOST = 16 << 20
-STAGED = 256
-
-
-def _pointer(array: Array | None) -> int:
-    return 0 if array is None else pointer(array)
-
-
-def kernel_gradient(
-    x: Array, dy: Array, dk: Array, before: tuple[int, int], machine: Machine, *, staged: bool | None = None
-) -> Plan:
+def kernel_gradient(x: Array, dy: Array, dk: Array, before: tuple[int, int], machine: Machine, *, staged: bool) -> Plan:
     """dk = what dy sends back to the kernel of the convolution of x with `before` zeros above and to the left."""
-    lanes, rows = machine.lanes, ctypes.c_int64.in_dll(machine.library.c, "winograd_rows").value
-    channels, filters = (ceil(n / lanes) * lanes for n in (x.shape[3], dy.shape[3]))
-    down, across = ceil(dy.shape[1] / TILE), ceil(dy.shape[2] / TILE)
-    tiles = len(x) * down * across
-    if staged is None:
-        staged = channels * filters >= 128 * 128
-    size, group = POINTS * channels * filters, 4 * POINTS * rows * (channels + filters)
+    channels, filters = _whole(x.shape[3], machine), _whole(dy.shape[3], machine)
+    tiles, *across = _tiles(dy)
+    size, group = POINTS * channels * filters, _group(channels + filters, machine)
 
     def task(first: int, last: int, block: int) -> winograd_kernel_task:
         return winograd_kernel_task(
-            pointer(x), *x.shape[1:], *before, down, across, first, last, block, size, pointer(dy), *dy.shape[1:]
+            pointer(x), *x.shape[1:], *before, *across, first, last, block, size, pointer(dy), *dy.shape[1:]
         )
 
     steps: list[Step] = []
     if staged:
-        chunks = ceil(tiles / STAGED)
-        for i in range(chunks):
-            first, last = tiles * i // chunks, tiles * (i + 1) // chunks
-            one, shared = task(first, last, 1), 4 * size + group * ceil((last - first) / rows) + 8 * POINTS * lanes
+        for first, last in _chunks(tiles):
+            shared = 4 * size + group * ceil((last - first) / rows_of(machine)) + 2 * _line(machine)
+            one = task(first, last, 1)
             steps.append(machine.step("winograd_kernel_spread", one, shared=shared))
             steps.append(machine.step("winograd_kernel_product", one, shared=shared))
-        parts = 1
     else:
-        groups = max(1, min(8, BLOCK // group))
-        own, shared = group * groups + 8 * POINTS * lanes, 4 * size * machine.threads
-        steps.append(machine.step("winograd_kernel", task(0, tiles, groups * rows), own=own, shared=shared))
-        parts = machine.threads
+        block = tiles_at_once(channels + filters, machine)
+        own, shared = group * block // rows_of(machine) + 2 * _line(machine), 4 * size * machine.threads
+        steps.append(machine.step("winograd_kernel", task(0, tiles, block), own=own, shared=shared))
+    parts = 1 if staged else machine.threads
     adding = winograd_kernel_sum_task(pointer(dk), x.shape[3], dy.shape[3], parts)
     return Plan((*steps, machine.step("winograd_kernel_sum", adding)))
+
+
+def _tiles(y: Array) -> tuple[int, int, int]:
+    """Of all pictures, from top to bottom, from left to right."""
+    down, across = ceil(y.shape[1] / TILE), ceil(y.shape[2] / TILE)
+    return len(y) * down * across, down, across
+
+
+def _chunks(tiles: int) -> list[tuple[int, int]]:
+    count = ceil(tiles / STAGED)
+    return [(tiles * i // count, tiles * (i + 1) // count) for i in range(count)]
+
+
+def _whole(channels: int, machine: Machine) -> int:
+    return ceil(channels / machine.lanes) * machine.lanes
+
+
+def _group(channels: int, machine: Machine) -> int:
+    """Bytes of a group of tiles."""
+    return 4 * POINTS * rows_of(machine) * _whole(channels, machine)
+
+
+def _line(machine: Machine) -> int:
+    """Bytes that lie between the points of a group, all together."""
+    return 4 * POINTS * machine.lanes
+
+
+def _pointer(array: Array | None) -> int:
+    return 0 if array is None else pointer(array)

@@ -1,0 +1,227 @@
+"""Which way to calculate a 3x3 convolution is the fastest here: a model of the time that each takes, with rates that
+are measured once on a machine and kept.
+
+    direct   as other convolutions are: every product of the sum
+    near     Winograd in blocks of tiles, which each thread keeps in its caches (winograd.py)
+    far      Winograd with all tiles transformed first: each thread has its filters, whose weights it reads once
+
+Winograd has a quarter of the products, but transforms what it reads and writes, and its weights are four times as
+large. That pays where channels and pixels are many:
+
+    weights           x  read from far, and made in every step of training   what small pictures lose by
+    channels          x  transformed, however few products they are in       what few channels lose by
+
+The rates are kept in the cache folder, one file for each processor, instruction set, number of threads and version of
+the kernels. Where nothing can be written, rates of a typical machine serve, so that two runs choose alike.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from enum import Enum
+from math import ceil, isfinite, log2
+
+from graphdsl.backends.cpu import kept
+from graphdsl.backends.cpu.program import seconds
+from graphdsl.backends.cpu.task import BINDERS, Machine, room
+from graphdsl.backends.cpu.winograd import POINTS, TILE, convolution, rows_of, tiles_at_once
+from graphdsl.ir import Call
+from graphdsl.ops.conv import Conv, ConvKernelGradient
+from graphdsl.report import dataclass
+
+WORTH = 0.92
+"""Winograd rounds a little more: it must save this much."""
+CACHE = 1 << 18
+"""Transformed weights that stay near between blocks of tiles."""
+STEP = 4e-6
+"""Seconds that one more step takes: waking, waiting."""
+SETTINGS = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+
+
+class Way(Enum):
+    DIRECT = "direct"
+    NEAR = "near"
+    FAR = "far"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What all threads together do in a second.
+
+    few, some, many  multiplications of direct convolutions of 16, 64 and 256 channels
+    back_few, ...    the same of their kernel gradients
+    products         multiplications in Winograd's products
+    transforms       numbers that Winograd makes of inputs, or takes to make results
+    packing          transformed weights made
+    reading          numbers read from far
+    """
+
+    few: float
+    some: float
+    many: float
+    back_few: float
+    back_some: float
+    back_many: float
+    products: float
+    transforms: float
+    packing: float
+    reading: float
+
+
+NEVER = Rates(*(1e12,) * 6, *(1e3,) * 4)
+"""While rates are measured, nothing is faster than the direct way."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of a convolution: results [batch, height, width, filters]; channels of the inputs."""
+
+    batch: int
+    height: int
+    width: int
+    channels: int
+    filters: int
+
+    @property
+    def tiles(self) -> int:
+        return self.batch * ceil(self.height / TILE) * ceil(self.width / TILE)
+
+    @property
+    def weights(self) -> int:
+        """Transformed ones."""
+        return POINTS * self.channels * self.filters
+
+
+def convolution_way(work: Work, machine: Machine, *, fixed: bool) -> Way:
+    """The fastest for a convolution or an input gradient. fixed: weights are transformed once, not in every run."""
+    if not machine.fast or not work.tiles:
+        return Way.DIRECT
+    r, threads, lanes = rates(machine), machine.threads, machine.lanes
+    filters, channels = ceil(work.filters / lanes) * lanes, ceil(work.channels / lanes) * lanes
+    made = POINTS * work.tiles * (channels + filters)
+    packing = 0.0 if fixed else work.weights / r.packing + STEP
+    product = _products(work, machine) / r.products
+    both = product + made / r.transforms + packing
+    blocks = ceil(work.tiles / threads / tiles_at_once(work.channels, machine))
+    near = both + (0.0 if work.weights < CACHE else blocks * threads * work.weights / r.reading)
+    rows = min(1.0, work.tiles / rows_of(machine))
+    far = both + product * (1 - rows) + (work.weights + 2 * made) / r.reading + STEP
+    return _least(work, near, far, _between(work, r.few, r.some, r.many), machine)
+
+
+def gradient_way(work: Work, machine: Machine) -> Way:
+    """The fastest for a kernel gradient."""
+    if not machine.fast or not work.tiles:
+        return Way.DIRECT
+    r, threads, lanes = rates(machine), machine.threads, machine.lanes
+    filters, channels = ceil(work.filters / lanes) * lanes, ceil(work.channels / lanes) * lanes
+    sums, made = POINTS * channels * filters, POINTS * work.tiles * (channels + filters)
+    both = _products(work, machine) / r.products + made / r.transforms + 2 * STEP
+    blocks = ceil(work.tiles / threads / tiles_at_once(work.channels + work.filters, machine))
+    near = both + (0.0 if sums < CACHE else 2 * blocks * threads * sums / r.reading) + threads * sums / r.reading
+    far = both + (2 * made + 2 * sums) / r.reading
+    return _least(work, near, far, _between(work, r.back_few, r.back_some, r.back_many), machine)
+
+
+def _products(work: Work, machine: Machine) -> float:
+    """Multiplications in Winograd's products; those with few filters count for more, as they do not fill a panel."""
+    filters = ceil(work.filters / machine.lanes) * machine.lanes
+    return POINTS * work.tiles * work.channels * filters * (1.3 if filters == machine.lanes else 1.0)
+
+
+def _least(work: Work, near: float, far: float, rate: float, machine: Machine) -> Way:
+    filters = ceil(work.filters / machine.lanes) * machine.lanes
+    direct = 9 * work.batch * work.height * work.width * work.channels * filters / rate
+    if min(near, far) > WORTH * direct:
+        return Way.DIRECT
+    return Way.NEAR if near < far else Way.FAR
+
+
+def _between(work: Work, few: float, some: float, many: float) -> float:
+    """The rate for so many channels, from those of 16, 64 and 256."""
+    at = min(max(log2(min(work.channels, work.filters)), 4.0), 8.0) / 2 - 2
+    return few + (some - few) * at if at < 1 else some + (many - some) * (at - 1)
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+_known: dict[str, Rates] = {}
+
+
+def rates(machine: Machine) -> Rates:
+    """Of this machine: measured now where they were never before."""
+    name = kept.name_of(machine.library)
+    if name not in _known:
+        found = _read(kept.text(name))
+        if found is None and kept.writable():
+            _known[name] = NEVER
+            measured = _measured(machine)
+            found = measured if kept.keep(name, json.dumps(asdict(measured), indent=1)) else None
+        _known[name] = found or typical(machine)
+    return _known[name]
+
+
+def typical(machine: Machine) -> Rates:
+    """Of a machine of which nothing is known but its vectors and threads, 3 GHz."""
+    vectors = machine.lanes * machine.threads
+    direct = (3e9 * vectors, 4e9 * vectors, 4.5e9 * vectors)
+    return Rates(*direct, *direct, 4.5e9 * vectors, 6e8 * vectors, 2e8 * vectors, 4e9 * machine.threads)
+
+
+def _read(text: str | None) -> Rates | None:
+    """None where the text is missing or not what was written."""
+    try:
+        numbers = json.loads(text or "")
+        found = Rates(**{f.name: float(numbers[f.name]) for f in fields(Rates)})
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if all(isfinite(rate) and rate > 0 for rate in asdict(found).values()) else None
+
+
+def _measured(machine: Machine) -> Rates:
+    machine = replace(machine, fixed=frozenset({1}))
+    few, some, many = (Work(2, 28, 28, 16, 16), Work(2, 28, 28, 64, 64), Work(1, 14, 14, 256, 256))
+    fast, slow = _winograd(machine, some, staged=False), _winograd(machine, few, staged=False)
+    # Two kinds of work, in different proportions: two equations.
+    a, b = (_products(w, machine) for w in (some, few))
+    c, d = (POINTS * w.tiles * (w.channels + w.filters) for w in (some, few))
+    transform = max((slow - fast * b / a) / (d - c * b / a), 0.2 * slow / d)
+    product = max((fast - c * transform) / a, 0.5 * fast / a)
+    far = _winograd(machine, many, staged=True)
+    made = POINTS * many.tiles * 2 * many.channels
+    rest = far - product * many.tiles * many.weights - transform * made
+    packing = _packing(machine, many)
+    reading = (many.weights + 2 * made) / max(rest, 0.1 * far)
+    return Rates(
+        *(_direct(machine, 16), _direct(machine, 64), _direct(machine, 256)),
+        *(_direct(machine, 16, back=True), _direct(machine, 64, back=True), _direct(machine, 256, back=True)),
+        *(1 / product, 1 / transform, many.weights / packing, reading),
+    )
+
+
+def _direct(machine: Machine, channels: int, *, back: bool = False) -> float:
+    """Multiplications a second of a direct convolution that takes about a millisecond on one thread."""
+    batch, side = {16: (8, 28), 64: (2, 28), 256: (1, 14)}[channels]
+    x, kernel = room(batch, side, side, channels), room(3, 3, channels, channels)
+    y = room(batch, side, side, channels)
+    op = ConvKernelGradient(*SETTINGS, (3, 3)) if back else Conv(*SETTINGS)
+    inputs, output = ((x, y), kernel) if back else ((x, kernel), y)
+    plan = BINDERS[type(op)](Call(op.name, op, (0, 1), (2,)), inputs, (output,), machine)
+    assert plan is not None
+    return kernel.size * batch * side * side / seconds(machine.library, plan.steps)
+
+
+def _winograd(machine: Machine, work: Work, *, staged: bool) -> float:
+    """Seconds without the transforms of weights."""
+    x = room(work.batch, work.height, work.width, work.channels)
+    y = room(work.batch, work.height, work.width, work.filters)
+    kernel = room(3, 3, work.channels, work.filters)
+    return seconds(machine.library, convolution(x, kernel, y, (1, 1), machine, fixed=True, staged=staged).steps)
+
+
+def _packing(machine: Machine, work: Work) -> float:
+    """Seconds to transform the weights."""
+    x, y = room(1, 4, 4, work.channels), room(1, 4, 4, work.filters)
+    kernel = room(3, 3, work.channels, work.filters)
+    return seconds(machine.library, convolution(x, kernel, y, (1, 1), machine, fixed=True, staged=True).once)
