@@ -60,7 +60,7 @@ from graphdsl.ir.registry import (
     layer,
     loss,
 )
-from graphdsl.ir.rewrite import Look, Rule, fold, rebuild, replay
+from graphdsl.ir.rewrite import Answers, Look, Rule, fold, rebuild, replay
 from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSetting, Slot
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.text import GraphTextError, node_text, parse_graph, print_graph
@@ -68,6 +68,7 @@ from graphdsl.ir.types import IMAGE, PLAIN, PROBABILITIES, PROBABILITY, DType, K
 from graphdsl.ir.verify import RULES, InvalidGraph, Violation, demand_valid, verify
 
 __all__ = [
+    "Answers",
     "Array",
     "BATCH",
     "BadSample",

@@ -35,22 +35,31 @@ def rebuild(graph: Graph, rule: Rule = keep, *, results: Iterable[Result] | None
 Look = Callable[[Value], Value]
 """What has become of a value of the old graph."""
 
+Answers = dict[str, tuple[Value, ...]]
+"""What has become of the results of nodes, by name."""
 
-def replay(graph: Graph, rule: Callable[[Builder, str, Look], tuple[Value, ...] | None]) -> Graph:
-    """As rebuild, for rules that read other values than a node's own operands: look finds any that stands before it."""
+
+def replay(graph: Graph, rule: Callable[[Builder, str, Look], Answers | None]) -> Graph:
+    """As rebuild, for rules that bring nodes together which are no neighbours.
+
+    look finds what has become of any earlier value. A rule may answer for several nodes at once, which are then not
+    asked about, or for none ({}), where it will answer at a later one; None keeps the node.
+    """
     b = Builder(merge=True)
-    new: dict[str, tuple[Value, ...]] = {}
+    new: Answers = {}
 
     def look(value: Value) -> Value:
         return new[value.node][value.port]
 
     for name, node in graph.items():
+        if name in new:
+            continue
         with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
             made = rule(b, name, look)
             if made is None:
                 operands = tuple([look(v) for v in graph.operands(name)])
-                made = _again(b, name, node, graph.operands(name), operands)
-            new[name] = made
+                made = {name: _again(b, name, node, graph.operands(name), operands)}
+            new |= made
     for result in graph.results:
         name = new[result.name][0].node if result.role is Role.UPDATE else result.name
         b.result(name, result.role, look(result.value))

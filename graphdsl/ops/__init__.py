@@ -8,6 +8,7 @@ from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
+from graphdsl.ops.formulas import Formulas
 from graphdsl.ops.fused import Fused, FusedMoments, FusedPool, FusedSums
 from graphdsl.ops.gru import Gru, GruGradient
 from graphdsl.ops.linear import MatMul, add_bias, batch_matmul, dense, project
@@ -42,6 +43,7 @@ __all__ = [
     "Dropout",
     "Elementwise",
     "FORMULAS",
+    "Formulas",
     "Fused",
     "FusedMoments",
     "FusedPool",

@@ -72,7 +72,7 @@ class _Schedule:
             self._add(name, size)
         self.pinned = {self.roots.of(r.value) for r in graph.results}
         self.writes = self._writes()
-        self.writer = {(weight, 0): name for name, weight in self.writes.items()}
+        self.writer = {slot: name for name, slots in self.writes.items() for slot in slots}
         self.waiting = {n: len({v.node for v in graph.operands(n)} & self.position.keys()) for n in self.names}
         self.heap: list[tuple[bool, int]] = []
         self.held: dict[str, None] = {}
@@ -89,14 +89,17 @@ class _Schedule:
             self.bytes[name, value.port] = size(value)
             self.taken[name] += self.bytes[name, value.port]
 
-    def _writes(self) -> dict[str, str]:
-        """Operation -> the weight it may write to."""
-        found: dict[str, str] = {}
+    def _writes(self) -> dict[str, list[Slot]]:
+        """Operation -> the weights it may write to, one for each of its results."""
+        found: dict[Slot, str] = {}
         for result in self.graph.of_role(Role.UPDATE):
-            node, _ = self.roots.of(result.value)
-            if node in self.position:
-                found.setdefault(node, result.name)
-        return found
+            slot = self.roots.of(result.value)
+            if slot[0] in self.position:
+                found.setdefault(slot, result.name)
+        writes: dict[str, list[Slot]] = defaultdict(list)
+        for (node, _), weight in found.items():
+            writes[node].append((weight, 0))
+        return dict(writes)
 
     def run(self) -> list[str]:
         made: list[str] = []
@@ -118,7 +121,7 @@ class _Schedule:
         return first
 
     def _ready(self, name: str) -> None:
-        if name in self.writes and self.readers[self.writes[name], 0] - {name}:
+        if any(self.readers[slot] - {name} for slot in self.writes.get(name, ())):
             self.held[name] = None
         else:
             heapq.heappush(self.heap, (self._grows(name), self.position[name]))
@@ -153,6 +156,6 @@ class _Schedule:
             if not self.waiting[last] and last not in self.held:
                 heapq.heappush(self.heap, (self._grows(last), self.position[last]))
         writer = self.writer.get(slot)
-        if writer in self.held and not left - {writer}:
+        if writer in self.held and not any(self.readers[own] - {writer} for own in self.writes[writer]):
             del self.held[writer]
             heapq.heappush(self.heap, (False, self.position[writer]))

@@ -67,7 +67,8 @@ def straight(steps: Sequence[Step], updates: Mapping[str, Access]) -> dict[Slot,
             continue
         index, step, access = made[value.root]
         old = (weight, 0)
-        if last.get(old, -1) < index or (last[old] == index and _element_by_element(step, old, access)):
+        own = last.get(old) == index and all(a.shape == access.shape for a in step.makes)
+        if last.get(old, -1) < index or (own and _element_by_element(step, old, access)):
             found[value.root] = weight
     return found
 
@@ -104,7 +105,7 @@ def _overwritten(
     """The block of an operand that made may be written over."""
     for read in step.reads:
         home = homes[read.root]
-        dies = home.storage is Storage.ARENA and last[read.root] == index
+        dies = home.storage is Storage.ARENA and last[read.root] == index and len(step.makes) == 1
         if dies and _element_by_element(step, read.root, made):
             return home
     return None
@@ -113,4 +114,4 @@ def _overwritten(
 def _element_by_element(step: Step, root: Slot, made: Access) -> bool:
     """Whether each element of made needs of root's memory only the element at its own place."""
     same = all((r.shape, r.dtype) == (made.shape, made.dtype) for r in step.reads if r.root == root)
-    return same and step.op.fusion is Fusion.ELEMENTWISE and len(step.makes) == 1
+    return same and step.op.fusion is Fusion.ELEMENTWISE

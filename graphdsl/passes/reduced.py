@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from graphdsl.ir import Builder, Dim, Graph, Look, Node, Operator, Value, rebuild, replay
+from graphdsl.ir import Answers, Builder, Dim, Graph, Look, Node, Operator, Value, rebuild, replay
 from graphdsl.ops import Reduced, Sum, broadcast, expression
 from graphdsl.ops.expression import Expression, Operand
 from graphdsl.passes.fuse import MOST_OPERANDS, MOST_WORK, fuse
@@ -50,7 +50,6 @@ class _Group:
     values: list[Value]
     formulas: list[Expression]
     members: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    made: tuple[Value, ...] = ()
 
     def takes(self, shape: tuple[Dim, ...], op: Reduced, operands: tuple[Value, ...]) -> bool:
         """Whether a further sum fits in."""
@@ -105,11 +104,10 @@ class _Groups:
         fitting[0].add(name, op, operands)
         self.of[name] = fitting[0]
 
-    def join(self, b: Builder, name: str, look: Look) -> tuple[Value, ...] | None:
-        """The results of a sum; the first of a group is emitted for all of it."""
+    def join(self, b: Builder, name: str, look: Look) -> Answers | None:
+        """The results of a sum and of all that join it."""
         group = self.of.get(name)
         if group is None:
             return None
-        if not group.made:
-            group.made = b.emit_all(group.operator, *map(look, group.values), name=name, exact=True)
-        return tuple(group.made[i] for i in group.members[name])
+        made = b.emit_all(group.operator, *map(look, group.values), name=name, exact=True)
+        return {member: tuple(made[i] for i in taken) for member, taken in group.members.items()}

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from graphdsl.ir import Builder, Graph, Look, Operator, Value, replay
+from graphdsl.ir import Answers, Builder, Graph, Look, Operator, Value, replay
 from graphdsl.ops import Fused, FusedMoments, FusedSums, Moments, Reduced, Sum, broadcast, expression
 from graphdsl.ops.expression import Operand
 from graphdsl.passes.epilogue import PRODUCERS
@@ -37,12 +37,11 @@ def statistics(graph: Graph) -> Graph:
 
 
 class _Rides:
-    """Which statistics ride on which producer. on: the rider by producer; made: the results by rider."""
+    """Which statistics ride on which producer. on: the rider by producer."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.on: dict[str, str] = {}
-        self.made: dict[str, tuple[Value, ...]] = {}
         order = {name: position for position, name in enumerate(graph)}
         for name, node in graph.items():
             producer = self._producer(name, order) if isinstance(node.op, RIDERS) else None
@@ -60,18 +59,15 @@ class _Rides:
             return None
         return latest.node if isinstance(self.graph.node(latest.node).op, (*PRODUCERS, Fused)) else None
 
-    def rule(self, b: Builder, name: str, look: Look) -> tuple[Value, ...] | None:
-        """A producer with what rides on it; the results of a rider."""
-        if name in self.made:
-            return self.made[name]
+    def rule(self, b: Builder, name: str, look: Look) -> Answers | None:
+        """The results of a producer and of what rides on it."""
         rider = self.on.get(name)
         if rider is None:
             return None
         (y,) = self.graph.values(name)
         op, others = _riding(self.graph.node(name).op, self.graph.node(rider).op, self.graph.operands(rider), y)
         first, *rest = b.emit_all(op, *map(look, (*self.graph.operands(name), *others)), name=name, exact=True)
-        self.made[rider] = tuple(rest)
-        return (first,)
+        return {name: (first,), rider: tuple(rest)}
 
 
 def _riding(

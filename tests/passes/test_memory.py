@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphdsl.ir import Buffer, Fusion, Program, Storage
-from graphdsl.passes import apply, lower, training
+from graphdsl.passes import MACHINE, apply, for_machine, lower, training
 from graphdsl.passes.memory import ALIGNMENT, Block, Plan, aligned, largest_first, most_alive, plan, walk
 from tests.support.random_graphs import random_graph
 from tests.support.rules import Momentum
@@ -66,11 +66,12 @@ def test_planning_is_repeatable() -> None:
     assert plan(blocks) == plan(blocks)
 
 
+@pytest.mark.parametrize("passes", [(), tuple(MACHINE)], ids=["plain", "machine"])
 @pytest.mark.parametrize("seed", range(40))
-def test_no_call_overwrites_what_is_still_read(seed: int) -> None:
+def test_no_call_overwrites_what_is_still_read(seed: int, passes: tuple[str, ...]) -> None:
     """Replays a program on names: who reads a buffer finds there what was last meant to be there."""
     graph = random_graph(seed, size=20)
-    program = lower(apply(graph, training(Momentum())), {"batch": 4})
+    program = lower(apply(graph, (*training(Momentum()), *for_machine(passes))), {"batch": 4})
     _replay(program)
 
 

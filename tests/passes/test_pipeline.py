@@ -7,7 +7,7 @@ import pytest
 
 from graphdsl.backends import backend
 from graphdsl.ir import Graph, demand_valid, parse_graph, print_graph
-from graphdsl.passes import Mode, apply, fuse, inference, simplify, specialise, training
+from graphdsl.passes import MACHINE, Mode, apply, for_machine, fuse, inference, simplify, specialise, training
 from graphdsl.runtime import Compiled, Executor
 from tests.support.evaluate import evaluate
 from tests.support.random_graphs import feeds, random_graph
@@ -40,13 +40,14 @@ def test_simplify_and_fuse_change_no_result(seed: int) -> None:
             assert np.allclose(array, before[key], rtol=1e-5, atol=1e-6), key
 
 
+@pytest.mark.parametrize("passes", [(), tuple(MACHINE)], ids=["plain", "machine"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_compiled_step_does_what_the_graph_says(seed: int, backend_name: str) -> None:
+def test_a_compiled_step_does_what_the_graph_says(seed: int, passes: tuple[str, ...], backend_name: str) -> None:
     """Order, arena, places in memory and writes into weights, against the graph node by node; three steps long."""
     graph = random_graph(seed)
     step = apply(graph, training(Momentum()))
     executor = Executor(backend(backend_name))
-    compiled = Compiled(step, executor, seed=seed)
+    compiled = Compiled(apply(step, for_machine(passes)), executor, seed=seed)
     weights = executor.weights.snapshot()
     for number in range(3):
         given = {**feeds(seed + number), "train/rate": np.float32(0.1)}

@@ -8,7 +8,7 @@ import pytest
 
 from graphdsl.ir import Graph, Role, demand_valid, names_of, parse_graph, print_graph
 from graphdsl.lang import elaborate, read_source
-from graphdsl.passes import apply, inference, lower, shortest, training
+from graphdsl.passes import MACHINE, apply, for_machine, inference, lower, shortest, training
 from tests.support.language import VOCABULARY
 from tests.support.rules import Momentum
 
@@ -30,7 +30,10 @@ def test_spec(path: Path) -> None:
     if not graph.of_role(Role.LOSS):
         return
     step = apply(graph, training(Momentum()), lambda name, g: demand_valid(g, name))
-    assert print_graph(parse_graph(print_graph(step))) == print_graph(step)
-    program = lower(step, sizes(graph))
-    assert program.arena_bytes >= small.arena_bytes
-    assert not [c for c in program.calls if getattr(c.op, "title", "") == "copy"], "every weight is written straight"
+    for passes in ((), MACHINE):
+        made = apply(step, for_machine(passes), lambda name, g: demand_valid(g, name))
+        assert print_graph(parse_graph(print_graph(made))) == print_graph(made)
+        program = lower(made, sizes(graph))
+        assert program.arena_bytes >= small.arena_bytes
+        copies = [c for c in program.calls if getattr(c.op, "title", "") == "copy"]
+        assert not copies, "every weight is written straight"
