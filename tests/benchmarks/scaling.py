@@ -13,7 +13,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +93,8 @@ def curves(options: argparse.Namespace) -> list[dict[str, Any]]:
             continue
         for point in points(curve, options.threads[-1]):
             found.append(measured(point, options.backend, options.rounds))
-            print(line(found[-1]), flush=True)
+            if options.format == "text":
+                print(line(found[-1]), flush=True)
     return found
 
 
@@ -103,7 +103,8 @@ def _elsewhere(threads: int, options: argparse.Namespace) -> list[dict[str, Any]
     command += ["--backend", options.backend, "--rounds", str(options.rounds)]
     made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found: list[dict[str, Any]] = json.loads(made)
-    print(*map(line, found), sep="\n", flush=True)
+    if options.format == "text":
+        print(*map(line, found), sep="\n", flush=True)
     return found
 
 
@@ -128,8 +129,7 @@ def main() -> None:
     os.environ["GRAPHDSL_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    with redirect_stdout(sys.stderr if options.format == "json" else sys.stdout):
-        found = curves(options)
+    found = curves(options)
     if options.format == "json":
         print(json.dumps(found, indent=1))
     if options.write:
