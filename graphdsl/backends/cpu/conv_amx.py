@@ -1,0 +1,198 @@
+"""Convolutions in AMX tiles, where the processor has them (conv_amx.c): numbers are taken as pairs of bfloat16."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from math import ceil, prod
+
+import numpy as np
+
+from graphdsl.backends.cpu.epilogue import Finish, riding
+from graphdsl.backends.cpu.sweep import Sweep, swept
+from graphdsl.backends.cpu.sweep import _pointer as offset_pointer
+from graphdsl.backends.cpu.sweep import _shares as shares
+from graphdsl.backends.cpu.task import Machine, Plan, Step, Task, address, f64, i64, pointer, room
+from graphdsl.ir import Array
+
+PANEL, DEPTH, PLACES = 32, 32, 64
+SLACK = 64
+PLAIN = 64
+"""Pixels of a line, where lines are cut as we like."""
+BLOCK = 384 << 10
+"""Bytes of laid out lines that are worked on together."""
+LONGEST = 3 << 20
+"""Bytes that the lines under one line of windows may take."""
+PRODUCT, LAID_OUT, STORED = 133.0, 0.65, 12.0
+"""Cycles for 32 places, filters and numbers of depth; for a number to lay out; for 16 results."""
+DIRECT, STORED_DIRECT = 1 / 38, 8.0
+"""Cycles that conv.c takes for a multiplication, and for 16 results."""
+WORTH = 0.95
+"""Tiles round a little more: they must save more than this."""
+SMALL = 3e6
+"""Multiplications that are not worth a second thread."""
+
+
+class conv_amx_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("x", "packed", "y", "bias", "add", "mask", "after")),
+        *((n, i64) for n in ("images", "rows", "columns", "limit", "height", "width", "channels", "filters")),
+        *((n, i64) for n in ("down", "across", "top", "left", "taps", "dilation", "pieces", "piece_step", "length")),
+        *((n, i64) for n in ("y_image", "y_line", "y_pixel", "pitch", "block", "line_shares", "panel_shares")),
+        ("low", f64),
+    )
+
+
+class conv_amx_pack_task(Task):
+    _fields_ = (
+        *((n, address) for n in ("kernel", "packed", "offsets")),
+        *((n, i64) for n in ("segments", "along", "depth", "filters", "stride", "turned")),
+    )
+
+
+class Tiled:
+    """How a sweep is done in tiles.
+
+    lines, wide   of results, for each image
+    limit         how many results there are, where lines are cut as we like; -1
+    pitch         pixels of a laid out line
+    pieces, piece_step, length   segments of a window line, pixels from one to the next, numbers in each
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        rows, columns = sweep.rows, sweep.columns
+        down, along = sweep.taps
+        self.sweep = sweep
+        self.channels, self.filters = sweep.x.shape[-1], sweep.y.shape[-1]
+        self.plain = rows.plain and columns.plain
+        self.images, self.lines, self.wide, self.limit = len(sweep.x), rows.out, columns.out, -1
+        if self.plain:
+            self.limit = prod(sweep.y.shape[:3])
+            self.images, self.lines, self.wide = 1, ceil(self.limit / PLAIN), PLAIN
+        whole = columns.dilation == 1 or len(along) == 1
+        self.pieces, self.piece_step = (1, 0) if whole else (len(along), columns.dilation)
+        self.taps, self.along = len(down), len(along) // max(self.pieces, 1)
+        self.length = self.along * self.channels
+        self.pitch = self.wide if self.plain else (self.wide - 1) * columns.stride + columns.reach
+        self.flat = rows.stride == 1 and columns.stride == 1
+        line = 4 * self.pitch * self.channels
+        self.window_bytes = line * ((self.taps - 1) * rows.dilation + 1)
+        self.block = max(1, min(self.lines, (BLOCK - self.window_bytes) // (line * rows.stride) + 1))
+
+    @property
+    def cycles(self) -> float:
+        """What it takes, on one thread."""
+        rows = self.sweep.rows
+        depth = self.taps * self.pieces * ceil(self.length / DEPTH)
+        runs = self.images * ceil(self.lines / self.block)
+        if self.flat:
+            places = runs * ceil(((self.block - 1) * self.pitch + self.wide) / PANEL)
+        else:
+            places = self.images * self.lines * ceil(self.wide / PANEL)
+        wide = ceil(self.filters / 16) / 2
+        read = self.block * rows.stride + (self.taps - 1) * rows.dilation + 1 - rows.stride
+        laid_out = runs * read * self.pitch * self.channels
+        return places * wide * depth * PRODUCT + laid_out * LAID_OUT + self.results * STORED
+
+    @property
+    def results(self) -> int:
+        """In vectors of 16."""
+        return self.images * self.lines * self.wide * ceil(self.filters / 16)
+
+    @property
+    def multiplications(self) -> int:
+        return self.images * self.lines * self.wide * self.filters * self.taps * self.pieces * self.length
+
+
+def by_tiles(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -> Plan | None:
+    """The sweeps in tiles; None where they cannot be, or where conv.c is as fast."""
+    plans = {number: tiled(sweep, machine) for number, sweep in enumerate(sweeps) if sweep.taps[0]}
+    if not plans or None in plans.values():
+        return None
+    formula, rest = riding(finish, y, machine, here=len(sweeps) == 1)
+    if rest is None:
+        return None
+    once: list[Step] = []
+    steps: list[Step] = []
+    for number, sweep in enumerate(sweeps):
+        plan = plans.get(number)
+        if plan is None:
+            zeros = swept([sweep], y, machine, sweep.finish)
+            assert zeros is not None
+            steps += zeros.steps
+            continue
+        packed, pack = packing(plan, machine)
+        (once if 1 in machine.fixed else steps).append(pack)
+        steps.append(run(plan, packed, formula, machine))
+    return Plan((*steps, *rest), tuple(once))
+
+
+def tiled(sweep: Sweep, machine: Machine) -> Tiled | None:
+    """How the sweep is done in tiles; None where it cannot be, or where conv.c is as fast."""
+    if not (machine.library.tiles and machine.fast and sweep.groups == 1 and sweep.x.size):
+        return None
+    found = Tiled(sweep)
+    direct = found.multiplications * DIRECT + found.results * STORED_DIRECT
+    return found if found.window_bytes <= LONGEST and found.cycles < WORTH * direct else None
+
+
+def packing(plan: Tiled, machine: Machine) -> tuple[Array, Step]:
+    """Room for the weights as tiles, and the step that packs them."""
+    kernel, (down, along) = plan.sweep.kernel, plan.sweep.taps
+    offsets = np.array([(i * kernel.shape[1] + j) * prod(kernel.shape[2:]) for i in down for j in along], np.int64)
+    segments = plan.taps * plan.pieces
+    packed = room(ceil(plan.filters / 16) * segments * ceil(plan.length / DEPTH) * 512)
+    task = conv_amx_pack_task(
+        *(pointer(kernel), pointer(packed), pointer(offsets), segments, plan.along, plan.channels, plan.filters),
+        *(kernel.shape[-1], int(plan.sweep.turned)),
+    )
+    return packed, machine.step("conv_amx_pack", task, serial=kernel.size < 1 << 13, keeps=(packed, offsets))
+
+
+def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine) -> Step:
+    """The step that sweeps."""
+    sweep, finish = plan.sweep, plan.sweep.finish
+    rows, columns, y = sweep.rows, sweep.columns, sweep.y.shape
+    start = (rows.place * y[2] + columns.place) * y[3]
+    line_shares, panel_shares = shares(sweep, plan.images * plan.lines, machine)
+    height, width = (plan.lines, plan.wide) if plan.plain else sweep.x.shape[1:3]
+    task = conv_amx_task(
+        x=pointer(sweep.x),
+        packed=pointer(packed),
+        y=pointer(sweep.y) + 4 * start,
+        bias=offset_pointer(finish.bias),
+        add=offset_pointer(finish.add, start),
+        mask=offset_pointer(finish.mask, start),
+        after=ctypes.addressof(formula) if formula else 0,
+        images=plan.images,
+        rows=plan.lines,
+        columns=plan.wide,
+        limit=plan.limit,
+        height=height,
+        width=width,
+        channels=plan.channels,
+        filters=plan.filters,
+        down=rows.stride,
+        across=columns.stride,
+        top=rows.before,
+        left=columns.before,
+        taps=plan.taps,
+        dilation=rows.dilation,
+        pieces=plan.pieces,
+        piece_step=plan.piece_step,
+        length=plan.length,
+        y_image=prod(y[1:]),
+        y_line=plan.wide * y[3] if plan.plain else rows.step * y[2] * y[3],
+        y_pixel=columns.step * y[3],
+        pitch=plan.pitch,
+        block=plan.block,
+        line_shares=line_shares,
+        panel_shares=panel_shares,
+        low=finish.low,
+    )
+    task.keeps = formula
+    lines = (plan.block - 1) * rows.stride + (plan.taps - 1) * rows.dilation + 1
+    plane = (lines * plan.pitch + PLACES * columns.stride) * plan.channels + SLACK
+    own = 128 + 8 * plan.taps * plan.pieces + 2 * 2 * (plane + 64)
+    serial = plan.multiplications < SMALL
+    return machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps))

@@ -1,0 +1,328 @@
+/* Convolution in AMX tiles (amx.h): the same windows that slide along lines as in conv.c.
+ *
+ * The lines of x that a block of results reads are laid out flat in scratch as bfloat16, one plane for hi and one for lo,
+ * with the zeros of the padding around them. A line has `pitch` pixels. A window line is then `length` consecutive
+ * numbers, the next result's window begins `across` pixels further, and 16 results are the rows of a tile as they stand:
+ *
+ *     pitch 5, window 3x3:   place 0   a b c | f g h | k l m        A tile: 32 numbers of 16 such rows
+ *                            place 1   b c d | g h i | l m n        k -->
+ *                            place 2   c d e | h i j | m n o
+ *                            place 3   d e f | ...                  crosses lines: computed, not stored
+ *
+ * With a stride of 1 a block of lines is one run of places, lines end to end; else each line is a run of its own.
+ * A window line that is no multiple of 32 numbers reads on into what follows, which meets weights of 0.
+ *
+ *     for each panel of 32 filters, 32 places:    C (2 x 2 tiles) += A (2, hi and lo) * B (2, hi and lo), all k
+ *     for a panel of 16 filters, 64 places:       C (4 x 1 tiles)
+ *
+ * What is done to results before they are stored is as in tile.h. Work is split by lines and by panels.
+ */
+#include "amx.h"
+#include "formula.h"
+
+typedef struct {
+    const float *x;
+    const char *packed;
+    float *y;
+    const float *bias, *add, *mask; /* as in conv.h */
+    const formula_task *after;
+    i64 images, rows, columns, limit;     /* lines of results, results in a line; of all lines only so many exist */
+    i64 height, width, channels, filters; /* of x */
+    i64 down, across, top, left;          /* result (i, j) has its window at line i * down - top, pixel j * across - left */
+    i64 taps, dilation;                   /* lines of the window */
+    i64 pieces, piece_step, length;       /* segments of a window line, pixels from one to the next, numbers in each */
+    i64 y_image, y_line, y_pixel;
+    i64 pitch, block;                     /* pixels of a laid out line; lines of results */
+    i64 line_shares, panel_shares;
+    double low;
+} conv_amx_task;
+TASK(conv_amx_task);
+
+typedef struct {
+    const float *kernel;
+    char *packed;
+    const i64 *offsets;          /* of each tap in the kernel, in the order of segments */
+    i64 segments, along;         /* taps in a segment */
+    i64 depth, filters, stride;  /* a tap is a matrix [depth, filters]; from row to row, or turned: column to column */
+    i64 turned;
+} conv_amx_pack_task;
+TASK(conv_amx_pack_task);
+
+#ifdef AMX
+
+enum { PANEL = 32, PLACES = 32, MOST_PLACES = 64, SLACK = 64 };
+
+INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
+INLINE i64 vectors_in(i64 filters, i64 panel) { return least(2, up(filters - panel * PANEL, VL)); }
+
+/* 16 bit each, in order. */
+INLINE __m256i upper_halves(ivec x) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)x, 16)); }
+
+static void lay_out(const float *from, i64 n, uint16_t *hi, uint16_t *lo) {
+    i64 i = 0;
+    for (; i + VL <= n; i += VL) {
+        halves h = split(load(from + i));
+        _mm256_storeu_si256((__m256i *)(hi + i), upper_halves(h.hi));
+        _mm256_storeu_si256((__m256i *)(lo + i), upper_halves(h.lo));
+    }
+    if (i < n) {
+        halves h = split(load_part(from + i, n - i));
+        _mm256_mask_storeu_epi16(hi + i, first_lanes(n - i), upper_halves(h.hi));
+        _mm256_mask_storeu_epi16(lo + i, first_lanes(n - i), upper_halves(h.lo));
+    }
+}
+
+static void blank(uint16_t *hi, uint16_t *lo, i64 n) {
+    memset(hi, 0, 2 * (size_t)n);
+    memset(lo, 0, 2 * (size_t)n);
+}
+
+/* Line j of an image, with zeros where it is outside. */
+static void lay_out_line(const conv_amx_task *t, i64 image, i64 j, uint16_t *hi, uint16_t *lo) {
+    i64 c = t->channels, before = least(most(t->left, 0), t->pitch), skipped = most(-t->left, 0);
+    i64 pixels = j < 0 || j >= t->height ? 0 : most(least(t->width - skipped, t->pitch - before), 0);
+    i64 start = ((image * t->height + j) * t->width + skipped);
+    if (pixels) pixels = least(pixels, most(t->limit < 0 ? pixels : t->limit - start, 0));
+    if (!pixels) before = 0;
+    blank(hi, lo, before * c);
+    lay_out(t->x + start * c, pixels * c, hi + before * c, lo + before * c);
+    blank(hi + (before + pixels) * c, lo + (before + pixels) * c, (t->pitch - before - pixels) * c);
+}
+
+typedef struct {
+    const char *hi, *lo; /* of the first place */
+    i64 step;            /* bytes from place to place */
+    const i64 *offsets;  /* bytes from segment to segment */
+    i64 segments, depth; /* tiles in a segment */
+} operand;
+
+/* 32 places times 32 filters. */
+WITH_TILES NOINLINE static void product_2x2(const operand *a, const char *b, float *c) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    i64 next = 16 * a->step;
+    for (i64 s = 0; s < a->segments; s++) {
+        const char *hi = a->hi + a->offsets[s], *lo = a->lo + a->offsets[s];
+        for (i64 k = 0; k < a->depth; k++, hi += 64, lo += 64, b += 4 * TILE_BYTES) {
+            _tile_loadd(4, hi, a->step);
+            _tile_loadd(6, b + TILE_BYTES, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, b + 3 * TILE_BYTES, 64);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, hi + next, a->step);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+            _tile_loadd(6, b, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, b + 2 * TILE_BYTES, 64);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+            _tile_loadd(4, lo, a->step);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, lo + next, a->step);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    _tile_stored(0, c, 128);
+    _tile_stored(1, c + 16, 128);
+    _tile_stored(2, c + 512, 128);
+    _tile_stored(3, c + 528, 128);
+}
+
+#define ROUND(plane, weights)                                                                                         \
+    _tile_loadd(4, plane, a->step);                                                                                   \
+    _tile_dpbf16ps(0, 4, weights);                                                                                    \
+    _tile_loadd(5, plane + next, a->step);                                                                            \
+    _tile_dpbf16ps(1, 5, weights);                                                                                    \
+    _tile_loadd(4, plane + 2 * next, a->step);                                                                        \
+    _tile_dpbf16ps(2, 4, weights);                                                                                    \
+    _tile_loadd(5, plane + 3 * next, a->step);                                                                        \
+    _tile_dpbf16ps(3, 5, weights);
+
+/* 64 places times 16 filters. */
+WITH_TILES NOINLINE static void product_4x1(const operand *a, const char *b, float *c) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    i64 next = 16 * a->step;
+    for (i64 s = 0; s < a->segments; s++) {
+        const char *hi = a->hi + a->offsets[s], *lo = a->lo + a->offsets[s];
+        for (i64 k = 0; k < a->depth; k++, hi += 64, lo += 64, b += 2 * TILE_BYTES) {
+            _tile_loadd(6, b, 64);
+            _tile_loadd(7, b + TILE_BYTES, 64);
+            ROUND(hi, 7)
+            ROUND(hi, 6)
+            ROUND(lo, 6)
+        }
+    }
+    _tile_stored(0, c, 64);
+    _tile_stored(1, c + 256, 64);
+    _tile_stored(2, c + 512, 64);
+    _tile_stored(3, c + 768, 64);
+}
+
+/* What is done to the results of a panel, taken out of the task once for all of them. */
+typedef struct {
+    vec bias[2], low;
+    const float *add, *mask;
+    float *y;
+    i64 lanes[2]; /* of the two vectors */
+} ending;
+
+INLINE ending ending_of(const conv_amx_task *t, i64 panel) {
+    i64 column = panel * PANEL, count = least(PANEL, t->filters - column);
+    ending e = {{zeros(), zeros()}, all((float)t->low), t->add, t->mask, t->y, {least(VL, count), most(count - VL, 0)}};
+    for (int v = 0; v < 2 && t->bias; v++) e.bias[v] = load_part(t->bias + column + v * VL, e.lanes[v]);
+    return e;
+}
+
+/* A vector of results, to be stored at `at`. */
+INLINE void store_results(const ending *e, int v, vec r, i64 at) {
+    i64 n = e->lanes[v];
+    at += v * VL;
+    r += e->bias[v];
+    if (e->add) r += load_part(e->add + at, n);
+    r = max_or_second(e->low, r);
+    if (e->mask) r = keep(greater(load_part(e->mask + at, n), zeros()), r);
+    store_part(e->y + at, r, n);
+}
+
+typedef struct {
+    i64 image, line, lines;  /* of results */
+    uint16_t *hi, *lo;
+    i64 offsets[];
+} laid_out;
+
+/* `places` places from a result's line on, all of a panel. */
+WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64 line, i64 places, i64 panel) {
+    i64 wide = vectors_in(t->filters, panel), at_once = wide == 2 ? PLACES : MOST_PLACES;
+    i64 depth = up(t->length, TILE_DEPTH), segments = t->taps * t->pieces;
+    i64 step = t->across * t->channels;
+    ending end = ending_of(t, panel);
+    const char *weights = t->packed + panel * segments * depth * 4 * TILE_BYTES;
+    float c[1024] __attribute__((aligned(64)));
+    i64 i = line, j = 0;
+    for (i64 q = 0; q < places; q += at_once) {
+        i64 first = (line - b->line) * t->down * t->pitch * t->channels + q * step;
+        operand a = {(char *)(b->hi + first), (char *)(b->lo + first), 2 * step, b->offsets, segments, depth};
+        if (wide == 2)
+            product_2x2(&a, weights, c);
+        else
+            product_4x1(&a, weights, c);
+        for (i64 r = 0; r < least(at_once, places - q); r++) {
+            i64 at = b->image * t->y_image + i * t->y_line + j * t->y_pixel + panel * PANEL;
+            if (j < t->columns && (t->limit < 0 || i * t->columns + j < t->limit)) {
+                store_results(&end, 0, load(c + r * wide * VL), at);
+                if (wide == 2) store_results(&end, 1, load(c + r * wide * VL + VL), at);
+            }
+            if (++j == t->pitch) j = 0, i++;
+        }
+    }
+}
+
+static void lay_out_block(const conv_amx_task *t, laid_out *b) {
+    i64 lines = (b->lines - 1) * t->down + (t->taps - 1) * t->dilation + 1, line = t->pitch * t->channels;
+    for (i64 j = 0; j < lines; j++)
+        lay_out_line(t, b->image, b->line * t->down - t->top + j, b->hi + j * line, b->lo + j * line);
+    blank(b->hi + lines * line, b->lo + lines * line, SLACK);
+}
+
+WITH_TILES static void work_off(const conv_amx_task *t, laid_out *b, i64 first, i64 last) {
+    lay_out_block(t, b);
+    int flat = t->down == 1 && t->across == 1;
+    for (i64 panel = first; panel < last; panel++)
+        for (i64 i = 0; i < b->lines; i += flat ? b->lines : 1)
+            run_places(t, b, b->line + i, flat ? (b->lines - 1) * t->pitch + t->columns : t->columns, panel);
+    i64 left = first * PANEL, right = least(last * PANEL, t->filters);
+    for (i64 i = b->line; t->after && i < b->line + b->lines; i++) {
+        i64 at = (b->image * t->y_image + i * t->y_line) / t->filters;
+        i64 count = t->limit < 0 ? t->columns : least(t->columns, t->limit - i * t->columns);
+        formula_block(t->after, at, count, left, right - left, 0, 0);
+    }
+}
+
+#endif
+
+/* own: offsets of segments, then the two planes of a block with SLACK and what MOST_PLACES read behind. */
+#ifdef AMX
+WITH_TILES
+#endif
+EXPORT void conv_amx(const void *task, const context *at) {
+#ifdef AMX
+    const conv_amx_task *t = task;
+    laid_out *b = (laid_out *)at->own;
+    i64 segments = t->taps * t->pieces, lines = (t->block - 1) * t->down + (t->taps - 1) * t->dilation + 1;
+    i64 plane = (lines * t->pitch + MOST_PLACES * t->across) * t->channels + SLACK;
+    b->hi = (uint16_t *)(at->own + up((i64)sizeof *b + 8 * segments, 64) * 64);
+    b->lo = b->hi + up(plane, 32) * 32;
+    for (i64 s = 0; s < segments; s++)
+        b->offsets[s] = 2 * t->channels * (s / t->pieces * t->dilation * t->pitch + s % t->pieces * t->piece_step);
+    amx_begin();
+    for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads) {
+        context by_line = {number / t->panel_shares, t->line_shares, 0, 0};
+        context by_panel = {number % t->panel_shares, t->panel_shares, 0, 0};
+        i64 line, last, first_panel, last_panel;
+        share(t->images * t->rows, &by_line, &line, &last);
+        share(up(t->filters, PANEL), &by_panel, &first_panel, &last_panel);
+        for (; line < last; line += b->lines) {
+            b->image = line / t->rows;
+            b->line = line % t->rows;
+            b->lines = least(least(t->block, t->rows - b->line), last - line);
+            work_off(t, b, first_panel, last_panel);
+        }
+    }
+    amx_end();
+#else
+    (void)task, (void)at;
+#endif
+}
+
+#ifdef AMX
+
+/* The 32 weights of a tile's depth for 16 filters, as they stand in a matrix [depth, filters]. */
+static void pack_plain(const float *const *row, i64 filters, char *to) {
+    for (i64 i = 0; i < 16; i++) {
+        halves a = split(row[2 * i] ? load_part(row[2 * i], filters) : zeros());
+        halves b = split(row[2 * i + 1] ? load_part(row[2 * i + 1], filters) : zeros());
+        istore((int32_t *)(to + 64 * i), pair_hi(a, b));
+        istore((int32_t *)(to + TILE_BYTES + 64 * i), pair_lo(a, b));
+    }
+}
+
+#endif
+
+/* The weights as B tiles: [panel][segment][32 of its numbers][vector of filters][hi, lo]. Split by panel and segment. */
+EXPORT void conv_amx_pack(const void *task, const context *at) {
+#ifdef AMX
+    const conv_amx_pack_task *t = task;
+    i64 depth = up(t->along * t->depth, TILE_DEPTH), panels = up(t->filters, PANEL), first, last;
+    share(panels * t->segments, at, &first, &last);
+    for (i64 u = first; u < last; u++) {
+        i64 panel = u / t->segments, segment = u % t->segments, wide = vectors_in(t->filters, panel);
+        char *to = t->packed + (panel * t->segments * 2 + segment * wide) * depth * 2 * TILE_BYTES;
+        for (i64 k = 0; k < depth; k++)
+            for (i64 v = 0; v < wide; v++, to += 2 * TILE_BYTES) {
+                i64 column = panel * PANEL + v * VL, lanes = least(VL, t->filters - column);
+                float turned[TILE_DEPTH][VL];
+                const float *row[TILE_DEPTH];
+                for (i64 i = 0; i < TILE_DEPTH; i++) {
+                    i64 number = k * TILE_DEPTH + i, tap = number / t->depth, d = number % t->depth;
+                    row[i] = 0;
+                    if (tap >= t->along) continue;
+                    const float *from = t->kernel + t->offsets[segment * t->along + tap];
+                    row[i] = t->turned ? turned[i] : from + d * t->stride + column;
+                    for (i64 n = 0; t->turned && n < lanes; n++) turned[i][n] = from[(column + n) * t->stride + d];
+                }
+                pack_plain(row, lanes, to);
+            }
+    }
+#else
+    (void)task, (void)at;
+#endif
+}
