@@ -13,7 +13,7 @@ from functools import partial
 from graphdsl.backends import Backend, Kernel, Memory, View
 from graphdsl.ir import Array, Buffer, Call, DType, Program, Storage
 from graphdsl.report import dataclass
-from graphdsl.runtime.memory import amount, demanded
+from graphdsl.runtime.memory import amount, demanded, short
 from graphdsl.runtime.weights import WeightStore
 
 
@@ -118,8 +118,10 @@ class Executor:
         """One step. What it gives is read from the results with `read`."""
         assert ready.generation == self.generation, "memory has moved: prepare the program again"
         self.fill(ready, inputs)
-        with demanded(self.backend, "a step", ready.program.arena_bytes, partial(_smaller, ready.program)):
+        try:
             ready.run()
+        except MemoryError as error:
+            raise short(self.backend, "a step", ready.program.arena_bytes, _smaller(ready.program)) from error
 
     def read(self, ready: Ready, key: str) -> Array:
         """A copy of a result of the last run."""

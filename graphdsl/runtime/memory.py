@@ -17,8 +17,12 @@ def demanded(
     try:
         yield
     except MemoryError as error:
-        message = f"no memory for {what}: {amount(size)} on the `{backend.name}` backend"
-        raise fail("E0602", message, span, help=help()) from error
+        raise short(backend, what, size, help(), span) from error
+
+
+def short(backend: Backend, what: str, size: int, help: str, span: Span | None = None) -> Exception:
+    """What is raised where there is no memory for what."""
+    return fail("E0602", f"no memory for {what}: {amount(size)} on the `{backend.name}` backend", span, help=help)
 
 
 def amount(size: int) -> str:
