@@ -27,6 +27,10 @@ class Backend(ABC):
     name: ClassVar[str]
     passes: ClassVar[tuple[str, ...]] = ()
 
+    def strict(self) -> Backend:
+        """The same machine, which takes float32 sums as they stand: by no way that rounds more, however fast."""
+        return self
+
     @abstractmethod
     def alloc(self, size: int) -> Memory:
         """size bytes, zeroed, aligned to 64. They are free again when nobody holds them or a view of them."""

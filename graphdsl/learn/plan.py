@@ -10,6 +10,7 @@ from graphdsl.lang import LossTerm, MetricTerm, Recipe, Section, Spec
 from graphdsl.learn.callbacks import CALLBACKS, Callback
 from graphdsl.learn.metrics import METRICS, Metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
+from graphdsl.learn.precision import SINGLE
 from graphdsl.learn.reading import Reading
 from graphdsl.learn.schedules import SCHEDULES
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
@@ -152,7 +153,7 @@ def _plan(spec: Spec, section: Section, reporter: Reporter) -> Plan:
         settings.get("steps"),
         settings.get("seed", SEED),
         settings.get("load"),
-        settings.get("precision", "float32"),
+        settings.get("precision", SINGLE),
         settings.get("data"),
         settings.get("valid"),
         settings.get("test"),

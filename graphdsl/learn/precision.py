@@ -1,4 +1,4 @@
-"""All numbers of a spec with twice the bits: what `precision = float64` means."""
+"""What `precision` in a train section means: float32, strict (float32 without shortcuts) or float64."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from graphdsl.ir import Builder, Constant, DType, Node, Operator, TensorType, Value, fold
 from graphdsl.lang import Port, Spec
 
-DOUBLE = "float64"
+SINGLE, STRICT, DOUBLE = "float32", "strict", "float64"
+"""strict: float32, and every sum as it stands. Otherwise a machine may take sums by ways that round a little more."""
 
 
 def in_double(spec: Spec) -> Spec:

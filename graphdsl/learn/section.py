@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphdsl.ir import SECTIONS, Choice, EntryOf, Many, SectionKind, SectionSetting, Slot, TextDomain, Whole
+from graphdsl.learn.precision import DOUBLE, SINGLE, STRICT
 
 EPOCHS = 10
 SEED = 0
@@ -37,7 +38,9 @@ TRAIN = SECTIONS.add(
             SectionSetting("seed", Whole(0), doc=f"decides everything that is drawn at random; {SEED} unless set"),
             SectionSetting("load", TextDomain(), doc="a weights file to begin with"),
             SectionSetting(
-                "precision", Choice(("float32", "float64")), doc="of all numbers, in all sections; float32 unless set"
+                "precision",
+                Choice((SINGLE, STRICT, DOUBLE)),
+                doc=f"of all numbers, in all sections; {SINGLE} unless set; {STRICT}: {SINGLE} without shortcuts",
             ),
         ),
         nested=(STEP,),

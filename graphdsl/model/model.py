@@ -18,6 +18,7 @@ from graphdsl.lang import elaborate, read_source, unread
 from graphdsl.learn import (
     CHECKPOINT,
     DOUBLE,
+    STRICT,
     SUMMARY,
     Callback,
     Done,
@@ -95,7 +96,9 @@ class Model:
     @cached_property
     def executor(self) -> Executor:
         """The backend with the weights, which begin as the first section's seed says."""
-        made = Executor(backend(self._backend))
+        machine = backend(self._backend)
+        strict = any(plan.precision == STRICT for plan in self.plans)
+        made = Executor(machine.strict() if strict else machine)
         made.weights.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in self.spec.weights:
             report = fill_used(made.weights, file, self.graph)

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import graphdsl
+from graphdsl.backends.cpu.backend import CpuBackend
+from graphdsl.backends.cpu.library import available
 from graphdsl.ir import Array
 from graphdsl.learn import (
     CALLBACKS,
@@ -60,10 +62,10 @@ train {
 """
 
 
-def compiled(text: str, folder: Path) -> Model:
+def compiled(text: str, folder: Path, **settings: str) -> Model:
     path = folder / "small.dag"
     path.write_text(text)
-    model: Model = graphdsl.compile(str(path))
+    model: Model = graphdsl.compile(str(path), **settings)
     return model
 
 
@@ -173,6 +175,18 @@ def test_double_precision(tmp_path: Path) -> None:
     assert {a.dtype for a in weights(model).values()} == {np.dtype(np.float64)}
     assert model.predict(samples()[0])["class"].dtype == np.float64
     assert done.metrics["valid"]["loss"] < 1.1
+
+
+@pytest.mark.skipif(not available(), reason="no compiled kernels")
+@pytest.mark.parametrize(("said", "fast"), [("", True), ("precision = float32", True), ("precision = strict", False)])
+def test_strict_precision(tmp_path: Path, said: str, fast: bool) -> None:
+    """Training, evaluation and prediction are all by one machine; results are float32 either way."""
+    model = compiled(CLASSIFY % said, tmp_path, backend="cpu")
+    machine = model.executor.backend
+    assert isinstance(machine, CpuBackend)
+    assert machine.machine.fast is fast
+    fit(model, tmp_path)
+    assert model.predict(samples()[0])["class"].dtype == np.float32
 
 
 def test_what_is_learned_may_be_the_picture_itself(tmp_path: Path) -> None:

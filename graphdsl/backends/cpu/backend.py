@@ -26,13 +26,16 @@ class CpuBackend(Backend):
 
     name: ClassVar[str] = "cpu"
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, *, fast: bool = True) -> None:
         for task in Task.__subclasses__():
             if library.size_of(task.__name__) != ctypes.sizeof(task):
                 raise stale(library.isa)
         self.library = library
-        self.machine = Machine(library, library.threads)
+        self.machine = Machine(library, library.threads, fast=fast)
         self._reference = ReferenceBackend()
+
+    def strict(self) -> CpuBackend:
+        return CpuBackend(self.library, fast=False)
 
     def alloc(self, size: int) -> Array:
         return self._reference.alloc(size)
