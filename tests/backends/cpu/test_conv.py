@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from graphdsl.backends.cpu import conv
+from graphdsl.backends.cpu import choice, sweep
 from graphdsl.ir import Array
 from graphdsl.ops import Conv, ConvInputGradient, Elementwise, Fused
 from graphdsl.ops import expression as e
@@ -29,10 +29,11 @@ FORMULAS = {
 
 @pytest.fixture(params=["alone", "shared"])
 def split(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small work is done by one thread; shared: by all of them, in small blocks."""
+    """Small work is done by one thread; shared: by all of them, in small blocks. Never by Winograd."""
+    monkeypatch.setattr(choice, "WORTH", 0)
     if request.param == "shared":
         for name, value in (("SMALL", 0), ("PACKED", 0), ("BLOCK", 2000), ("LINE", 7), ("LONG", 100)):
-            monkeypatch.setattr(conv, name, value)
+            monkeypatch.setattr(sweep, name, value)
     return str(request.param)
 
 
@@ -85,6 +86,18 @@ def test_formulas(isa: str, formula: str, stride: int) -> None:
             how, place, operands = FORMULAS[formula]
             others = (some(made[-1]) if o == "b" else np.cos(some(*made)) - 0.5 for o in operands)
             check(isa, Fused(producer, how, place), some(*given), some(*kernel), *others, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_winograd(isa: str, formula: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "WORTH", 1e9)
+    how, place, operands = FORMULAS[formula]
+    for before in (0, 1, 2):
+        op, x, kernel = Conv((1, 1), ((before, 1), (1, before)), (1, 1), 1), (2, 9, 8, 5), (3, 3, 5, 40)
+        y = op.reference(some(*x), some(*kernel)).shape
+        for producer, given, made in ((op, x, y), (op.for_input(x[1:-1]), y, x)):
+            others = (some(made[-1]) if o == "b" else np.cos(some(*made)) - 0.5 for o in operands)
+            check(isa, Fused(producer, how, place), some(*given), some(*kernel), *others, tolerance=2e-4)
 
 
 def test_nothing(isa: str) -> None:
