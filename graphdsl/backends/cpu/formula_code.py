@@ -107,7 +107,9 @@ class _Coder:
                     self._lies(part, result + 1 + self.literals.index(value), True)
                 case Apply(arguments=arguments):
                     single = all(a in self.single for a in arguments)
-                    dead = [a for a in dict.fromkeys(arguments) if isinstance(a, Apply) and last[a] is part]
+                    dead: list[Expression] = [
+                        a for a in dict.fromkeys(arguments) if isinstance(a, Apply) and last[a] is part
+                    ]
                     self._apply(part, dead, result if part is order[-1] and not single else None)
         if self.slot[tree] != result:
             self._emit("spread S" if tree in self.single else "copy V", result, [self.slot[tree]])
@@ -134,9 +136,9 @@ class _Coder:
 
     def _in_form(self, function: str, arguments: list[tuple[int, bool]], spread: list[int]) -> list[tuple[int, bool]]:
         """The arguments in an order and form that there is an instruction for; spread: registers taken for that."""
-        if function in COMMUTATIVE or function.startswith(("multiply_", "subtract_")):
-            if arguments[0][1] and not arguments[1][1]:
-                arguments = [arguments[1], arguments[0], *arguments[2:]]
+        swaps = function in COMMUTATIVE or function.startswith(("multiply_", "subtract_"))
+        if swaps and arguments[0][1] and not arguments[1][1]:
+            arguments = [arguments[1], arguments[0], *arguments[2:]]
         if f"{function} {''.join('S' if s else 'V' for _, s in arguments)}" in self.numbers:
             return arguments
         spread.append(self._register())

@@ -1,4 +1,4 @@
-"""Loops for the formulas and sums in kernels/formulas.txt: `python -m graphdsl.backends.cpu.generate` writes formulas_*.c.
+"""`python -m graphdsl.backends.cpu.generate` writes formulas_*.c: loops for the formulas and sums in formulas.txt.
 
 Each line of formulas.txt is a formula under its own name (formula_text.py). All others the interpreter works out.
 """
