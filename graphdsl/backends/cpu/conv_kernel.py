@@ -45,7 +45,7 @@ class conv_kernel_amx_task(Task):
         *((n, i64) for n in ("batch", "height", "width", "channels", "out_height", "out_width", "filters")),
         *((n, i64) for n in ("window_height", "window_width", "stride_height", "stride_width")),
         *((n, i64) for n in ("pad_height", "pad_width", "dilation_height", "dilation_width")),
-        *((n, i64) for n in ("lines", "columns", "block", "pitch", "places", "depth", "parts", "sums")),
+        *((n, i64) for n in ("lines", "columns", "block", "pitch", "places", "depth", "parts", "slices", "sums")),
     )
 
 
@@ -203,9 +203,10 @@ def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: M
     if down * across > 1:
         places += shift[0] * pitch + shift[1] + 2
     bands = g.batch * ceil(g.out[0] / lines) * ceil(g.out[1] / columns)
-    parts = min(machine.threads, bands)
-    block = min(ceil(bands / parts), max(1, PLACES // (depth * DEPTH)))
     vectors, filters = ceil(g.channels / lanes), ceil(g.filters / lanes)
+    wide = machine.threads <= filters and filters * vectors * lanes**2 * down * across > (x.size + dy.size) // 4
+    parts, slices = (1, machine.threads) if wide else (min(machine.threads, bands), 1)
+    block = min(ceil(bands / parts), max(1, PLACES // (depth * DEPTH)))
     line = down * across * vectors * lanes
     sums = filters * lanes * line
     phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
@@ -213,7 +214,7 @@ def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: M
     own = block * depth * (8 + 2048 * filters) + block * phases * vectors * plane + 256
     numbers = g.numbers[:-1]
     task = conv_kernel_amx_task(
-        pointer(x), pointer(dy), *numbers, lines, columns, block, pitch, places, depth, parts, sums
+        pointer(x), pointer(dy), *numbers, lines, columns, block, pitch, places, depth, parts, slices, sums
     )
     ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, down * across, g.channels, line, True, parts, sums)
     shared = 4 * sums * parts

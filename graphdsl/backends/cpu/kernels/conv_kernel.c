@@ -268,18 +268,23 @@ static void end_row(const conv_kernel_ending_task *t, i64 group, i64 row, const 
     }
 }
 
-/* Rows that lie side by side, `count` of them: each filter has its own line of sums. */
+/* Rows that lie side by side, `count` of them, at most 16: each filter has its own line of sums. */
 static void end_turned(const conv_kernel_ending_task *t, i64 group, i64 row, i64 count, const float *sums) {
     const float *from = sums + group * t->group_filters * t->line;
     from += row / t->run * in_vectors(t->run) + row % t->run;
     i64 filters = t->groups * t->group_filters;
     float *to = t->dkernel + row * filters + group * t->group_filters;
-    for (i64 f = 0; f < t->group_filters; f++, from += t->line)
-        for (i64 i = 0; i < count; i++) {
-            float sum = from[i];
-            for (i64 part = 1; part < t->parts; part++) sum += from[part * t->sums + i];
-            to[i * filters + f] = sum;
-        }
+    for (i64 f = 0; f < t->group_filters; f += 16) {
+        float square[16][16];
+        i64 some = least(16, t->group_filters - f);
+        for (i64 k = 0; k < some; k++)
+            for (i64 i = 0; i < count; i++) {
+                const float *sum = from + (f + k) * t->line + i;
+                square[i][k] = *sum;
+                for (i64 part = 1; part < t->parts; part++) square[i][k] += sum[part * t->sums];
+            }
+        for (i64 i = 0; i < count; i++) memcpy(to + i * filters + f, square[i], (size_t)some * 4);
+    }
 }
 
 /* Adds up the parts, in order, and lays the sums out as the kernel is. */

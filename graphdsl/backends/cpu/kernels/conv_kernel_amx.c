@@ -28,7 +28,7 @@ typedef struct {
     i64 block;          /* bands */
     i64 pitch, places;  /* places of a line of a plane; of a plane, with what the last tiles read behind it */
     i64 depth;          /* tiles along the places of a band */
-    i64 parts;
+    i64 parts, slices;  /* of the bands; of the vectors of filters */
     i64 sums;           /* floats of a part */
 } conv_kernel_amx_task;
 TASK(conv_kernel_amx_task);
@@ -54,9 +54,36 @@ static band band_of(const conv_kernel_amx_task *t, i64 i) {
 INLINE i64 vectors(i64 n) { return (n + TILE_SIDE - 1) / TILE_SIDE; }
 INLINE i64 shift_of(i64 tap, i64 dilation, i64 stride) { return tap * dilation / stride; }
 
-/* 32 places of dy as the A tiles of each vector of filters, [vector][hi, lo]. */
-static void spread_places(const conv_kernel_amx_task *t, const float *const *pixel, char *to) {
-    for (i64 f = 0; f < t->filters; f += TILE_SIDE, to += 2 * TILE_BYTES) {
+/* Where things are in a thread's scratch. */
+typedef struct {
+    i64 *offset;     /* [block * depth] */
+    char *a, *b;     /* A: [band][depth][filters][hi, lo]; B: [band][phase][channels][hi, lo][entry] */
+    i64 every, plane; /* places a pair; bytes of a plane, hi and lo */
+    i64 phases_down, phases_across, band_bytes;
+    i64 first, end;   /* vectors of filters */
+} room;
+
+static i64 phase_count(i64 window, i64 stride, i64 dilation) {
+    return (window > 1 && stride > 1) ? (dilation % stride ? stride : 1) : 1;
+}
+
+static room room_of(const conv_kernel_amx_task *t, i64 slice, char *own) {
+    room r = {.offset = (i64 *)own};
+    r.first = vectors(t->filters) * slice / t->slices;
+    r.end = vectors(t->filters) * (slice + 1) / t->slices;
+    r.every = t->window_height * t->window_width == 1 ? 2 : 1;
+    r.plane = 2 * 64 * (t->places / r.every);
+    r.phases_down = phase_count(t->window_height, t->stride_height, t->dilation_height);
+    r.phases_across = phase_count(t->window_width, t->stride_width, t->dilation_width);
+    r.band_bytes = r.phases_down * r.phases_across * vectors(t->channels) * r.plane;
+    r.a = own + (t->block * t->depth * 8 + 63) / 64 * 64;
+    r.b = r.a + t->block * t->depth * vectors(t->filters) * 2 * TILE_BYTES + 64;
+    return r;
+}
+
+/* 32 places of dy as the A tiles of each vector of filters from f to end, [vector][hi, lo]. */
+static void spread_places(const conv_kernel_amx_task *t, const float *const *pixel, i64 f, i64 end, char *to) {
+    for (; f < end; f += TILE_SIDE, to += 2 * TILE_BYTES) {
         i64 lanes = least(TILE_SIDE, t->filters - f);
         ivec hi[16], lo[16];
         for (i64 i = 0; i < 16; i++) {
@@ -71,8 +98,8 @@ static void spread_places(const conv_kernel_amx_task *t, const float *const *pix
     }
 }
 
-static void spread_dy(const conv_kernel_amx_task *t, band b, char *to) {
-    i64 row = 0, column = 0, tile = 2 * TILE_BYTES * vectors(t->filters);
+static void spread_dy(const conv_kernel_amx_task *t, const room *r, band b, char *to) {
+    i64 row = 0, column = 0, tile = 2 * TILE_BYTES * (r->end - r->first);
     for (i64 k = 0; k < t->depth; k++) {
         const float *pixel[TILE_DEPTH];
         for (i64 i = 0; i < TILE_DEPTH; i++) {
@@ -80,7 +107,7 @@ static void spread_dy(const conv_kernel_amx_task *t, band b, char *to) {
             pixel[i] = row < b.rows && column < b.columns ? t->dy + at : 0;
             if (++column == t->pitch) column = 0, row++;
         }
-        spread_places(t, pixel, to + k * tile);
+        spread_places(t, pixel, r->first * TILE_SIDE, least(r->end * TILE_SIDE, t->filters), to + k * tile);
     }
 }
 
@@ -203,49 +230,30 @@ WITH_TILES static NOINLINE void multiply_1(const product *p) { multiply(p, 1); }
 WITH_TILES static NOINLINE void multiply_2(const product *p) { multiply(p, 2); }
 WITH_TILES static NOINLINE void multiply_3(const product *p) { multiply(p, 3); }
 
-/* Where things are in a thread's scratch. */
-typedef struct {
-    i64 *offset;     /* [block * depth] */
-    char *a, *b;     /* A: [band][depth][filters][hi, lo]; B: [band][phase][channels][hi, lo][entry] */
-    i64 every, plane; /* places a pair; bytes of a plane, hi and lo */
-    i64 phases_down, phases_across, band_bytes;
-} room;
-
-static i64 phase_count(i64 window, i64 stride, i64 dilation) {
-    return (window > 1 && stride > 1) ? (dilation % stride ? stride : 1) : 1;
+/* How many taps of a window row, from `across` on, go together: three, or two where four are left. */
+INLINE i64 together(const conv_kernel_amx_task *t, i64 across) {
+    i64 left = t->window_width - across;
+    return left == 4 ? 2 : least(3, left);
 }
 
-static room room_of(const conv_kernel_amx_task *t, char *own) {
-    room r = {.offset = (i64 *)own};
-    r.every = t->window_height * t->window_width == 1 ? 2 : 1;
-    r.plane = 2 * 64 * (t->places / r.every);
-    r.phases_down = phase_count(t->window_height, t->stride_height, t->dilation_height);
-    r.phases_across = phase_count(t->window_width, t->stride_width, t->dilation_width);
-    r.band_bytes = r.phases_down * r.phases_across * vectors(t->channels) * r.plane;
-    r.a = own + (t->block * t->depth * 8 + 63) / 64 * 64;
-    r.b = r.a + t->block * t->depth * vectors(t->filters) * 2 * TILE_BYTES + 64;
-    return r;
-}
-
-/* All products of a block of bands that has been spread. */
+/* All products of a block of bands that has been spread, for vectors of channels. */
 static void multiply_block(const conv_kernel_amx_task *t, const room *r, i64 depth, float *sums, i64 add) {
-    i64 taps = t->window_height * t->window_width, all = vectors(t->filters);
-    i64 line = taps * vectors(t->channels) * TILE_SIDE;
-    product p = {.a_step = all * 2 * TILE_BYTES, .lo = r->plane / 2, .b_row = 128 / r->every, .offset = r->offset,
+    i64 taps = t->window_height * t->window_width, channels = vectors(t->channels);
+    i64 line = taps * channels * TILE_SIDE;
+    product p = {.a_step = (r->end - r->first) * 2 * TILE_BYTES, .lo = r->plane / 2, .b_row = 128 / r->every, .offset = r->offset,
                  .depth = depth, .c_stride = line, .add = add};
-    for (i64 c = 0; c < vectors(t->channels); c++)
-        for (i64 tap = 0, count; tap < taps; tap += count) {
-            i64 down = tap / t->window_width, across = tap % t->window_width;
-            count = least(3, t->window_width - across);
-            if (t->window_width - across == 4) count = 2;
-            for (i64 f = 0; f < all; f++) {
-                p.a = r->a + f * 2 * TILE_BYTES;
+    for (i64 c = 0; c < channels; c++)
+        for (i64 f = r->first; f < r->end; f++) {
+            p.a = r->a + (f - r->first) * 2 * TILE_BYTES;
+            for (i64 tap = 0, count; tap < taps; tap += count) {
+                i64 high = tap / t->window_width * t->dilation_height, across = tap % t->window_width;
+                count = together(t, across);
                 for (i64 i = 0; i < count; i++) {
-                    i64 high = down * t->dilation_height, wide = (across + i) * t->dilation_width;
+                    i64 wide = (across + i) * t->dilation_width;
                     i64 phase = high % t->stride_height * r->phases_across + wide % t->stride_width;
                     i64 shift = high / t->stride_height * t->pitch + wide / t->stride_width;
-                    p.b[i] = r->b + (phase * vectors(t->channels) + c) * r->plane + shift / r->every * 64;
-                    p.c[i] = sums + f * TILE_SIDE * line + ((tap + i) * vectors(t->channels) + c) * TILE_SIDE;
+                    p.b[i] = r->b + (phase * channels + c) * r->plane + shift / r->every * 64;
+                    p.c[i] = sums + f * TILE_SIDE * line + ((tap + i) * channels + c) * TILE_SIDE;
                 }
                 (count == 1 ? multiply_1 : count == 2 ? multiply_2 : multiply_3)(&p);
             }
@@ -253,7 +261,7 @@ static void multiply_block(const conv_kernel_amx_task *t, const room *r, i64 dep
 }
 
 static void spread_band(const conv_kernel_amx_task *t, const room *r, band b, i64 index) {
-    spread_dy(t, b, r->a + index * t->depth * vectors(t->filters) * 2 * TILE_BYTES);
+    spread_dy(t, r, b, r->a + index * t->depth * (r->end - r->first) * 2 * TILE_BYTES);
     char *to = r->b + index * r->band_bytes;
     for (i64 down = 0; down < r->phases_down; down++)
         for (i64 across = 0; across < r->phases_across; across++)
@@ -265,11 +273,11 @@ static void spread_band(const conv_kernel_amx_task *t, const room *r, band b, i6
 
 WITH_TILES EXPORT void conv_kernel_amx(const void *task, const context *at) {
     const conv_kernel_amx_task *t = task;
-    room r = room_of(t, at->own);
     i64 bands = band_count(t);
     amx_begin();
-    for (i64 part = at->thread; part < t->parts; part += at->threads) {
-        i64 first = bands * part / t->parts, end = bands * (part + 1) / t->parts;
+    for (i64 job = at->thread; job < t->parts * t->slices; job += at->threads) {
+        i64 part = job / t->slices, first = bands * part / t->parts, end = bands * (part + 1) / t->parts;
+        room r = room_of(t, job % t->slices, at->own);
         for (i64 i = first; i < end; i += t->block) {
             i64 count = least(t->block, end - i);
             for (i64 k = 0; k < count; k++) spread_band(t, &r, band_of(t, i + k), k);
