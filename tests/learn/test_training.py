@@ -62,10 +62,10 @@ train {
 """
 
 
-def compiled(text: str, folder: Path, **settings: str) -> Model:
+def compiled(text: str, folder: Path, backend: str = "reference") -> Model:
     path = folder / "small.dag"
     path.write_text(text)
-    model: Model = graphdsl.compile(str(path), **settings)
+    model: Model = graphdsl.compile(str(path), backend=backend)
     return model
 
 

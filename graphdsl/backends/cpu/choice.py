@@ -95,7 +95,7 @@ class Work:
 
 def convolution_way(work: Work, machine: Machine, *, fixed: bool) -> Way:
     """The fastest for a convolution or an input gradient. fixed: weights are transformed once, not in every run."""
-    if not machine.fast or not work.tiles:
+    if not _possible(work, machine):
         return Way.DIRECT
     r, threads, lanes = rates(machine), machine.threads, machine.lanes
     filters, channels = ceil(work.filters / lanes) * lanes, ceil(work.channels / lanes) * lanes
@@ -112,7 +112,7 @@ def convolution_way(work: Work, machine: Machine, *, fixed: bool) -> Way:
 
 def gradient_way(work: Work, machine: Machine) -> Way:
     """The fastest for a kernel gradient."""
-    if not machine.fast or not work.tiles:
+    if not _possible(work, machine):
         return Way.DIRECT
     r, threads, lanes = rates(machine), machine.threads, machine.lanes
     filters, channels = ceil(work.filters / lanes) * lanes, ceil(work.channels / lanes) * lanes
@@ -122,6 +122,11 @@ def gradient_way(work: Work, machine: Machine) -> Way:
     near = both + (0.0 if sums < CACHE else 2 * blocks * threads * sums / r.reading) + threads * sums / r.reading
     far = both + (2 * made + 2 * sums) / r.reading
     return _least(work, near, far, _between(work, r.back_few, r.back_some, r.back_many), machine)
+
+
+def _possible(work: Work, machine: Machine) -> bool:
+    """Few channels are mostly transforms of vectors that they do not fill."""
+    return machine.fast and work.tiles > 0 and 2 * min(work.channels, work.filters) >= machine.lanes
 
 
 def _products(work: Work, machine: Machine) -> float:
