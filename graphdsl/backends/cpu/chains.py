@@ -42,9 +42,14 @@ class chains_task(Task):  # the struct's name in C
 class Made(Protocol):
     """A call with its arrays, ready to run."""
 
-    call: Call
-    inputs: Sequence[Array]
-    outputs: Sequence[Array]
+    @property
+    def call(self) -> Call: ...
+
+    @property
+    def inputs(self) -> Sequence[Array]: ...
+
+    @property
+    def outputs(self) -> Sequence[Array]: ...
 
 
 @dataclass(frozen=True)

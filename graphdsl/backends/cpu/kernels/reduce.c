@@ -10,8 +10,8 @@
  * added up in double. Threads share what is kept where there is enough of it; else each sums a share of the work into
  * sums of its own, which reduce_combine adds in the order of the threads.
  *
- * Means and variances are such sums of x and x², taken block by block: a block is summed, then, while it is in the
- * cache, what its numbers differ by from their mean, so that nothing cancels.
+ * Means and variances are such sums of x and x², taken block by block: of what numbers differ by from the mean of the
+ * block before (the first block from its own, which takes a second pass), so that nothing cancels.
  *
  * A formula without sums made for it (sums_*.c) is worked out for a tile of 32 KB, which is then summed.
  */
@@ -94,11 +94,11 @@ static void by_tiles(const reduce_task *t, desk *d, char *const *at, const i64 *
     }
 }
 
-/* What `n` numbers add to the sums of x and x², of which are known: their sum, their mean as float32 has it, the sums of
- * what they differ by from that mean and of its square. Exact to double but for the differences, which are small. */
-static void add_centred(double *x, double *squares, double n, float sum, float mean, float difference, float square) {
-    double m = mean, d = difference;
-    *x += difference == difference ? n * m + d : (double)sum;
+/* What `n` numbers add to the sums of x and x², where the sums of what they differ by from some centre and of its square
+ * are known. Exact to double but for the differences, which are small. */
+static void add_centred(double *x, double *squares, double n, float centre, float difference, float square) {
+    double m = centre, d = difference;
+    *x += n * m + d;
     *squares += (double)square + 2 * m * d + n * m * m;
 }
 
@@ -146,33 +146,38 @@ static void add_totals(const reduce_task *t, desk *d, i64 join, i64 columns) {
     }
 }
 
-/* The same for means and variances of a block of x. */
-static void add_centred_rows(desk *d, char *const *at, const i64 *row, i64 rows, i64 join, i64 columns) {
+/* The same for means and variances of a block of x. centre: what numbers differ from, near their mean: that of the block
+ * before, for the first block its own. */
+static void add_centred_rows(desk *d, char *const *at, const i64 *row, i64 rows, i64 join, i64 columns, int first) {
     i64 wide = join * columns;
-    float *sum = d->some, *difference = sum + CHUNK, *square = difference + CHUNK, *mean = square + CHUNK;
-    memset(sum, 0, (size_t)(wide * 4));
+    float *sum = d->some, *difference = sum + CHUNK, *square = difference + CHUNK, *centre = square + CHUNK;
+    if (first) {
+        memset(sum, 0, (size_t)(wide * 4));
+        plain_column_sums(0, at, row, rows, wide, &sum);
+        for (i64 c = 0; c < wide; c++) centre[c] = isfinite(sum[c]) ? sum[c] / (float)rows : 0;
+    }
     memset(difference, 0, (size_t)(wide * 4));
     memset(square, 0, (size_t)(wide * 4));
-    plain_column_sums(0, at, row, rows, wide, &sum);
-    for (i64 c = 0; c < wide; c++) mean[c] = sum[c] / (float)rows;
-    centred_column_sums(0, (char *const[]){at[0], (char *)mean}, (const i64[]){row[0], 0}, rows, wide,
+    centred_column_sums(0, (char *const[]){at[0], (char *)centre}, (const i64[]){row[0], 0}, rows, wide,
                         (float *const[]){difference, square});
     for (i64 k = 0; k < wide; k += columns)
         for (i64 c = 0; c < columns; c++)
-            add_centred(d->total + c, d->total + CHUNK + c, (double)rows, sum[k + c], mean[k + c], difference[k + c],
+            add_centred(d->total + c, d->total + CHUNK + c, (double)rows, centre[k + c], difference[k + c],
                         square[k + c]);
+    for (i64 c = 0; c < wide; c++)
+        centre[c] = isfinite(difference[c]) ? centre[c] + difference[c] / (float)rows : centre[c];
 }
 
 /* Adds the sums of `rows` long rows, each `join` rows of a table, to the totals. */
 static void add_rows(const reduce_task *t, desk *d, char **at, const i64 *row, i64 rows, i64 join, i64 columns) {
     i64 wide = join * columns;
-    i64 most_rows = t->sums ? BLOCK_ROWS : most(least(BLOCK_ROWS, TILE / wide), 1);
+    i64 most_rows = t->sums || t->centred ? BLOCK_ROWS : most(least(BLOCK_ROWS, TILE / wide), 1);
     float *sums[MOST_SUMS];
     for (i64 j = 0; j < t->count; j++) sums[j] = d->some + j * CHUNK;
     for (i64 first = 0; first < rows; first += most_rows) {
         i64 some = least(most_rows, rows - first);
         if (t->centred) {
-            add_centred_rows(d, at, row, some, join, columns);
+            add_centred_rows(d, at, row, some, join, columns, first == 0);
         } else {
             for (i64 j = 0; j < t->count; j++) memset(sums[j], 0, (size_t)(wide * 4));
             if (t->sums)
@@ -244,11 +249,11 @@ EXPORT void reduce_columns(const void *task, const context *own) {
 static void add_centred_columns(desk *d, char *const *at, const i64 *row, i64 rows, i64 columns) {
     float *sum = d->some, *difference = sum + CHUNK, *square = difference + CHUNK, *mean = square + CHUNK;
     plain_row_sums(0, at, row, rows, columns, &sum);
-    for (i64 r = 0; r < rows; r++) mean[r] = sum[r] / (float)columns;
+    for (i64 r = 0; r < rows; r++) mean[r] = isfinite(sum[r]) ? sum[r] / (float)columns : 0;
     centred_row_sums(0, (char *const[]){at[0], (char *)mean}, (const i64[]){row[0], 4}, rows, columns,
                      (float *const[]){difference, square});
     for (i64 r = 0; r < rows; r++)
-        add_centred(d->total + r, d->total + CHUNK + r, (double)columns, sum[r], mean[r], difference[r], square[r]);
+        add_centred(d->total + r, d->total + CHUNK + r, (double)columns, mean[r], difference[r], square[r]);
 }
 
 /* Adds the sums over columns first to last of `rows` rows to the totals. */
