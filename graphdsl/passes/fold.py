@@ -33,7 +33,8 @@ ZERO, ONE = Literal(0.0), Literal(1.0)
 
 def fold(graph: Graph) -> Graph:
     """graph with factors in kernels."""
-    return rebuild(graph, partial(_rule, graph, _Chains(graph).ends))
+    ends = _Chains(graph).ends
+    return rebuild(graph, partial(_rule, graph, ends)) if ends else graph
 
 
 @dataclass(frozen=True)

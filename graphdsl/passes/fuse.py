@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from graphdsl.ir import Builder, DType, Graph, Place, TensorType, Value
-from graphdsl.ops import Elementwise, Reduced, broadcast, expression
+from graphdsl.ir import Builder, DType, Graph, Node, Operator, Place, TensorType, Value
+from graphdsl.ops import Elementwise, Reduced, Sum, broadcast, expression
 from graphdsl.ops.expression import Expression
 from graphdsl.report import dataclass
 
@@ -42,18 +42,17 @@ CHEAP_TO_SUM = 6
 MOST_HOMES = 3
 
 
-def fuse(graph: Graph) -> Graph:
-    """graph with as few formulas as is worth it."""
+def fuse(graph: Graph, *, sums: bool = False) -> Graph:
+    """graph with as few formulas as is worth it. sums: every sum over floats becomes a home, a Reduced."""
     needed = graph.needed()
-    names = [name for name in graph if name in needed]
-    merged = _homes(graph, names).merged
+    ops = {name: _opened(node, sums) for name, node in graph.items() if name in needed}
+    merged = _homes(graph, ops).merged
     b = Builder(merge=True)
     new: dict[str, tuple[Value, ...]] = {}
     waiting: dict[str, _Formula] = {}
-    for name in names:
-        node = graph.node(name)
-        operands = graph.operands(name)
-        formula = _merge(node.op, operands, new, waiting) if isinstance(node.op, Elementwise | Reduced) else None
+    for name, op in ops.items():
+        node, operands = graph.node(name), graph.operands(name)
+        formula = _merge(op, operands, new, waiting) if isinstance(op, Elementwise | Reduced) else None
         if formula is not None and name in merged:
             assert isinstance(formula.op, Elementwise)
             waiting[name] = formula
@@ -62,10 +61,18 @@ def fuse(graph: Graph) -> Graph:
             if formula is not None:
                 new[name] = b.emit_all(formula.op, *formula.operands, name=name, exact=True, types=node.types)
             else:
-                new[name] = b.emit_all(node.op, *(new[v.node][v.port] for v in operands), name=name, exact=True)
+                given = [new[v.node][v.port] for v in operands]
+                new[name] = b.emit_all(op, *given, name=name, exact=True, types=node.types)
     for result in graph.results:
         b.result(result.name, result.role, new[result.value.node][result.value.port])
     return b.finish()
+
+
+def _opened(node: Node, sums: bool) -> Operator:
+    """The operator; a sum as the sum of the formula "operand 0"."""
+    if sums and isinstance(node.op, Sum) and node.types[0].dtype.is_float:
+        return Reduced(node.op.axes, (expression.Operand(0),), 1)
+    return node.op
 
 
 @dataclass(frozen=True)
@@ -152,20 +159,19 @@ class _Homes:
         return several <= MOST_HOMES and full <= 1 and expression.work(op.tree) <= cheap
 
 
-def _homes(graph: Graph, names: list[str]) -> _Homes:
+def _homes(graph: Graph, ops: dict[str, Operator]) -> _Homes:
     found = _Homes()
     pinned = {r.value.node for r in graph.results}
-    kept = set(names)
-    for name in reversed(names):
-        op, operands = graph.node(name).op, graph.operands(name)
+    for name in reversed(ops):
+        op, operands = ops[name], graph.operands(name)
         if isinstance(op, Reduced):
             found.stay(name, op, operands)
         if not isinstance(op, Elementwise):
             continue
         value = graph.value(name)
-        users = [u for u in graph.users(name) if u in kept]
+        users = [u for u in graph.users(name) if u in ops]
         homes = frozenset([h for u in users for h in found.of.get(u, ())])
-        may = name not in pinned and all(_takes(graph, u, value.type, operands) for u in users)
+        may = name not in pinned and all(_takes(graph, u, ops[u], value.type, operands) for u in users)
         if may and found.worth(op, value, operands, homes) and all(found.fits(h, value, op, operands) for h in homes):
             found.join(homes, value, op, operands)
         else:
@@ -173,14 +179,14 @@ def _homes(graph: Graph, names: list[str]) -> _Homes:
     return found
 
 
-def _takes(graph: Graph, user: str, made: TensorType, operands: tuple[Value, ...]) -> bool:
+def _takes(graph: Graph, user: str, op: Operator, made: TensorType, operands: tuple[Value, ...]) -> bool:
     """Whether a producer's formula may be written into the user's: same elements, same rounding."""
     node = graph.node(user)
-    match node.op:
+    match op:
         case Elementwise():
             shape = node.types[0].shape
         case Reduced():
-            shape = broadcast(node.op.name, [v.type.shape for v in graph.operands(user)])
+            shape = broadcast(op.name, [v.type.shape for v in graph.operands(user)])
         case _:
             return False
     if shape != made.shape:

@@ -17,6 +17,9 @@ Leaves   small formulas to `fuse`, which merges neighbours of one shape.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+
 from graphdsl.ir import Builder, Dim, Graph, Node, TensorType, Value, evaluate, names_of, rebuild
 from graphdsl.ops import Elementwise, broadcast, expression, over
 from graphdsl.ops.expression import Apply, Expression, Operand
@@ -31,17 +34,18 @@ SLOWER = 8
 
 def hoist(graph: Graph) -> Graph:
     """graph with parts of formulas at their own size."""
-    return rebuild(graph, _rule)
+    found = {name: parts for name, node in graph.items() if (parts := _parts(node, graph.operands(name)))}
+    return rebuild(graph, partial(_rule, found)) if found else graph
 
 
-def _rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-    if not isinstance(node.op, Elementwise) or not node.types[0].dtype.is_float or len(operands) < 2:
+def _rule(
+    found: Mapping[str, Sequence[Apply]], b: Builder, name: str, node: Node, operands: tuple[Value, ...]
+) -> tuple[Value, ...] | None:
+    if name not in found:
         return None
-    parts = _parts(node.op.tree, node.types[0], [v.type for v in operands])
-    if not parts:
-        return None
+    assert isinstance(node.op, Elementwise)
     tree, values = node.op.tree, list(operands)
-    for part in parts:
+    for part in found[name]:
         tree = expression.replaced(tree, part, Operand(len(values)))
         values.append(over(b, part, operands, node.op.title))
     used = expression.operands_of(tree)
@@ -50,9 +54,13 @@ def _rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tup
     return b.emit_all(op, *(values[i] for i in used), name=name, exact=True)
 
 
-def _parts(tree: Expression, made: TensorType, types: list[TensorType]) -> list[Apply]:
-    """The largest parts of the tree that are worth computing apart."""
+def _parts(node: Node, operands: tuple[Value, ...]) -> list[Apply]:
+    """The largest parts of a formula that are worth computing apart."""
     found: list[Apply] = []
+    made, types = node.types[0], [v.type for v in operands]
+    if not isinstance(node.op, Elementwise) or not made.dtype.is_float or len({t.shape for t in types}) < 2:
+        return found
+    tree = node.op.tree
     waiting = [tree]
     seen: set[Expression] = set()
     while waiting:

@@ -29,7 +29,7 @@ def pooled(graph: Graph) -> Graph:
         assert isinstance(node.op, MaxPool)
         return b.emit_all(FusedPool(b.operation(y), node.op), *b.operands(y), name=name, exact=True)
 
-    return rebuild(graph, rule)
+    return rebuild(graph, rule) if pools else graph
 
 
 def _alone(graph: Graph, pool: str, results: set[str]) -> bool:

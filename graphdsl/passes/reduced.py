@@ -7,7 +7,7 @@ formula's own reads. Where several sums over the same axes read the same tensors
     x ──┼─ (x - m) * g ─── sum ── Σ (x - m) * g   =>  x ─┼─ reduced ──┤
     m ──┘                                             m ─┘             Σ (x - m) * g
 
-Three steps: each sum becomes a Reduced of the formula "operand 0"; `fuse` writes formulas into it as into any formula;
+Two steps: `fuse` takes each sum for a sum of the formula "operand 0" and writes formulas into it as into any formula;
 neighbours join. A sum joins an earlier one if all it reads was there before that one, so no circle can arise, and if
 both read some tensor of full size. A Reduced that has stayed a plain sum alone is a sum again.
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from graphdsl.ir import Answers, Builder, Dim, Graph, Look, Node, Operator, Value, rebuild, replay
+from graphdsl.ir import Answers, Builder, Dim, Graph, Look, Operator, Value, replay
 from graphdsl.ops import Reduced, Sum, broadcast, expression
 from graphdsl.ops.expression import Expression, Operand
 from graphdsl.passes.fuse import MOST_OPERANDS, MOST_WORK, fuse
@@ -31,14 +31,8 @@ MOST_SUMS = 8
 
 def reduced(graph: Graph) -> Graph:
     """graph with its sums over floats as few operations as possible."""
-    opened = fuse(rebuild(graph, _open))
+    opened = fuse(graph, sums=True)
     return replay(opened, _Groups(opened).join)
-
-
-def _open(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-    if not isinstance(node.op, Sum) or not node.types[0].dtype.is_float:
-        return None
-    return b.emit_all(Reduced(node.op.axes, (Operand(0),), 1), *operands, name=name, exact=True)
 
 
 @dataclass

@@ -32,6 +32,8 @@ from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 
 def shrink(graph: Graph) -> Graph:
     """graph with small before large."""
+    if not any(isinstance(node.op, MaxPool | GlobalMaxPool | Concat) for _, node in graph.items()):
+        return graph
     pools = _Pools(graph)
     parts = _Parts()
 
