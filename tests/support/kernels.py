@@ -22,13 +22,19 @@ def machine(isa: str) -> CpuBackend:
     return CpuBackend(load(isa))
 
 
-def guarded(shape: Sequence[int], dtype: np.dtype[np.generic], shift: int) -> tuple[Array, Array, int]:
-    """An array full of rubbish amid rubbish, `shift` bytes behind the start of a cache line; the memory that it lies in
-    and where it begins there."""
+def guarded(shape: Sequence[int], dtype: np.dtype[np.generic], shift: int = 8) -> tuple[Array, Array]:
+    """An array full of rubbish amid rubbish, `shift` bytes behind the start of a cache line; the memory around it."""
     size = int(np.prod(shape, initial=dtype.itemsize))
     whole = np.full(size + 3 * GUARD + shift, 0xAB, np.uint8)
     start = GUARD + -(pointer(whole) + GUARD) % 64 + shift
-    return np.ndarray(tuple(shape), dtype, whole.data, start), whole, start
+    return np.ndarray(tuple(shape), dtype, whole.data, start), whole
+
+
+def demand_untouched(array: Array, whole: Array) -> None:
+    """Asserts that the rubbish around a guarded array is as it was."""
+    start = pointer(array) - pointer(whole)
+    assert (whole[:start] == 0xAB).all(), "written before the result"
+    assert (whole[start + array.nbytes :] == 0xAB).all(), "written behind the result"
 
 
 def compute(isa: str, op: Operator, *arrays: Array, shift: int = 0) -> tuple[Array, ...]:
@@ -43,15 +49,14 @@ def compute(isa: str, op: Operator, *arrays: Array, shift: int = 0) -> tuple[Arr
     made = types if isinstance(types, tuple) else (types,)
     ends = [guarded(t.bind({}), t.dtype.numpy, shift) for t in made]
     places, outputs = tuple(range(len(given))), tuple(range(len(given), len(given) + len(ends)))
-    kernel = machine(isa).kernel(Call(op.name, op, places, outputs), given, [end for end, _, _ in ends])
+    kernel = machine(isa).kernel(Call(op.name, op, places, outputs), given, [end for end, _ in ends])
     assert isinstance(kernel, Native), f"{op} is left to the reference"
     backend = machine(isa)
     backend.preparation([kernel])()
     backend.sequence([kernel])()
-    for end, whole, start in ends:
-        assert (whole[:start] == 0xAB).all(), "written before the result"
-        assert (whole[start + end.nbytes :] == 0xAB).all(), "written behind the result"
-    return tuple(end.copy() for end, _, _ in ends)
+    for end, whole in ends:
+        demand_untouched(end, whole)
+    return tuple(end.copy() for end, _ in ends)
 
 
 def expected(op: Operator, *arrays: Array) -> tuple[Array, ...]:

@@ -3,14 +3,10 @@
  *   gather        y[i] = table[places[i]]               y [count, features]; shared by i
  *   scatter_add   table = 0; table[places[i]] += x[i]   in the order of i, so that sums are the same every time
  *
- * On the way back each thread has a part of the table to itself, clears it, and adds what belongs there, so none meets
- * another and the order of additions is that of i. Its part is a range of features where they fill cache lines: then all
- * threads have as much to do, whatever the places are. Elsewhere it is every so manieth block of 16 rows, which fills
- * cache lines too.
- *
- *     features   0 0 0 0 | 1 1 1 1        rows   0 0 0        Tables that no cache holds are cleared past the caches.
- *                0 0 0 0 | 1 1 1 1               1 1 1
- *                0 0 0 0 | 1 1 1 1               0 0 0
+ * On the way back each thread has rows of the table to itself, clears them, and adds what belongs there: none meets
+ * another, and the order of additions is that of i. Which rows are whose looks random: frequent words stand together,
+ * and regular gaps would leave parts of the caches unused. Rows that share a cache line go together. Tables that no
+ * cache holds are cleared past the caches.
  *
  * A place outside of the table gives NaN, which stops a run and names the call; on the way back it is left out.
  */
@@ -51,11 +47,7 @@ typedef struct {
 } scatter_add_task;
 TASK(scatter_add_task);
 
-enum {
-    CACHED = 16 << 20, /* tables of more bytes are cleared past the caches */
-    LINE = 16,         /* floats in a cache line */
-    BLOCK = 16         /* rows that stay together */
-};
+enum { CACHED = 4 << 20 }; /* tables of more bytes are cleared past the caches */
 
 /* n zeros. past: no cache needs to see them; then to is the start of a cache line and n whole lines. */
 INLINE void clear(float *to, i64 n, int past) {
@@ -75,34 +67,28 @@ INLINE void add(const float *x, i64 n, float *y) {
     if (k < n) store_part(y + k, load_part(y + k, n - k) + load_part(x + k, n - k), n - k);
 }
 
-static void by_features(const scatter_add_task *t, const context *at, int past) {
-    i64 first, last, n = t->features;
-    share_units(n, LINE, at, &first, &last);
-    if (first >= last) return;
-    for (i64 row = 0; row < t->rows; row++) clear(t->table + row * n + first, last - first, past);
-    for (i64 i = 0; i < t->count; i++) {
-        i64 place = place_of(t->places, t->words, t->rows, i);
-        if (place >= 0) add(t->x + i * n + first, last - first, t->table + place * n + first);
-    }
+/* Whether a block of rows belongs to this thread. */
+INLINE int own(i64 block, const context *at) {
+    return (i64)((uint32_t)block * 0x9E3779B1u >> 8) % at->threads == at->thread;
 }
 
-static void by_rows(const scatter_add_task *t, const context *at, int past) {
-    i64 n = t->features;
-    for (i64 row = at->thread * BLOCK; row < t->rows; row += at->threads * BLOCK)
-        clear(t->table + row * n, least(BLOCK, t->rows - row) * n, past && row + BLOCK <= t->rows);
-    for (i64 i = 0; i < t->count; i++) {
-        i64 place = place_of(t->places, t->words, t->rows, i);
-        if (place >= 0 && place / BLOCK % at->threads == at->thread) add(t->x + i * n, n, t->table + place * n);
-    }
+/* How many rows fill cache lines: 1, 2, 4, 8 or 16. */
+static i64 rows_of_lines(i64 features) {
+    i64 rows = 1;
+    while (rows < 16 && rows * features % 16) rows *= 2;
+    return rows;
 }
 
 EXPORT void scatter_add(const void *task, const context *at) {
     const scatter_add_task *t = task;
-    int lines = (uintptr_t)t->table % 64 == 0, past = lines && 4 * t->rows * t->features > CACHED;
-    if (lines && t->features % LINE == 0 && t->features >= LINE * at->threads)
-        by_features(t, at, past);
-    else
-        by_rows(t, at, past);
+    i64 n = t->features, block = rows_of_lines(n);
+    int past = (uintptr_t)t->table % 64 == 0 && 4 * t->rows * n > CACHED;
+    for (i64 row = 0; row < t->rows; row += block)
+        if (own(row / block, at)) clear(t->table + row * n, least(block, t->rows - row) * n, past && row + block <= t->rows);
+    for (i64 i = 0; i < t->count; i++) {
+        i64 place = place_of(t->places, t->words, t->rows, i);
+        if (place >= 0 && own(place / block, at)) add(t->x + i * n, n, t->table + place * n);
+    }
 #if defined(__x86_64__)
     _mm_sfence();
 #endif
