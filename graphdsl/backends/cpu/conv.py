@@ -40,7 +40,7 @@ def conv_input_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Ma
 def forward(
     op: Conv, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish, moments: Arrays = ()
 ) -> Plan | None:
-    """y = conv(x, kernel), finished. moments: where mean and variance of y go too; None where they cannot ride along."""
+    """y = conv(x, kernel), finished. moments: where its mean and variance go; None where they cannot ride along."""
     if moments and not machine.library.tiles:
         return None
     if depthwise.served(op, x, y, kernel):

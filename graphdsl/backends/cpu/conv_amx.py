@@ -12,7 +12,7 @@ from graphdsl.backends.cpu.epilogue import Finish, riding
 from graphdsl.backends.cpu.sweep import Sweep, swept
 from graphdsl.backends.cpu.sweep import _pointer as offset_pointer
 from graphdsl.backends.cpu.sweep import _shares as shares
-from graphdsl.backends.cpu.task import Machine, Plan, Step, Task, address, f64, i64, pointer, room
+from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, f64, i64, pointer, room
 from graphdsl.ir import Array
 
 PANEL, DEPTH, PLACES = 32, 32, 64
@@ -39,8 +39,19 @@ class conv_amx_task(Task):
         *((n, i64) for n in ("images", "rows", "columns", "limit", "height", "width", "channels", "filters")),
         *((n, i64) for n in ("down", "across", "top", "left", "taps", "dilation", "pieces", "piece_step", "length")),
         *((n, i64) for n in ("y_image", "y_line", "y_pixel", "pitch", "block", "line_shares", "panel_shares")),
+        ("statistics", address),
         ("low", f64),
     )
+
+
+class Statistics(ctypes.Structure):
+    """Those of a share of lines: `statistics` in conv_amx.h."""
+
+    _fields_ = (("count", i64), ("sums", address), ("squares", address), ("pivots", address))
+
+
+class conv_amx_moments_task(Task):
+    _fields_ = (("parts", address), ("count", i64), ("filters", i64), ("mean", address), ("variance", address))
 
 
 class conv_amx_pack_task(Task):
@@ -92,20 +103,25 @@ class Tiled:
         wide = ceil(self.filters / 16) / 2
         read = self.block * rows.stride + (self.taps - 1) * rows.dilation + 1 - rows.stride
         laid_out = runs * read * self.pitch * self.channels
-        return places * wide * depth * PRODUCT + laid_out * LAID_OUT + self.results * STORED
+        return float(places * wide * depth * PRODUCT + laid_out * LAID_OUT + self.results * STORED)
 
     @property
     def results(self) -> int:
         """In vectors of 16."""
-        return self.images * self.lines * self.wide * ceil(self.filters / 16)
+        return int(self.images * self.lines * self.wide * ceil(self.filters / 16))
 
     @property
     def multiplications(self) -> int:
-        return self.images * self.lines * self.wide * self.filters * self.taps * self.pieces * self.length
+        return int(self.images * self.lines * self.wide * self.filters * self.taps * self.pieces * self.length)
 
 
-def by_tiles(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -> Plan | None:
-    """The sweeps in tiles; None where they cannot be, or where conv.c is as fast."""
+def by_tiles(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish, moments: Arrays = ()) -> Plan | None:
+    """The sweeps in tiles; None where they cannot be, or where conv.c is as fast.
+
+    moments  where mean and variance of the results go, channel by channel, if they are wanted
+    """
+    if moments and (len(sweeps) > 1 or finish.formula is not None):
+        return None
     plans = {number: tiled(sweep, machine) for number, sweep in enumerate(sweeps) if sweep.taps[0]}
     if not plans or None in plans.values():
         return None
@@ -123,7 +139,7 @@ def by_tiles(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish
             continue
         packed, pack = packing(plan, machine)
         (once if 1 in machine.fixed else steps).append(pack)
-        steps.append(run(plan, packed, formula, machine))
+        steps += run(plan, packed, formula, machine, moments)
     return Plan((*steps, *rest), tuple(once))
 
 
@@ -149,12 +165,15 @@ def packing(plan: Tiled, machine: Machine) -> tuple[Array, Step]:
     return packed, machine.step("conv_amx_pack", task, serial=kernel.size < 1 << 13, keeps=(packed, offsets))
 
 
-def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine) -> Step:
-    """The step that sweeps."""
+def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, moments: Arrays = ()) -> list[Step]:
+    """The step that sweeps, and one that ends what it has gathered for the moments."""
     sweep, finish = plan.sweep, plan.sweep.finish
     rows, columns, y = sweep.rows, sweep.columns, sweep.y.shape
     start = (rows.place * y[2] + columns.place) * y[3]
     line_shares, panel_shares = shares(sweep, plan.images * plan.lines, machine)
+    parts, ended = (0, []) if not moments else _gathering(plan, moments, machine)
+    if moments:
+        line_shares, panel_shares = machine.threads, 1
     height, width = (plan.lines, plan.wide) if plan.plain else sweep.x.shape[1:3]
     task = conv_amx_task(
         x=pointer(sweep.x),
@@ -188,6 +207,7 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine) -> S
         block=plan.block,
         line_shares=line_shares,
         panel_shares=panel_shares,
+        statistics=parts,
         low=finish.low,
     )
     task.keeps = formula
@@ -195,4 +215,16 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine) -> S
     plane = (lines * plan.pitch + PLACES * columns.stride) * plan.channels + SLACK
     own = 128 + 8 * plan.taps * plan.pieces + 2 * 2 * (plane + 64)
     serial = plan.multiplications < SMALL
-    return machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps))
+    return [machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps)), *ended]
+
+
+def _gathering(plan: Tiled, moments: Arrays, machine: Machine) -> tuple[int, list[Step]]:
+    """Room for the statistics of every thread's share, and the step that puts them together."""
+    wide = ceil(plan.filters / PANEL) * PANEL
+    sums, pivots = room(machine.threads, 2, wide, dtype=np.float64), room(machine.threads, wide)
+    rows = [Statistics(0, pointer(s[0]), pointer(s[1]), pointer(p)) for s, p in zip(sums, pivots, strict=True)]
+    parts = (Statistics * machine.threads)(*rows)
+    where, (mean, variance) = ctypes.addressof(parts), moments
+    task = conv_amx_moments_task(where, machine.threads, plan.filters, pointer(mean), pointer(variance))
+    task.keeps = parts
+    return where, [machine.step("conv_amx_moments", task, serial=True, keeps=(sums, pivots))]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from graphdsl.backends.cpu.conv import backward, forward
-from graphdsl.backends.cpu.epilogue import finish_of
+from graphdsl.backends.cpu.epilogue import Finish, finish_of
 from graphdsl.backends.cpu.linear import multiplied
-from graphdsl.backends.cpu.task import Arrays, Machine, Plan, binds
-from graphdsl.ir import Call
-from graphdsl.ops import Conv, ConvInputGradient, Fused, MatMul
+from graphdsl.backends.cpu.task import BINDERS, Arrays, Machine, Plan, binds
+from graphdsl.ir import Array, Call, Operator
+from graphdsl.ops import Conv, ConvInputGradient, Fused, FusedMoments, FusedSums, MatMul, Moments, Reduced
 
 
 @binds(Fused)
@@ -25,3 +25,50 @@ def fused(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan
             return multiplied(op.producer, left, right, result, machine, finish)
         case _:
             return None
+
+
+@binds(FusedMoments)
+def fused_moments(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """Gathered where results are stored, if a kernel can; else the results are read once more."""
+    op, (result, *moments) = call.op, outputs
+    assert isinstance(op, FusedMoments)
+    riding = _with_moments(op.producer, inputs, outputs, machine)
+    if riding is not None:
+        return riding
+    axes = tuple(range(result.ndim - 1))
+    return _after(op.producer, inputs, result, Moments(axes), [result], moments, machine)
+
+
+@binds(FusedSums)
+def fused_sums(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    op, (result, *sums) = call.op, outputs
+    assert isinstance(op, FusedSums)
+    first, others = op.split(inputs)
+    summing = Reduced(tuple(range(result.ndim - 1)), op.formulas, op.arity)
+    return _after(op.producer, first, result, summing, [result, *others], sums, machine)
+
+
+def _with_moments(producer: Operator, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    result, *moments = outputs
+    finish = Finish()
+    if isinstance(producer, Fused):
+        inputs, others = producer.split(inputs)
+        finish, producer = finish_of(producer, others, result), producer.producer
+    if not isinstance(producer, Conv):
+        return None
+    return forward(producer, inputs[0], inputs[1], result, machine, finish, moments)
+
+
+def _after(
+    producer: Operator,
+    inputs: Arrays,
+    result: Array,
+    summing: Operator,
+    operands: Arrays,
+    sums: Arrays,
+    machine: Machine,
+) -> Plan | None:
+    """The producer, then the sums over what it has made."""
+    first = BINDERS[type(producer)](Call("", producer, (), ()), inputs, [result], machine)
+    second = BINDERS[type(summing)](Call("", summing, (), ()), operands, sums, machine)
+    return Plan((*first.steps, *second.steps), first.once) if first and second else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphdsl.backends.cpu.program import table
 from graphdsl.backends.cpu.library import Library, chosen
+from graphdsl.backends.cpu.program import table
 from graphdsl.backends.cpu.task import Step, Task, address, f64, i64, pointer
 from graphdsl.ir import Array
 

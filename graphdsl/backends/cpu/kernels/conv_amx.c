@@ -17,43 +17,11 @@
  *
  * What is done to results before they are stored is as in tile.h. Work is split by lines and by panels.
  */
-#include "amx.h"
-#include "formula.h"
+#include "conv_amx.h"
 
-typedef struct {
-    const float *x;
-    const char *packed;
-    float *y;
-    const float *bias, *add, *mask; /* as in conv.h */
-    const formula_task *after;
-    i64 images, rows, columns, limit;     /* lines of results, results in a line; of all lines only so many exist */
-    i64 height, width, channels, filters; /* of x */
-    i64 down, across, top, left;          /* result (i, j) has its window at line i * down - top, pixel j * across - left */
-    i64 taps, dilation;                   /* lines of the window */
-    i64 pieces, piece_step, length;       /* segments of a window line, pixels from one to the next, numbers in each */
-    i64 y_image, y_line, y_pixel;
-    i64 pitch, block;                     /* pixels of a laid out line; lines of results */
-    i64 line_shares, panel_shares;
-    double low;
-} conv_amx_task;
 TASK(conv_amx_task);
 
-typedef struct {
-    const float *kernel;
-    char *packed;
-    const i64 *offsets;          /* of each tap in the kernel, in the order of segments */
-    i64 segments, along;         /* taps in a segment */
-    i64 depth, filters, stride;  /* a tap is a matrix [depth, filters]; from row to row, or turned: column to column */
-    i64 turned;
-} conv_amx_pack_task;
-TASK(conv_amx_pack_task);
-
 #ifdef AMX
-
-enum { PANEL = 32, PLACES = 32, MOST_PLACES = 64, SLACK = 64 };
-
-INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
-INLINE i64 vectors_in(i64 filters, i64 panel) { return least(2, up(filters - panel * PANEL, VL)); }
 
 /* 16 bit each, in order. */
 INLINE __m256i upper_halves(ivec x) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)x, 16)); }
@@ -183,7 +151,7 @@ INLINE ending ending_of(const conv_amx_task *t, i64 panel) {
 }
 
 /* A vector of results, to be stored at `at`. */
-INLINE void store_results(const ending *e, int v, vec r, i64 at) {
+INLINE vec store_results(const ending *e, int v, vec r, i64 at) {
     i64 n = e->lanes[v];
     at += v * VL;
     r += e->bias[v];
@@ -191,6 +159,30 @@ INLINE void store_results(const ending *e, int v, vec r, i64 at) {
     r = max_or_second(e->low, r);
     if (e->mask) r = keep(greater(load_part(e->mask + at, n), zeros()), r);
     store_part(e->y + at, r, n);
+    return r;
+}
+
+/* Sums over the results of a few tiles in float32, to be added to those in double. */
+typedef struct {
+    vec pivot[2], sums[2], squares[2];
+    i64 begun;
+} gathered;
+
+INLINE void gather(gathered *g, int v, vec r) {
+    if (!g->begun) g->pivot[v] = r;
+    r -= g->pivot[v];
+    g->sums[v] += r;
+    g->squares[v] += r * r;
+}
+
+static void hand_over(gathered *g, statistics *s, i64 panel) {
+    i64 column = panel * PANEL;
+    for (int v = 0; v < 2; v++)
+        for (int i = 0; i < VL; i++) {
+            s->sums[column + v * VL + i] += g->sums[v][i];
+            s->squares[column + v * VL + i] += g->squares[v][i];
+        }
+    for (int v = 0; v < 2; v++) g->sums[v] = g->squares[v] = zeros();
 }
 
 typedef struct {
@@ -200,11 +192,15 @@ typedef struct {
 } laid_out;
 
 /* `places` places from a result's line on, all of a panel. */
-WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64 line, i64 places, i64 panel) {
+WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64 line, i64 places, i64 panel,
+                                  statistics *s) {
     i64 wide = vectors_in(t->filters, panel), at_once = wide == 2 ? PLACES : MOST_PLACES;
     i64 depth = up(t->length, TILE_DEPTH), segments = t->taps * t->pieces;
     i64 step = t->across * t->channels;
     ending end = ending_of(t, panel);
+    int begun = s && (s->count > 0 || line > b->line);
+    gathered g = {.begun = begun};
+    for (int v = 0; v < 2 && begun; v++) g.pivot[v] = load(s->pivots + panel * PANEL + v * VL);
     const char *weights = t->packed + panel * segments * depth * 4 * TILE_BYTES;
     float c[1024] __attribute__((aligned(64)));
     i64 i = line, j = 0;
@@ -218,12 +214,24 @@ WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64
         for (i64 r = 0; r < least(at_once, places - q); r++) {
             i64 at = b->image * t->y_image + i * t->y_line + j * t->y_pixel + panel * PANEL;
             if (j < t->columns && (t->limit < 0 || i * t->columns + j < t->limit)) {
-                store_results(&end, 0, load(c + r * wide * VL), at);
-                if (wide == 2) store_results(&end, 1, load(c + r * wide * VL + VL), at);
+                vec first = store_results(&end, 0, load(c + r * wide * VL), at), second = zeros();
+                if (wide == 2) second = store_results(&end, 1, load(c + r * wide * VL + VL), at);
+                if (s) {
+                    gather(&g, 0, first);
+                    gather(&g, 1, second);
+                    g.begun = 1;
+                }
             }
             if (++j == t->pitch) j = 0, i++;
         }
+        if (s) hand_over(&g, s, panel);
     }
+    for (int v = 0; v < 2 && s && !begun; v++) store(s->pivots + panel * PANEL + v * VL, g.pivot[v]);
+}
+
+/* How many results of line i exist. */
+INLINE i64 results_in(const conv_amx_task *t, i64 i) {
+    return t->limit < 0 ? t->columns : least(t->columns, t->limit - i * t->columns);
 }
 
 static void lay_out_block(const conv_amx_task *t, laid_out *b) {
@@ -233,18 +241,29 @@ static void lay_out_block(const conv_amx_task *t, laid_out *b) {
     blank(b->hi + lines * line, b->lo + lines * line, SLACK);
 }
 
-WITH_TILES static void work_off(const conv_amx_task *t, laid_out *b, i64 first, i64 last) {
+WITH_TILES static void work_off(const conv_amx_task *t, laid_out *b, i64 first, i64 last, statistics *s) {
     lay_out_block(t, b);
     int flat = t->down == 1 && t->across == 1;
     for (i64 panel = first; panel < last; panel++)
         for (i64 i = 0; i < b->lines; i += flat ? b->lines : 1)
-            run_places(t, b, b->line + i, flat ? (b->lines - 1) * t->pitch + t->columns : t->columns, panel);
+            run_places(t, b, b->line + i, flat ? (b->lines - 1) * t->pitch + t->columns : t->columns, panel, s);
+    for (i64 i = b->line; s && i < b->line + b->lines; i++) s->count += results_in(t, i);
     i64 left = first * PANEL, right = least(last * PANEL, t->filters);
     for (i64 i = b->line; t->after && i < b->line + b->lines; i++) {
         i64 at = (b->image * t->y_image + i * t->y_line) / t->filters;
-        i64 count = t->limit < 0 ? t->columns : least(t->columns, t->limit - i * t->columns);
-        formula_block(t->after, at, count, left, right - left, 0, 0);
+        formula_block(t->after, at, results_in(t, i), left, right - left, 0, 0);
     }
+}
+
+/* Those of a share of lines, for panels first to last, at 0. */
+static statistics *statistics_of(const conv_amx_task *t, i64 share, i64 first, i64 last) {
+    if (!t->statistics) return 0;
+    statistics *s = t->statistics + share;
+    size_t bytes = sizeof(double) * (size_t)((last - first) * PANEL);
+    s->count = 0;
+    memset(s->sums + first * PANEL, 0, bytes);
+    memset(s->squares + first * PANEL, 0, bytes);
+    return s;
 }
 
 #endif
@@ -270,58 +289,15 @@ EXPORT void conv_amx(const void *task, const context *at) {
         i64 line, last, first_panel, last_panel;
         share(t->images * t->rows, &by_line, &line, &last);
         share(up(t->filters, PANEL), &by_panel, &first_panel, &last_panel);
+        statistics *s = statistics_of(t, number / t->panel_shares, first_panel, last_panel);
         for (; line < last; line += b->lines) {
             b->image = line / t->rows;
             b->line = line % t->rows;
             b->lines = least(least(t->block, t->rows - b->line), last - line);
-            work_off(t, b, first_panel, last_panel);
+            work_off(t, b, first_panel, last_panel, s);
         }
     }
     amx_end();
-#else
-    (void)task, (void)at;
-#endif
-}
-
-#ifdef AMX
-
-/* The 32 weights of a tile's depth for 16 filters, as they stand in a matrix [depth, filters]. */
-static void pack_plain(const float *const *row, i64 filters, char *to) {
-    for (i64 i = 0; i < 16; i++) {
-        halves a = split(row[2 * i] ? load_part(row[2 * i], filters) : zeros());
-        halves b = split(row[2 * i + 1] ? load_part(row[2 * i + 1], filters) : zeros());
-        istore((int32_t *)(to + 64 * i), pair_hi(a, b));
-        istore((int32_t *)(to + TILE_BYTES + 64 * i), pair_lo(a, b));
-    }
-}
-
-#endif
-
-/* The weights as B tiles: [panel][segment][32 of its numbers][vector of filters][hi, lo]. Split by panel and segment. */
-EXPORT void conv_amx_pack(const void *task, const context *at) {
-#ifdef AMX
-    const conv_amx_pack_task *t = task;
-    i64 depth = up(t->along * t->depth, TILE_DEPTH), panels = up(t->filters, PANEL), first, last;
-    share(panels * t->segments, at, &first, &last);
-    for (i64 u = first; u < last; u++) {
-        i64 panel = u / t->segments, segment = u % t->segments, wide = vectors_in(t->filters, panel);
-        char *to = t->packed + (panel * t->segments * 2 + segment * wide) * depth * 2 * TILE_BYTES;
-        for (i64 k = 0; k < depth; k++)
-            for (i64 v = 0; v < wide; v++, to += 2 * TILE_BYTES) {
-                i64 column = panel * PANEL + v * VL, lanes = least(VL, t->filters - column);
-                float turned[TILE_DEPTH][VL];
-                const float *row[TILE_DEPTH];
-                for (i64 i = 0; i < TILE_DEPTH; i++) {
-                    i64 number = k * TILE_DEPTH + i, tap = number / t->depth, d = number % t->depth;
-                    row[i] = 0;
-                    if (tap >= t->along) continue;
-                    const float *from = t->kernel + t->offsets[segment * t->along + tap];
-                    row[i] = t->turned ? turned[i] : from + d * t->stride + column;
-                    for (i64 n = 0; t->turned && n < lanes; n++) turned[i][n] = from[(column + n) * t->stride + d];
-                }
-                pack_plain(row, lanes, to);
-            }
-    }
 #else
     (void)task, (void)at;
 #endif

@@ -1,0 +1,54 @@
+/* What a convolution in AMX tiles, the packing of its weights and the ending of its statistics are told. */
+#ifndef CONV_AMX_H
+#define CONV_AMX_H
+
+#include "amx.h"
+#include "formula.h"
+
+typedef struct {
+    const float *x;
+    const char *packed;
+    float *y;
+    const float *bias, *add, *mask; /* as in conv.h */
+    const formula_task *after;
+    i64 images, rows, columns, limit;     /* lines of results, results in a line; of all lines only so many exist */
+    i64 height, width, channels, filters; /* of x */
+    i64 down, across, top, left;          /* result (i, j) has its window at line i * down - top, pixel j * across - left */
+    i64 taps, dilation;                   /* lines of the window */
+    i64 pieces, piece_step, length;       /* segments of a window line, pixels from one to the next, numbers in each */
+    i64 y_image, y_line, y_pixel;
+    i64 pitch, block;                     /* pixels of a laid out line; lines of results */
+    i64 line_shares, panel_shares;
+    struct statistics *statistics; /* one for each share of lines, or NULL: of the results, channel by channel */
+    double low;
+} conv_amx_task;
+
+/* Of the results of a share of lines: how many there are of a channel, and their sums and squares around the first, so
+ * that little is lost where the mean is far from 0. */
+typedef struct statistics {
+    i64 count;
+    double *sums, *squares;
+    float *pivots;
+} statistics;
+
+typedef struct {
+    const statistics *parts;
+    i64 count, filters;
+    float *mean, *variance;
+} conv_amx_moments_task;
+
+typedef struct {
+    const float *kernel;
+    char *packed;
+    const i64 *offsets;          /* of each tap in the kernel, in the order of segments */
+    i64 segments, along;         /* taps in a segment */
+    i64 depth, filters, stride;  /* a tap is a matrix [depth, filters]; from row to row, or turned: column to column */
+    i64 turned;
+} conv_amx_pack_task;
+
+enum { PANEL = 32, PLACES = 32, MOST_PLACES = 64, SLACK = 64 };
+
+INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
+INLINE i64 vectors_in(i64 filters, i64 panel) { return least(2, up(filters - panel * PANEL, VL)); }
+
+#endif
