@@ -320,33 +320,35 @@ INLINE void transform_kernel(const vec g[9], float *u, i64 apart) {
     }
 }
 
-/* Nine taps of VL filters of VL channels, turned so that filters lie side by side: [channel][tap][filter]. */
-static NOINLINE void turn(const winograd_pack_task *q, i64 c, i64 f, i64 channels, i64 filters, float *out) {
-    for (i64 tap = 0; tap < 9; tap++)
-        for (i64 j = 0; j < filters; j++) {
-            const float *from = q->kernel + ((8 - tap) * q->filters + f + j) * q->channels + c;
-            for (i64 i = 0; i < channels; i++) out[(i * 9 + tap) * VL + j] = from[i];
-        }
+/* VL floats, `stride` apart, of which n are there. */
+INLINE vec load_column(const float *p, i64 stride, i64 n) {
+#if VL == 16
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    if (stride < INT32_MAX / VL)
+        return (vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), first_lanes(n),
+                                             _mm512_mullo_epi32(lane, _mm512_set1_epi32((int32_t)stride)), p, 4);
+#endif
+    vec v = zeros();
+    for (i64 i = 0; i < n; i++) v[i] = p[i * stride];
+    return v;
 }
 
 /* Work is shared by blocks of VL channels of one vector of filters. */
 EXPORT void winograd_pack(const void *task, const context *at) {
     const winograd_pack_task *q = task;
     i64 across = up(q->filters, VL), from, to;
-    float turned[VL * 9 * VL] __attribute__((aligned(64)));
-    memset(turned, 0, sizeof turned);
     share(across * up(q->channels, VL), at, &from, &to);
     for (i64 unit = from; unit < to; unit++) {
-        i64 f = unit % across * VL, c = unit / across * VL, p = f / WIDE, vectors = panel_vectors(q->filters, p);
-        i64 count = least(VL, q->channels - c), n = least(VL, q->filters - f), apart = u_point(q->channels, vectors);
-        float *u = q->u + p * POINTS * u_point(q->channels, 2) + c * vectors * VL + f % WIDE;
-        if (q->flipped) turn(q, c, f, count, n, turned);
-        for (i64 i = 0; i < count; i++) {
+        i64 f = unit % across * VL, first = unit / across * VL, p = f / WIDE, vectors = panel_vectors(q->filters, p);
+        i64 n = least(VL, q->filters - f), apart = u_point(q->channels, vectors);
+        float *u = q->u + p * POINTS * u_point(q->channels, 2) + f % WIDE;
+        for (i64 c = first; c < least(first + VL, q->channels); c++) {
             vec g[9];
             UNROLL for (int tap = 0; tap < 9; tap++)
-                g[tap] = q->flipped ? load(turned + (i * 9 + tap) * VL)
-                                    : load_part(q->kernel + (tap * q->channels + c + i) * q->filters + f, n);
-            transform_kernel(g, u + i * vectors * VL, apart);
+                g[tap] = q->flipped ? load_column(q->kernel + ((8 - tap) * q->filters + f) * q->channels + c,
+                                                  q->channels, n)
+                                    : load_part(q->kernel + (tap * q->channels + c) * q->filters + f, n);
+            transform_kernel(g, u + c * vectors * VL, apart);
         }
     }
 }
