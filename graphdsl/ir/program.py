@@ -13,6 +13,8 @@ from graphdsl.report import Span, dataclass
 
 
 class Storage(StrEnum):
+    """Where a buffer lies."""
+
     ARENA = "arena"
     KEPT = "kept"
     """Made of weights and constants alone: it stays from run to run."""

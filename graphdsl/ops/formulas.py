@@ -54,7 +54,7 @@ class Formulas(Operator):
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         w, g = np.sin(1.7 * np.arange(12.0)).reshape(3, 4), np.cos(2.3 * np.arange(12.0)).reshape(3, 4)
-        m, rate, sound = g * w, np.float64(0.1).reshape(()), np.array(True)
+        m, rate, sound = g * w, np.array(0.1), np.array(True)
         a, c, d, r, ok = (Operand(i) for i in range(5))
         mean = 0.9 * d + 0.1 * e.where(ok, c, 0)
         return [

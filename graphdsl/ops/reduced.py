@@ -19,7 +19,8 @@ from graphdsl.report import dataclass
 class Reduced(Operator):
     """Sums over axes of formulas of the same operands, read once. The axes stay with size 1.
 
-    operands  float, any shapes that broadcast as NumPy's do; every formula is over their common shape
+    operands  any shapes that broadcast as NumPy's do, one of them float at least; every formula is over their common
+              shape
     returns   for each formula the common shape with 1 in place of each axis; an empty axis sums to 0
 
         x ─┐                                        x ─┐             Σ g
@@ -41,15 +42,17 @@ class Reduced(Operator):
         shape = broadcast(self.name, [t.shape for t in inputs])
         if any(not 0 <= a < len(shape) for a in self.axes):
             raise TypeRuleError(f"sums over axes {self.axes} of a tensor with {len(shape)}")
-        if any(not t.dtype.is_float for t in inputs):
-            raise TypeRuleError("sums of formulas are over floats")
-        dtype = max((t.dtype for t in inputs), key=lambda d: d.size)
+        floats = [t.dtype for t in inputs if t.dtype.is_float]
+        if not floats:
+            raise TypeRuleError("sums of formulas give floats: one operand is of floats at least")
+        dtype = max(floats, key=lambda d: d.size)
         kept = TensorType(tuple(1 if a in self.axes else s for a, s in enumerate(shape)), dtype)
         return (kept,) * len(self.formulas)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
-        dtype = max((DType(a.dtype.name) for a in arrays), key=lambda d: d.size).numpy
+        types = [DType(a.dtype.name) for a in arrays]
+        dtype = max((t for t in types if t.is_float), key=lambda d: d.size).numpy
         each = (np.broadcast_to(e.compute(tree, arrays), shape).astype(dtype) for tree in self.formulas)
         return tuple(np.asarray(a.sum(axis=self.axes, keepdims=True, dtype=dtype)) for a in each)
 
@@ -71,7 +74,9 @@ class Reduced(Operator):
             Sample(cls((1,), (e.exp(a), a), 1), (x,)),
             Sample(cls((2,), (a * c,), 2), (x, g)),
             Sample(cls((0, 1, 2), ((a - c) * (a - c), abs(a)), 2), (x, g)),
+            Sample(cls((0, 1, 2), (e.where(c, a * a, 0),), 2), (x, np.array(True))),
             Sample(cls((0,), (a,), 1), (np.zeros((0, 4)),)),
+            Sample(cls((1,), (e.where(e.equal(a, c), 1, 0),), 2), (np.array([[2], [0]], np.int32), np.arange(3.0))),
         ]
 
     @classmethod
@@ -81,5 +86,5 @@ class Reduced(Operator):
             BadSample(cls((2,), product, 2), (x, x)),
             BadSample(cls((0,), product, 2), (x,)),
             BadSample(cls((0,), product, 2), (x, TensorType((2, 4)))),
-            BadSample(cls((0,), product, 2), (x, x.with_dtype(DType.INT32))),
+            BadSample(cls((0,), product, 2), (x.with_dtype(DType.BOOL), x.with_dtype(DType.INT32))),
         ]

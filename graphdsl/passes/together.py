@@ -47,15 +47,19 @@ class _Groups:
 
     def _members(self, last: str) -> set[str]:
         """last, and the new values that are read by members alone."""
-        made = self.graph.value(last).type
         found, waiting = {last}, [last]
         while waiting:
-            for value in self.graph.operands(waiting.pop()):
-                alike = (value.type.shape, value.type.dtype) == (made.shape, made.dtype)
-                if value.node in self.free - found and alike and {*self.graph.users(value.node)} <= found:
-                    found.add(value.node)
-                    waiting.append(value.node)
+            joining = {v.node for v in self.graph.operands(waiting.pop()) if self._joins(v, last, found)}
+            found |= joining
+            waiting += sorted(joining)
         return found
+
+    def _joins(self, value: Value, last: str, found: set[str]) -> bool:
+        made = self.graph.value(last).type
+        alike = (value.type.shape, value.type.dtype) == (made.shape, made.dtype)
+        return (
+            alike and value.node in self.free and value.node not in found and {*self.graph.users(value.node)} <= found
+        )
 
     def rule(self, b: Builder, name: str, look: Look) -> Answers | None:
         """The last of a group is emitted for all of it."""
