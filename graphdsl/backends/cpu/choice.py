@@ -126,7 +126,7 @@ def gradient_way(work: Work, machine: Machine) -> Way:
 
 def _possible(work: Work, machine: Machine) -> bool:
     """Few channels are mostly transforms of vectors that they do not fill."""
-    return machine.fast and work.tiles > 0 and 2 * min(work.channels, work.filters) >= machine.lanes
+    return machine.fast and work.tiles > 0 and 2 * work.channels >= machine.lanes
 
 
 def _products(work: Work, machine: Machine) -> float:

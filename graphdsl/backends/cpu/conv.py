@@ -55,14 +55,12 @@ def forward(
             kernel.shape, op.stride, op.dilation, op.pad, x.shape[1:-1], y.shape[1:-1], strict=False
         )
     ]
-    sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
-    tiles = by_tiles(sweeps, y, machine, finish, moments)
-    if tiles is not None or moments:
-        return tiles
-    way = _way(op, kernel, y, machine)
+    way = Way.DIRECT if moments else _way(op, kernel, y, machine)
     if way is not Way.DIRECT:
         return _by_winograd(x, kernel, y, axes, machine, finish, flipped=False, staged=way is Way.FAR)
-    return swept(sweeps, y, machine, finish)
+    sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
+    tiles = by_tiles(sweeps, y, machine, finish, moments)
+    return swept(sweeps, y, machine, finish) if tiles is None and not moments else tiles
 
 
 def backward(op: ConvInputGradient, y: Array, kernel: Array, x: Array, machine: Machine, finish: Finish) -> Plan | None:
@@ -79,15 +77,13 @@ def backward(op: ConvInputGradient, y: Array, kernel: Array, x: Array, machine: 
             kernel.shape, op.stride, op.dilation, op.pad, y.shape[1:-1], x.shape[1:-1], strict=False
         )
     ]
-    sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
-    tiles = by_tiles(sweeps, x, machine, finish)
-    if tiles is not None:
-        return tiles
     way = _way(op, kernel, x, machine)
     if way is not Way.DIRECT:
-        axes = [axis for (axis,) in every]
-        return _by_winograd(y, kernel, x, axes, machine, finish, flipped=True, staged=way is Way.FAR)
-    return swept(sweeps, x, machine, finish)
+        around = [axis for (axis,) in every]
+        return _by_winograd(y, kernel, x, around, machine, finish, flipped=True, staged=way is Way.FAR)
+    sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
+    tiles = by_tiles(sweeps, x, machine, finish)
+    return swept(sweeps, x, machine, finish) if tiles is None else tiles
 
 
 def phases(taps: int, stride: int, dilation: int, before: int, out: int, size: int) -> list[Axis]:

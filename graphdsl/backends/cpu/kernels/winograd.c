@@ -327,6 +327,12 @@ INLINE vec load_column(const float *p, i64 stride, i64 n) {
     if (stride < INT32_MAX / VL)
         return (vec)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), first_lanes(n),
                                              _mm512_mullo_epi32(lane, _mm512_set1_epi32((int32_t)stride)), p, 4);
+#elif VL == 8
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    if (stride < INT32_MAX / VL)
+        return (vec)_mm256_mask_i32gather_ps(_mm256_setzero_ps(), p,
+                                             _mm256_mullo_epi32(lane, _mm256_set1_epi32((int32_t)stride)),
+                                             (__m256)first_lanes(n), 4);
 #endif
     vec v = zeros();
     for (i64 i = 0; i < n; i++) v[i] = p[i * stride];
