@@ -141,48 +141,75 @@ typedef struct {
     const float *add, *mask;
     float *y;
     i64 lanes[2]; /* of the two vectors */
+    i64 pixel;    /* from result to result */
 } ending;
 
 INLINE ending ending_of(const conv_amx_task *t, i64 panel) {
     i64 column = panel * PANEL, count = least(PANEL, t->filters - column);
-    ending e = {{zeros(), zeros()}, all((float)t->low), t->add, t->mask, t->y, {least(VL, count), most(count - VL, 0)}};
-    for (int v = 0; v < 2 && t->bias; v++) e.bias[v] = load_part(t->bias + column + v * VL, e.lanes[v]);
+    ending e = {.low = all((float)t->low), .add = t->add, .mask = t->mask, .y = t->y, .pixel = t->y_pixel};
+    e.lanes[0] = least(VL, count), e.lanes[1] = most(count - VL, 0);
+    for (int v = 0; v < 2; v++) e.bias[v] = t->bias ? load_part(t->bias + column + v * VL, e.lanes[v]) : zeros();
     return e;
 }
 
-/* A vector of results, to be stored at `at`. */
-INLINE vec store_results(const ending *e, int v, vec r, i64 at) {
-    i64 n = e->lanes[v];
-    at += v * VL;
-    r += e->bias[v];
-    if (e->add) r += load_part(e->add + at, n);
-    r = max_or_second(e->low, r);
-    if (e->mask) r = keep(greater(load_part(e->mask + at, n), zeros()), r);
-    store_part(e->y + at, r, n);
-    return r;
-}
-
-/* Sums over the results of a few tiles in float32, to be added to those in double. */
+/* Sums over some results in float32, to be added to those in double before they lose digits. */
 typedef struct {
     vec pivot[2], sums[2], squares[2];
-    i64 begun;
+    i64 count, begun;
 } gathered;
 
-INLINE void gather(gathered *g, int v, vec r) {
-    if (!g->begun) g->pivot[v] = r;
-    r -= g->pivot[v];
-    g->sums[v] += r;
-    g->squares[v] += r * r;
+enum { MOST_GATHERED = 1024 };
+
+INLINE vec finished(const ending *e, int v, vec r, i64 at, int add, int masked) {
+    r += e->bias[v];
+    if (add) r += load_part(e->add + at, e->lanes[v]);
+    r = max_or_second(e->low, r);
+    return masked ? keep(greater(load_part(e->mask + at, e->lanes[v]), zeros()), r) : r;
+}
+
+/* `count` results of one vector, `step` floats apart in c, e->pixel apart in y. */
+INLINE void store_line(const ending *from, int v, const float *c, i64 step, i64 count, i64 at, gathered *g, int add,
+                       int masked, int gathers) {
+    ending e = *from;
+    vec pivot = gathers ? g->pivot[v] : zeros(), sums = zeros(), squares = zeros();
+    at += v * VL;
+    for (i64 i = 0; i < count; i++, at += e.pixel) {
+        vec r = finished(&e, v, load(c + i * step + v * VL), at, add, masked);
+        store_part(e.y + at, r, e.lanes[v]);
+        if (!gathers) continue;
+        r -= pivot;
+        sums += r;
+        squares += r * r;
+    }
+    if (gathers) g->sums[v] += sums, g->squares[v] += squares;
+}
+
+NOINLINE static void store_results(const ending *e, const float *c, i64 wide, i64 count, i64 at, gathered *g) {
+    int form = (e->add ? 4 : 0) | (e->mask ? 2 : 0) | (g ? 1 : 0);
+    for (int v = 0; g && !g->begun && v < wide; v++)
+        g->pivot[v] = finished(e, v, load(c + v * VL), at + v * VL, form & 4, form & 2);
+    for (int v = 0; v < wide; v++) switch (form) {
+            case 0: store_line(e, v, c, wide * VL, count, at, g, 0, 0, 0); break;
+            case 1: store_line(e, v, c, wide * VL, count, at, g, 0, 0, 1); break;
+            case 2: store_line(e, v, c, wide * VL, count, at, g, 0, 1, 0); break;
+            case 4: store_line(e, v, c, wide * VL, count, at, g, 1, 0, 0); break;
+            case 5: store_line(e, v, c, wide * VL, count, at, g, 1, 0, 1); break;
+            case 6: store_line(e, v, c, wide * VL, count, at, g, 1, 1, 0); break;
+            default: store_line(e, v, c, wide * VL, count, at, g, form & 4, 1, 1);
+        }
+    if (g) g->begun = 1, g->count += count;
 }
 
 static void hand_over(gathered *g, statistics *s, i64 panel) {
     i64 column = panel * PANEL;
-    for (int v = 0; v < 2; v++)
+    for (int v = 0; v < 2; v++) {
         for (int i = 0; i < VL; i++) {
             s->sums[column + v * VL + i] += g->sums[v][i];
             s->squares[column + v * VL + i] += g->squares[v][i];
         }
-    for (int v = 0; v < 2; v++) g->sums[v] = g->squares[v] = zeros();
+        g->sums[v] = g->squares[v] = zeros();
+    }
+    g->count = 0;
 }
 
 typedef struct {
@@ -190,6 +217,11 @@ typedef struct {
     uint16_t *hi, *lo;
     i64 offsets[];
 } laid_out;
+
+/* How many results of line i exist. */
+INLINE i64 results_in(const conv_amx_task *t, i64 i) {
+    return t->limit < 0 ? t->columns : most(least(t->columns, t->limit - i * t->columns), 0);
+}
 
 /* `places` places from a result's line on, all of a panel. */
 WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64 line, i64 places, i64 panel,
@@ -206,32 +238,23 @@ WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64
     i64 i = line, j = 0;
     for (i64 q = 0; q < places; q += at_once) {
         i64 first = (line - b->line) * t->down * t->pitch * t->channels + q * step;
+        i64 last = least(at_once, places - q);
         operand a = {(char *)(b->hi + first), (char *)(b->lo + first), 2 * step, b->offsets, segments, depth};
         if (wide == 2)
             product_2x2(&a, weights, c);
         else
             product_4x1(&a, weights, c);
-        for (i64 r = 0; r < least(at_once, places - q); r++) {
+        for (i64 r = 0, more; r < last; r += more) {
             i64 at = b->image * t->y_image + i * t->y_line + j * t->y_pixel + panel * PANEL;
-            if (j < t->columns && (t->limit < 0 || i * t->columns + j < t->limit)) {
-                vec first = store_results(&end, 0, load(c + r * wide * VL), at), second = zeros();
-                if (wide == 2) second = store_results(&end, 1, load(c + r * wide * VL + VL), at);
-                if (s) {
-                    gather(&g, 0, first);
-                    gather(&g, 1, second);
-                    g.begun = 1;
-                }
-            }
-            if (++j == t->pitch) j = 0, i++;
+            more = least((j < results_in(t, i) ? results_in(t, i) : t->pitch) - j, last - r);
+            if (j < results_in(t, i)) store_results(&end, c + r * wide * VL, wide, more, at, s ? &g : 0);
+            j += more;
+            if (j == t->pitch) j = 0, i++;
         }
-        if (s) hand_over(&g, s, panel);
+        if (g.count >= MOST_GATHERED) hand_over(&g, s, panel);
     }
+    if (s) hand_over(&g, s, panel);
     for (int v = 0; v < 2 && s && !begun; v++) store(s->pivots + panel * PANEL + v * VL, g.pivot[v]);
-}
-
-/* How many results of line i exist. */
-INLINE i64 results_in(const conv_amx_task *t, i64 i) {
-    return t->limit < 0 ? t->columns : least(t->columns, t->limit - i * t->columns);
 }
 
 static void lay_out_block(const conv_amx_task *t, laid_out *b) {
