@@ -40,6 +40,7 @@ WITH_TILES INLINE void amx_begin(void) {
         uint8_t rows[16];
     } all_alike = {.palette = 1};
     for (int i = 0; i < 8; i++) all_alike.bytes[i] = 64, all_alike.rows[i] = TILE_SIDE;
+    __asm__ __volatile__("" : : "m"(all_alike)); /* GCC's _tile_loadconfig says that it reads eight bytes only */
     _tile_loadconfig(&all_alike);
 }
 
