@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from graphdsl.backends.cpu import choice, sweep
+from graphdsl.backends.cpu import choice, conv_amx, sweep
 from graphdsl.ir import Array
 from graphdsl.ops import Conv, ConvInputGradient, Elementwise, Fused
 from graphdsl.ops import expression as e
@@ -29,8 +29,9 @@ FORMULAS = {
 
 @pytest.fixture(params=["alone", "shared"])
 def split(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small work is done by one thread; shared: by all of them, in small blocks. Never by Winograd."""
-    monkeypatch.setattr(choice, "WORTH", 0)
+    """Small work is done by one thread; shared: by all of them, in small blocks. No Winograd, no AMX tiles."""
+    for module in (choice, conv_amx):
+        monkeypatch.setattr(module, "WORTH", 0)
     if request.param == "shared":
         for name, value in (("SMALL", 0), ("PACKED", 0), ("BLOCK", 2000), ("LINE", 7), ("LONG", 100)):
             monkeypatch.setattr(sweep, name, value)
