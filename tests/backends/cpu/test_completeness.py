@@ -12,9 +12,7 @@ from tests.support.calls import samples, single
 
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "formulas": "several formulas in one loop: to come; one by one they are served",
-    "fused_moments": "kernels would have to take statistics while they write; no pass asks for it yet",
     "fused_pool": "kernels would have to keep rows of a window; no pass asks for it yet",
-    "fused_sums": "kernels would have to sum while they write; no pass asks for it yet",
 }
 
 needs_kernels = pytest.mark.skipif(not available(), reason="no kernels were built")
