@@ -83,8 +83,10 @@ EXPORT void scatter_add(const void *task, const context *at) {
     const scatter_add_task *t = task;
     i64 n = t->features, block = rows_of_lines(n);
     int past = (uintptr_t)t->table % 64 == 0 && 4 * t->rows * n > CACHED;
-    for (i64 row = 0; row < t->rows; row += block)
-        if (own(row / block, at)) clear(t->table + row * n, least(block, t->rows - row) * n, past && row + block <= t->rows);
+    for (i64 row = 0; row < t->rows; row += block) {
+        i64 rows = least(block, t->rows - row);
+        if (own(row / block, at)) clear(t->table + row * n, rows * n, past && rows == block);
+    }
     for (i64 i = 0; i < t->count; i++) {
         i64 place = place_of(t->places, t->words, t->rows, i);
         if (place >= 0 && own(place / block, at)) add(t->x + i * n, n, t->table + place * n);

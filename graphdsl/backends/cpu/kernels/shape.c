@@ -1,9 +1,9 @@
 /* The same numbers elsewhere: copies, axes in another order.
  *
- *   transpose   y[.., a, .., b, ..] = x[.., b, .., a, ..]   in words of 4 bytes, or rows of bytes where the last axis stays
+ *   transpose   y[.., a, .., b, ..] = x[.., b, .., a, ..]   in words of 4 bytes, or in rows where the last axis stays
  *
- * Neighbouring axes that stay neighbours come as one. Where the last axis stays last, rows are copied. Elsewhere squares
- * of VL x VL are turned over in registers, in log2(VL) rounds that exchange ever larger quarters:
+ * Neighbouring axes that stay neighbours come as one. Where the last axis stays last, rows are copied. Elsewhere
+ * squares of VL x VL are turned over in registers, in log2(VL) rounds that exchange ever larger quarters:
  *
  *     a b | c d        a e | c g        a e   i m
  *     e f | g h        b f | d h        b f   j n       rows of the last axis of x in, rows of the last axis of y out
