@@ -19,8 +19,8 @@ PANEL, DEPTH, PLACES = 32, 32, 64
 SLACK = 64
 PLAIN = 64
 """Pixels of a line, where lines are cut as we like."""
-BLOCK = 384 << 10
-"""Bytes of laid out lines that are worked on together."""
+BLOCK, FAR_BLOCK, FAR = 384 << 10, 1 << 20, 1 << 20
+"""Bytes of laid out lines that are worked on together; more where the weights, of so many bytes, come from far."""
 LONGEST = 3 << 20
 """Bytes that the lines under one line of windows may take."""
 PRODUCT, LAID_OUT, STORED = 133.0, 0.65, 12.0
@@ -38,7 +38,8 @@ class conv_amx_task(Task):
         *((n, address) for n in ("x", "packed", "y", "bias", "add", "mask", "after")),
         *((n, i64) for n in ("images", "rows", "columns", "limit", "height", "width", "channels", "filters")),
         *((n, i64) for n in ("down", "across", "top", "left", "taps", "dilation", "pieces", "piece_step", "length")),
-        *((n, i64) for n in ("y_image", "y_line", "y_pixel", "pitch", "block", "line_shares", "panel_shares")),
+        *((n, i64) for n in ("x_image", "x_line", "x_pixel", "y_image", "y_line", "y_pixel")),
+        *((n, i64) for n in ("pitch", "block", "line_shares", "panel_shares")),
         ("statistics", address),
         ("low", f64),
     )
@@ -84,11 +85,24 @@ class Tiled:
         self.pieces, self.piece_step = (1, 0) if whole else (len(along), columns.dilation)
         self.taps, self.along = len(down), len(along) // max(self.pieces, 1)
         self.length = self.along * self.channels
-        self.pitch = self.wide if self.plain else (self.wide - 1) * columns.stride + columns.reach
-        self.flat = rows.stride == 1 and columns.stride == 1
+        self.down, self.across = rows.stride, columns.stride
+        self.height: int = self.lines if self.plain else sweep.x.shape[1]
+        self.width: int = self.wide if self.plain else sweep.x.shape[2]
+        self.x_pixel, self.x_line = self.channels, self.width * self.channels
+        if len(down) == len(along) == 1 and rows.before == columns.before == 0:
+            self._only_what_is_read()
+        self.pitch = self.wide if self.plain else (self.wide - 1) * self.across + columns.reach
+        self.flat = self.down == self.across == 1
         line = 4 * self.pitch * self.channels
         self.window_bytes = line * ((self.taps - 1) * rows.dilation + 1)
-        self.block = max(1, min(self.lines, (BLOCK - self.window_bytes) // (line * rows.stride) + 1))
+        block = BLOCK if 4 * sweep.kernel.size < FAR else FAR_BLOCK
+        self.block = max(1, min(self.lines, (block - self.window_bytes) // (line * self.down) + 1))
+
+    def _only_what_is_read(self) -> None:
+        """Windows of one pixel: others are not laid out."""
+        self.x_line, self.x_pixel = self.x_line * self.down, self.x_pixel * self.across
+        self.height, self.width = self.lines, self.wide
+        self.down = self.across = 1
 
     @property
     def cycles(self) -> float:
@@ -101,7 +115,7 @@ class Tiled:
         else:
             places = self.images * self.lines * ceil(self.wide / PANEL)
         wide = ceil(self.filters / 16) / 2
-        read = self.block * rows.stride + (self.taps - 1) * rows.dilation + 1 - rows.stride
+        read = self.block * self.down + (self.taps - 1) * rows.dilation + 1 - self.down
         laid_out = runs * read * self.pitch * self.channels
         return float(places * wide * depth * PRODUCT + laid_out * LAID_OUT + self.results * STORED)
 
@@ -174,7 +188,6 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
     parts, ended = (0, []) if not moments else _gathering(plan, moments, machine)
     if moments:
         line_shares, panel_shares = machine.threads, 1
-    height, width = (plan.lines, plan.wide) if plan.plain else sweep.x.shape[1:3]
     task = conv_amx_task(
         x=pointer(sweep.x),
         packed=pointer(packed),
@@ -187,12 +200,12 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
         rows=plan.lines,
         columns=plan.wide,
         limit=plan.limit,
-        height=height,
-        width=width,
+        height=plan.height,
+        width=plan.width,
         channels=plan.channels,
         filters=plan.filters,
-        down=rows.stride,
-        across=columns.stride,
+        down=plan.down,
+        across=plan.across,
         top=rows.before,
         left=columns.before,
         taps=plan.taps,
@@ -200,6 +213,9 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
         pieces=plan.pieces,
         piece_step=plan.piece_step,
         length=plan.length,
+        x_image=prod(sweep.x.shape[1:]),
+        x_line=plan.x_line,
+        x_pixel=plan.x_pixel,
         y_image=prod(y[1:]),
         y_line=plan.wide * y[3] if plan.plain else rows.step * y[2] * y[3],
         y_pixel=columns.step * y[3],
@@ -211,8 +227,8 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
         low=finish.low,
     )
     task.keeps = formula
-    lines = (plan.block - 1) * rows.stride + (plan.taps - 1) * rows.dilation + 1
-    plane = (lines * plan.pitch + PLACES * columns.stride) * plan.channels + SLACK
+    lines = (plan.block - 1) * plan.down + (plan.taps - 1) * rows.dilation + 1
+    plane = (lines * plan.pitch + PLACES * plan.across) * plan.channels + SLACK
     own = 128 + 8 * plan.taps * plan.pieces + 2 * 2 * (plane + 64)
     serial = plan.multiplications < SMALL
     return [machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps)), *ended]

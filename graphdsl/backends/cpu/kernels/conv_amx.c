@@ -49,11 +49,13 @@ static void blank(uint16_t *hi, uint16_t *lo, i64 n) {
 static void lay_out_line(const conv_amx_task *t, i64 image, i64 j, uint16_t *hi, uint16_t *lo) {
     i64 c = t->channels, before = least(most(t->left, 0), t->pitch), skipped = most(-t->left, 0);
     i64 pixels = j < 0 || j >= t->height ? 0 : most(least(t->width - skipped, t->pitch - before), 0);
-    i64 start = ((image * t->height + j) * t->width + skipped);
-    if (pixels) pixels = least(pixels, most(t->limit < 0 ? pixels : t->limit - start, 0));
+    if (t->limit >= 0) pixels = least(pixels, most(t->limit - j * t->width, 0));
     if (!pixels) before = 0;
     blank(hi, lo, before * c);
-    lay_out(t->x + start * c, pixels * c, hi + before * c, lo + before * c);
+    const float *x = t->x + image * t->x_image + j * t->x_line + skipped * t->x_pixel;
+    i64 run = t->x_pixel == c ? pixels : 1; /* neighbours in x */
+    for (i64 i = 0; i < pixels; i += run)
+        lay_out(x + i * t->x_pixel, run * c, hi + (before + i) * c, lo + (before + i) * c);
     blank(hi + (before + pixels) * c, lo + (before + pixels) * c, (t->pitch - before - pixels) * c);
 }
 
@@ -62,7 +64,13 @@ typedef struct {
     i64 step;            /* bytes from place to place */
     const i64 *offsets;  /* bytes from segment to segment */
     i64 segments, depth; /* tiles in a segment */
+    const char *ahead;   /* weights that come next, to be fetched meanwhile; or NULL */
 } operand;
+
+/* As many bytes as a step of a product reads of its weights. */
+INLINE void fetch(const char *ahead, i64 bytes) {
+    for (i64 i = 0; i < bytes; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+}
 
 /* 32 places times 32 filters. */
 WITH_TILES NOINLINE static void product_2x2(const operand *a, const char *b, float *c) {
@@ -71,9 +79,11 @@ WITH_TILES NOINLINE static void product_2x2(const operand *a, const char *b, flo
     _tile_zero(2);
     _tile_zero(3);
     i64 next = 16 * a->step;
+    const char *ahead = a->ahead;
     for (i64 s = 0; s < a->segments; s++) {
         const char *hi = a->hi + a->offsets[s], *lo = a->lo + a->offsets[s];
         for (i64 k = 0; k < a->depth; k++, hi += 64, lo += 64, b += 4 * TILE_BYTES) {
+            if (ahead) fetch(ahead, 4 * TILE_BYTES), ahead += 4 * TILE_BYTES;
             _tile_loadd(4, hi, a->step);
             _tile_loadd(6, b + TILE_BYTES, 64);
             _tile_dpbf16ps(0, 4, 6);
@@ -119,9 +129,11 @@ WITH_TILES NOINLINE static void product_4x1(const operand *a, const char *b, flo
     _tile_zero(2);
     _tile_zero(3);
     i64 next = 16 * a->step;
+    const char *ahead = a->ahead;
     for (i64 s = 0; s < a->segments; s++) {
         const char *hi = a->hi + a->offsets[s], *lo = a->lo + a->offsets[s];
         for (i64 k = 0; k < a->depth; k++, hi += 64, lo += 64, b += 2 * TILE_BYTES) {
+            if (ahead) fetch(ahead, 2 * TILE_BYTES), ahead += 2 * TILE_BYTES;
             _tile_loadd(6, b, 64);
             _tile_loadd(7, b + TILE_BYTES, 64);
             ROUND(hi, 7)
@@ -239,7 +251,8 @@ WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64
     for (i64 q = 0; q < places; q += at_once) {
         i64 first = (line - b->line) * t->down * t->pitch * t->channels + q * step;
         i64 last = least(at_once, places - q);
-        operand a = {(char *)(b->hi + first), (char *)(b->lo + first), 2 * step, b->offsets, segments, depth};
+        operand a = {(char *)(b->hi + first), (char *)(b->lo + first), 2 * step, b->offsets, segments, depth, 0};
+        if (!q && line == b->line && (panel + 1) * PANEL < t->filters) a.ahead = weights + segments * depth * 4 * TILE_BYTES;
         if (wide == 2)
             product_2x2(&a, weights, c);
         else

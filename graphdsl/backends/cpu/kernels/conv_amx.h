@@ -16,7 +16,7 @@ typedef struct {
     i64 down, across, top, left;          /* result (i, j) has its window at line i * down - top, pixel j * across - left */
     i64 taps, dilation;                   /* lines of the window */
     i64 pieces, piece_step, length;       /* segments of a window line, pixels from one to the next, numbers in each */
-    i64 y_image, y_line, y_pixel;
+    i64 x_image, x_line, x_pixel, y_image, y_line, y_pixel;
     i64 pitch, block;                     /* pixels of a laid out line; lines of results */
     i64 line_shares, panel_shares;
     struct statistics *statistics; /* one for each share of lines, or NULL: of the results, channel by channel */
