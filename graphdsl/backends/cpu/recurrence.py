@@ -14,6 +14,12 @@ from graphdsl.ops import Gru, GruGradient, Lstm, LstmGradient
 SERIAL = 100_000
 """Multiplications that one thread is through with by the time that another has begun."""
 
+TILE_ROWS = 7
+"""Rows of a batch, for each thread, from which on AMX tiles are faster than vectors."""
+
+PAIR = 2048
+"""Bytes of two AMX tiles."""
+
 BLOCK = 1 << 19
 """Bytes of flows that are kept until the gradients of the weights grow by them: they stay in the second cache."""
 
@@ -22,7 +28,7 @@ class recurrence_task(Task):
     _fields_ = (
         *((n, address) for n in ("x", "kernel", "recurrent", "bias", "heard_bias", "lengths")),
         *((n, address) for n in ("hidden", "last", "gates", "kept")),
-        *((n, i64) for n in ("batch", "time", "features", "units", "reverse")),
+        *((n, i64) for n in ("batch", "time", "features", "units", "reverse", "tiles")),
     )
 
 
@@ -31,7 +37,8 @@ class recurrence_gradient_task(Task):
         *((n, address) for n in ("x", "kernel", "recurrent", "hidden", "gates", "kept")),
         *((n, address) for n in ("dhidden", "dlast", "lengths")),
         *((n, address) for n in ("dx", "dkernel", "drecurrent", "dbias", "dheard_bias")),
-        *((n, i64) for n in ("batch", "time", "features", "units", "reverse", "parts", "block")),
+        *((n, i64) for n in ("batch", "time", "features", "units", "reverse")),
+        *((n, i64) for n in ("parts", "rows", "block", "tiles")),
     )
 
 
@@ -46,17 +53,24 @@ def recurrence(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) ->
     made: list[Array | None] = [None] * 4
     for place, array in zip(op.gives, outputs, strict=True):
         made[place] = array
+    batch, _, features = x.shape
+    units, width = recurrent.shape
+    alone = _alone(x, recurrent)
+    tiles = _in_tiles(batch, alone, machine)
     task = recurrence_task(
         *map(_pointer, (x, kernel, recurrent)),
         *map(_pointer, [*given, None, None][:2]),
         _pointer(lengths[0] if lengths else None),
         *map(_pointer, made),
-        *(*x.shape, len(recurrent), op.reverse),
+        *(*x.shape, units, op.reverse, tiles),
     )
-    wide = _padded(len(recurrent), machine)
-    gates = recurrent.shape[1] // max(len(recurrent), 1)
-    own = 4 * wide * (4 + gates * (x.shape[2] + len(recurrent)) + 3 * _rows("recurrence_rows", machine))
-    return Plan((machine.step(op.name, task, serial=_alone(x, recurrent), own=own),))
+    wide, gates = _padded(units, machine), width // max(units, 1)
+    if tiles:
+        depth = _up(features, 32) + _up(units, 32)
+        own = wide // 16 * (256 + depth * gates * PAIR) + 32 * depth * 64 + 3 * 64 * wide + 2 * PAIR + 6 * 64
+    else:
+        own = 4 * wide * (4 + gates * (features + units) + 3 * _rows(machine))
+    return Plan((machine.step(op.name, task, serial=alone, own=own),))
 
 
 @binds(LstmGradient, GruGradient)
@@ -70,20 +84,35 @@ def recurrence_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Ma
     for place, array in zip(op.gives, outputs, strict=True):
         made[place] = array
     (batch, time, features), units, width = x.shape, len(recurrent), gates.shape[2]
-    flows, high = (2 if isinstance(op, GruGradient) else 1), _rows("recurrence_back_rows", machine)
-    parts = 1 if _alone(x, recurrent) else machine.threads
-    longest = max(BLOCK // (4 * flows * high * max(width, 1)), 1)
-    block = -(-time // max(-(-time // longest), 1))
+    alone, flows = _alone(x, recurrent), 2 if isinstance(op, GruGradient) else 1
+    parts, tiles = 1 if alone else machine.threads, _in_tiles(batch, alone, machine)
+    rows = 16 if tiles else 8
+    longest = max(BLOCK // (4 * flows * rows * max(width, 1)), 1)
+    block = -(-time // max(_up(time, longest), 1))
     task = recurrence_gradient_task(
         *map(_pointer, (x, kernel, recurrent, hidden, gates, kept, *arrived, rest[0] if rest else None, *made)),
-        *(batch, time, features, units, op.reverse, parts, block),
+        *(batch, time, features, units, op.reverse, parts, rows, block, tiles),
     )
     wide = _padded(units, machine)
-    own = 4 * (width * (wide + _padded(features, machine)) + 3 * high * wide + flows * high * block * width)
+    own = 4 * (width * (wide + _padded(features, machine)) + 3 * rows * wide + flows * rows * block * width)
+    own += _outer_room(features, units, width) if tiles else 0
     shared = 4 * parts * (units + features + 2) * width
     walk = machine.step(op.name, task, serial=parts == 1, own=own, shared=shared)
     total = machine.step(f"{op.name}_sum", task, serial=(units + features) * width < 1 << 14, shared=shared)
     return Plan((walk, total))
+
+
+def _outer_room(features: int, units: int, width: int) -> int:
+    """Bytes that the way back in tiles takes: see outer_of in recurrence_amx.c."""
+    depth, x, h, columns = _up(width, 32), *(_up(n, 32) * 2 for n in (features, units, width))
+    return (
+        h * depth * PAIR
+        + 32 * depth * 64
+        + 2 * PAIR
+        + 4 * (max(x, h) + columns) * PAIR
+        + (x + h) * columns * 1024
+        + 512
+    )
 
 
 def _served(x: Array, kernel: Array, recurrent: Array, lengths: Sequence[Array]) -> bool:
@@ -100,9 +129,20 @@ def _padded(units: int, machine: Machine) -> int:
     return -(-units // machine.lanes) * machine.lanes
 
 
-def _rows(name: str, machine: Machine) -> int:
+def _up(n: int, unit: int) -> int:
+    """How many units hold n."""
+    return -(-n // unit)
+
+
+def _rows(machine: Machine) -> int:
     """Rows of a batch that C takes together, at most."""
-    return ctypes.c_int64.in_dll(machine.library.c, name).value
+    return ctypes.c_int64.in_dll(machine.library.c, "recurrence_rows").value
+
+
+def _in_tiles(batch: int, alone: bool, machine: Machine) -> bool:
+    """Whether products are taken in AMX tiles, which have sixteen rows."""
+    rows = batch if alone else batch // machine.threads
+    return machine.library.tiles and machine.fast and rows >= TILE_ROWS
 
 
 def _alone(x: Array, recurrent: Array) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from graphdsl.backends.cpu import recurrence
 from graphdsl.ir import Array
 from graphdsl.ops import Gru, GruGradient, Lstm, LstmGradient
-from tests.support.kernels import check, compute, every_isa
+from tests.support.kernels import check, compute, every_isa, machine
 
 SIZES = [(1, 1, 1, 1), (2, 5, 4, 3), (7, 12, 20, 16), (13, 9, 3, 32), (5, 4, 17, 50), (60, 3, 64, 40), (1, 30, 8, 20)]
 """Batch, steps, features, units."""
@@ -23,6 +23,17 @@ padding = pytest.mark.parametrize("padded", [False, True])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "shared":
         monkeypatch.setattr(recurrence, "SERIAL", 0)
+
+
+@pytest.fixture(params=["vectors", "tiles"])
+def exact(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """How exact results are where products are taken so: tiles take numbers as pairs of bfloat16."""
+    tiles = request.param == "tiles"
+    monkeypatch.setattr(recurrence, "TILE_ROWS", 1 if tiles else 1 << 30)
+    isa = request.node.callspec.params["isa"]
+    if tiles and not machine(isa).library.tiles:
+        pytest.skip(f"no tiles with {isa}")
+    return 5e-5 if tiles else 5e-6
 
 
 def wave(*shape: int) -> Array:
@@ -45,10 +56,10 @@ def lengths_of(batch: int, time: int, padded: bool) -> tuple[Array, ...]:
 @directions
 @padding
 @pytest.mark.usefixtures("threads")
-def test_forward(isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: bool) -> None:
+def test_forward(isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: bool, exact: float) -> None:
     for batch, time, features, units in SIZES:
         arrays = given(cell, batch, time, features, units)
-        check(isa, cell(reverse), *arrays, *lengths_of(batch, time, padded), tolerance=5e-6)
+        check(isa, cell(reverse), *arrays, *lengths_of(batch, time, padded), tolerance=exact)
 
 
 @every_isa
@@ -57,13 +68,15 @@ def test_forward(isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: 
 @padding
 @pytest.mark.parametrize("steps, last", [(True, True), (False, True), (True, False)])
 @pytest.mark.usefixtures("threads")
-def test_gradient(isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: bool, steps: bool, last: bool) -> None:
+def test_gradient(
+    isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: bool, steps: bool, last: bool, exact: float
+) -> None:
     op = (LstmGradient if cell is Lstm else GruGradient)(reverse, steps, last)
     for batch, time, features, units in SIZES:
         arrays, lengths = given(cell, batch, time, features, units), lengths_of(batch, time, padded)
         hidden, _, gates, kept = cell(reverse).reference(*arrays, *lengths)
         arrived = [wave(batch, time, units)] * steps + [wave(batch, units)] * last
-        check(isa, op, *arrays[:3], hidden, gates, kept, *arrived, *lengths, tolerance=1e-5)
+        check(isa, op, *arrays[:3], hidden, gates, kept, *arrived, *lengths, tolerance=2 * exact)
 
 
 @every_isa
@@ -71,7 +84,7 @@ def test_gradient(isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded:
 @directions
 @padding
 def test_steps_in_blocks(
-    isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: bool, monkeypatch: pytest.MonkeyPatch
+    isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: bool, exact: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recurrence, "BLOCK", 1 << 13)
     op = (LstmGradient if cell is Lstm else GruGradient)(reverse, True, True)
@@ -79,7 +92,7 @@ def test_steps_in_blocks(
         arrays, lengths = given(cell, batch, time, features, units), lengths_of(batch, time, padded)
         hidden, _, gates, kept = cell(reverse).reference(*arrays, *lengths)
         arrived = wave(batch, time, units), wave(batch, units)
-        check(isa, op, *arrays[:3], hidden, gates, kept, *arrived, *lengths, tolerance=1e-5)
+        check(isa, op, *arrays[:3], hidden, gates, kept, *arrived, *lengths, tolerance=2 * exact)
 
 
 @every_isa
@@ -99,20 +112,20 @@ def test_without_bias(isa: str) -> None:
 
 @every_isa
 @cells
-def test_large_numbers_and_no_number(isa: str, cell: type[Lstm] | type[Gru]) -> None:
+def test_large_numbers_and_no_number(isa: str, cell: type[Lstm] | type[Gru], exact: float) -> None:
     arrays = given(cell, 4, 3, 8, 16)
     arrays[0] *= np.float32(300)
-    check(isa, cell(), *arrays, tolerance=1e-5)
+    check(isa, cell(), *arrays, tolerance=300 * exact)
     arrays[0][1, 1, 5] = np.nan
-    check(isa, cell(), *arrays, tolerance=1e-5)
+    check(isa, cell(), *arrays, tolerance=300 * exact)
 
 
 @every_isa
 @cells
-def test_padding_may_hold_anything(isa: str, cell: type[Lstm] | type[Gru]) -> None:
+def test_padding_may_hold_anything(isa: str, cell: type[Lstm] | type[Gru], exact: float) -> None:
     arrays, lengths = given(cell, 3, 6, 5, 18), np.array([6, 2, 0], np.int32)
     arrays[0][1, 2:], arrays[0][2] = np.nan, np.inf
-    check(isa, cell(), *arrays, lengths, tolerance=1e-5)
+    check(isa, cell(), *arrays, lengths, tolerance=2 * exact)
     hidden, last, gates, kept = cell().reference(*arrays, lengths)
     op = (LstmGradient if cell is Lstm else GruGradient)(False, True, True)
-    check(isa, op, *arrays[:3], hidden, gates, kept, hidden + 1, last, lengths, tolerance=1e-5)
+    check(isa, op, *arrays[:3], hidden, gates, kept, hidden + 1, last, lengths, tolerance=2 * exact)

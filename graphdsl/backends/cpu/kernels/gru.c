@@ -39,8 +39,22 @@ INLINE void tile(const moment *m, const int rows, const int whole) {
     }
 }
 
+/* From sums that AMX tiles have made. */
+static void take(const moment *m, const float *sums, i64 rows) {
+    for (i64 r = 0; r < rows; r++, sums += VL) {
+        vec sum[4];
+        UNROLL for (int g = 0; g < 4; g++) sum[g] = load(m->panel + g * VL) + load(sums + g * 16 * VL);
+        if (is_padding(m, r))
+            pass_by(m, r, GATES);
+        else if (m->lanes == VL)
+            remember(m, sum, r, 1);
+        else
+            remember(m, sum, r, 0);
+    }
+}
+
 EVERY_HEIGHT(MOMENT_TILE)
-static const cell_kind kind = {.gates = GATES, .panel_row = GATES, .tiles = {EVERY_HEIGHT(MOMENT_ENTRY)}};
+static const cell_kind kind = {.gates = GATES, .apart = 1, .tiles = {EVERY_HEIGHT(MOMENT_ENTRY)}, .take = take};
 
 EXPORT void gru(const void *task, const context *at) { walk(task, &kind, at); }
 

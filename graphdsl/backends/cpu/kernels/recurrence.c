@@ -1,10 +1,9 @@
 /* Walks cells through time, forward and back: recurrence.h. */
 #include "recurrence.h"
 
-enum { PACKED_SMALL = 12 << 10, MANY_ROWS = 48, BACK_ROWS = 8 };
+enum { PACKED_SMALL = 12 << 10, MANY_ROWS = 48 };
 
 EXPORT const i64 recurrence_rows = MANY_ROWS;
-EXPORT const i64 recurrence_back_rows = BACK_ROWS;
 TASK(recurrence_task);
 TASK(recurrence_gradient_task);
 
@@ -12,7 +11,7 @@ TASK(recurrence_gradient_task);
 
 /* Floats of a panel: biases, always four vectors, and rows. */
 static i64 panel_size(const recurrence_task *t, const cell_kind *kind) {
-    return 4 * VL + (t->features + t->units) * kind->panel_row * VL;
+    return 4 * VL + (t->features + t->units) * kind->gates * VL;
 }
 
 static float *pack_weights(const float *weights, i64 rows, i64 units, i64 first, i64 gates, float *to) {
@@ -22,8 +21,7 @@ static float *pack_weights(const float *weights, i64 rows, i64 units, i64 first,
     return to;
 }
 
-/* The bias of the last gate of three is apart from that of its recurrent part; those of the others go together. */
-static float *pack_biases(const recurrence_task *t, i64 gates, i64 first, float *to) {
+void pack_biases(const recurrence_task *t, i64 gates, i64 first, float *to) {
     i64 there = least(t->units - first, VL);
     for (i64 g = 0; g < 4; g++, to += VL) {
         vec sum = zeros();
@@ -31,13 +29,12 @@ static float *pack_biases(const recurrence_task *t, i64 gates, i64 first, float 
         if (t->heard_bias && g != 2) sum += load_part(t->heard_bias + least(g, 2) * t->units + first, there);
         store(to, sum);
     }
-    return to;
 }
 
 static void pack(const recurrence_task *t, const cell_kind *kind, float *packed) {
     for (i64 u = 0; u < t->units; u += VL) {
-        packed = pack_biases(t, kind->gates, u, packed);
-        packed = pack_weights(t->kernel, t->features, t->units, u, kind->gates, packed);
+        pack_biases(t, kind->gates, u, packed);
+        packed = pack_weights(t->kernel, t->features, t->units, u, kind->gates, packed + 4 * VL);
         packed = pack_weights(t->recurrent, t->units, t->units, u, kind->gates, packed);
     }
 }
@@ -50,11 +47,6 @@ void pass_by(const moment *m, i64 r, i64 gates) {
     store(m->after + r * m->state_row, load(m->before + r * m->state_row + m->first));
 }
 
-static void fetch(const float *x, i64 row, i64 rows, i64 floats) {
-    for (i64 r = 0; r < rows; r++, x += row)
-        for (i64 i = 0; i < floats; i += 16) __builtin_prefetch(x + i);
-}
-
 typedef struct {
     float *before, *after, *cell;
 } states;
@@ -62,25 +54,19 @@ typedef struct {
 /* One step of some rows, `first` the number of the first: every vector of units, tile by tile. */
 static void walk_step(const recurrence_task *t, const cell_kind *kind, i64 step, i64 first, i64 rows,
                       const float *packed, const states *s) {
-    i64 units = t->units, wide = padded_units(units), at = first * t->time + step, next = t->reverse ? -1 : 1;
-    moment m = {.x_row = t->time * t->features, .state_row = wide, .made_row = t->time * units,
-                .gates_row = t->time * kind->gates * units, .features = t->features, .units = units, .step = step};
-    if (step + next >= 0 && step + next < t->time) fetch(t->x + (at + next) * t->features, m.x_row, rows, t->features);
-    for (m.first = 0; m.first < units; m.first += VL, packed += panel_size(t, kind)) {
+    moment m = moment_of(t, kind->gates, step, first);
+    m.before = s->before;
+    m.after = s->after;
+    m.cell = s->cell;
+    i64 next = t->reverse ? -1 : 1;
+    if (step + next >= 0 && step + next < t->time) fetch(m.x + next * t->features, m.x_row, rows, t->features);
+    for (i64 u = 0; u < t->units; u += VL, packed += panel_size(t, kind)) {
         m.panel = packed;
-        m.lanes = least(units - m.first, VL);
         i64 tall, left = (rows + GATE_ROWS - 1) / GATE_ROWS;
         for (i64 r = 0; r < rows; r += tall, left--) {
             tall = (rows - r + left - 1) / left;
-            m.x = t->x + at * t->features + r * m.x_row;
-            m.before = s->before + r * wide;
-            m.after = s->after + r * wide + m.first;
-            m.cell = s->cell + r * wide + m.first;
-            m.hidden = t->hidden ? t->hidden + at * units + r * m.made_row + m.first : 0;
-            m.kept = t->kept ? t->kept + at * units + r * m.made_row + m.first : 0;
-            m.gates = t->gates ? t->gates + at * kind->gates * units + r * m.gates_row + m.first : 0;
-            m.lengths = t->lengths ? t->lengths + first + r : 0;
-            kind->tiles[tall - 1][m.lanes == VL](&m);
+            moment n = moment_at(&m, r, u);
+            kind->tiles[tall - 1][n.lanes == VL](&n);
         }
     }
 }
@@ -104,6 +90,10 @@ void walk(const recurrence_task *t, const cell_kind *kind, const context *at) {
     i64 first, last, size = padded_units(t->units) / VL * panel_size(t, kind);
     share(t->batch, at, &first, &last);
     if (first == last) return;
+    if (t->tiles) {
+        walk_in_tiles(t, kind, at);
+        return;
+    }
     float *packed = (float *)at->own;
     pack(t, kind, packed);
     i64 most_rows = size <= PACKED_SMALL ? GATE_ROWS : MANY_ROWS;
@@ -165,22 +155,7 @@ static void add_rows(const float *flowed, i64 steps, i64 width, float *sums) {
     }
 }
 
-/* Of one thread. Sums: d recurrent, d kernel, d bias, d heard bias, one after the other. */
-typedef struct {
-    const recurrence_gradient_task *t;
-    const cell_flow *kind;
-    i64 width, wide, first, rows;           /* rows of the batch at hand */
-    float *recurrent, *kernel;              /* packed */
-    float *dh, *made, *carried;             /* [BACK_ROWS][wide] */
-    float *flowed, *heard;                  /* [BACK_ROWS][block][width] */
-    float *sums;
-} back;
-
 static i64 sums_size(const recurrence_gradient_task *t, i64 width) { return (t->units + t->features + 2) * width; }
-
-static i64 length_of(const recurrence_gradient_task *t, i64 row) {
-    return t->lengths ? most(least(t->lengths[row], t->time), 0) : t->time;
-}
 
 /* A step of a row, number `slot` of the block. */
 static void flow_row(const back *b, i64 r, i64 step, i64 slot) {
@@ -210,8 +185,11 @@ static void flow_block(back *b, i64 low, i64 high) {
     for (i64 i = low; i < high; i++) {
         i64 step = t->reverse ? i : high - 1 - (i - low), slot = step - low;
         for (i64 r = 0; r < b->rows; r++) flow_row(b, r, step, slot);
-        times_turned(b->heard + slot * b->width, t->block * b->width, b->rows, b->recurrent, t->units, b->width,
-                     b->made, b->wide, b->kind->adds ? b->carried : 0);
+        if (t->tiles)
+            tiles_turned(b, slot, b->made);
+        else
+            times_turned(b->heard + slot * b->width, t->block * b->width, b->rows, b->recurrent, t->units, b->width,
+                         b->made, b->wide, b->kind->adds ? b->carried : 0);
         for (i64 r = 0; t->lengths && r < b->rows; r++)
             if (step >= t->lengths[b->first + r])
                 memcpy(b->made + r * b->wide, b->dh + r * b->wide, (size_t)b->wide * sizeof(float));
@@ -221,20 +199,29 @@ static void flow_block(back *b, i64 low, i64 high) {
     }
 }
 
-/* What the steps low to high of a row are to the weights, and what flows on into x. */
-static void gather_row(const back *b, i64 r, i64 low, i64 high) {
+/* What the steps low to high of a row, those before `end` real, are to the weights. */
+static void grow(const back *b, i64 row, i64 low, i64 end, const float *flowed, const float *heard) {
     const recurrence_gradient_task *t = b->t;
-    i64 row = b->first + r, place = r * t->block * b->width, units = t->units, width = b->width;
-    i64 end = least(high, length_of(t, row));
-    const float *flowed = b->flowed + place, *heard = b->heard + place, *hidden = t->hidden + row * t->time * units;
-    float *dkernel = b->sums + units * width, *dbias = dkernel + t->features * width;
+    i64 units = t->units, width = b->width;
+    const float *hidden = t->hidden + row * t->time * units;
     if (t->reverse)
         add_outer(hidden + (low + 1) * units, heard, least(end, length_of(t, row) - 1) - low, units, width, b->sums);
     else if (low)
         add_outer(hidden + (low - 1) * units, heard, end - low, units, width, b->sums);
     else
         add_outer(hidden, heard + width, end - 1, units, width, b->sums);
-    if (t->dkernel) add_outer(t->x + (row * t->time + low) * t->features, flowed, end - low, t->features, width, dkernel);
+    if (t->dkernel)
+        add_outer(t->x + (row * t->time + low) * t->features, flowed, end - low, t->features, width,
+                  b->sums + units * width);
+}
+
+/* What the steps low to high of a row are to weights and biases, and what flows on into x. */
+static void gather_row(const back *b, i64 r, i64 low, i64 high) {
+    const recurrence_gradient_task *t = b->t;
+    i64 row = b->first + r, place = r * t->block * b->width, width = b->width, end = least(high, length_of(t, row));
+    const float *flowed = b->flowed + place, *heard = b->heard + place;
+    float *dbias = b->sums + (t->units + t->features) * width;
+    if (!t->tiles) grow(b, row, low, end, flowed, heard);
     if (t->dbias) add_rows(flowed, end - low, width, dbias);
     if (t->dheard_bias) add_rows(heard, end - low, width, dbias + width);
     if (t->dx)
@@ -244,22 +231,23 @@ static void gather_row(const back *b, i64 r, i64 low, i64 high) {
 
 static void back_rows(back *b) {
     const recurrence_gradient_task *t = b->t;
-    memset(b->dh, 0, (size_t)(BACK_ROWS * b->wide) * sizeof(float));
-    memset(b->made, 0, (size_t)(BACK_ROWS * b->wide) * sizeof(float));
-    memset(b->carried, 0, (size_t)(BACK_ROWS * b->wide) * sizeof(float));
+    memset(b->dh, 0, (size_t)(t->rows * b->wide) * sizeof(float));
+    memset(b->made, 0, (size_t)(t->rows * b->wide) * sizeof(float));
+    memset(b->carried, 0, (size_t)(t->rows * b->wide) * sizeof(float));
     for (i64 r = 0; t->dlast && r < b->rows; r++)
         memcpy(b->dh + r * b->wide, t->dlast + (b->first + r) * t->units, (size_t)t->units * sizeof(float));
     for (i64 done = 0, size; done < t->time; done += size) {
         size = least(t->block, t->time - done);
         i64 low = t->reverse ? done : t->time - done - size;
         flow_block(b, low, low + size);
+        if (t->tiles) tiles_outer(b, low, low + size);
         for (i64 r = 0; r < b->rows; r++) gather_row(b, r, low, low + size);
     }
 }
 
 void walk_back(const recurrence_gradient_task *t, const cell_flow *kind, const context *at) {
-    i64 width = kind->gates * t->units, wide = padded_units(t->units), state = BACK_ROWS * wide;
-    i64 size = sums_size(t, width), flows = BACK_ROWS * t->block * width;
+    i64 width = kind->gates * t->units, wide = padded_units(t->units), state = t->rows * wide;
+    i64 size = sums_size(t, width), flows = t->rows * t->block * width;
     back b = {.t = t, .kind = kind, .width = width, .wide = wide, .recurrent = (float *)at->own};
     b.kernel = b.recurrent + width * wide;
     b.dh = b.kernel + width * padded_units(t->features);
@@ -267,20 +255,26 @@ void walk_back(const recurrence_gradient_task *t, const cell_flow *kind, const c
     b.carried = b.made + state;
     b.flowed = b.carried + state;
     b.heard = kind->two ? b.flowed + flows : b.flowed;
-    pack_turned(t->recurrent, t->units, width, b.recurrent);
+    b.tiles = (char *)(((uintptr_t)(b.heard + flows) + 63) & ~(uintptr_t)63);
+    if (t->tiles)
+        tiles_begin(&b);
+    else
+        pack_turned(t->recurrent, t->units, width, b.recurrent);
     if (t->dx) pack_turned(t->kernel, t->features, width, b.kernel);
     for (i64 p = at->thread; p < t->parts; p += at->threads) {
         i64 first, last;
         share(t->batch, &(context){.thread = p, .threads = t->parts}, &first, &last);
         b.sums = (float *)at->shared + p * size;
         memset(b.sums, 0, (size_t)size * sizeof(float));
-        i64 blocks = (last - first + BACK_ROWS - 1) / BACK_ROWS;
+        i64 blocks = (last - first + t->rows - 1) / t->rows;
         for (i64 i = 0; i < blocks; i++) {
             b.first = first + (last - first) * i / blocks;
             b.rows = first + (last - first) * (i + 1) / blocks - b.first;
             back_rows(&b);
         }
+        if (t->tiles) tiles_sums(&b);
     }
+    if (t->tiles) tiles_end();
 }
 
 static void add_parts(const float *parts, i64 count, i64 step, i64 size, float *made, const context *at) {

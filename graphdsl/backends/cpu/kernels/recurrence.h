@@ -87,6 +87,7 @@ typedef struct {
     const int32_t *lengths;              /* [batch] or NULL */
     float *hidden, *last, *gates, *kept; /* NULL: nobody reads it */
     i64 batch, time, features, units, reverse;
+    i64 tiles; /* whether products are taken in AMX tiles: recurrence_amx.c */
 } recurrence_task;
 
 /* Some rows at one step, one vector of units. */
@@ -102,13 +103,54 @@ typedef struct {
 
 typedef void (*moment_tile)(const moment *m);
 
-/* A kind of cell. panel_row: vectors of weights a feature or unit has in a panel. */
+/* A kind of cell.
+ *
+ * apart  whether the recurrent part of the last gate is summed by itself
+ * tiles  by rows - 1, and by whether there are VL units
+ * take   goes on from sums [4][16][VL] that AMX tiles have made, without biases; panel: the biases [4][VL]
+ */
 typedef struct {
-    i64 gates, panel_row;
-    moment_tile tiles[GATE_ROWS][2]; /* by rows - 1, and by whether there are VL units */
+    i64 gates, apart;
+    moment_tile tiles[GATE_ROWS][2];
+    void (*take)(const moment *m, const float *sums, i64 rows);
 } cell_kind;
 
 void walk(const recurrence_task *t, const cell_kind *kind, const context *at);
+void walk_in_tiles(const recurrence_task *t, const cell_kind *kind, const context *at);
+
+/* biases of VL units: four vectors. The last gate of three has its recurrent part's apart. */
+void pack_biases(const recurrence_task *t, i64 gates, i64 first, float *to);
+/* Asks for rows of x, `row` floats apart. */
+INLINE void fetch(const float *x, i64 row, i64 rows, i64 floats) {
+    for (i64 r = 0; r < rows; r++, x += row)
+        for (i64 i = 0; i < floats; i += 16) __builtin_prefetch(x + i);
+}
+
+/* The moment of row `first` and those after it at a step, without units and states. */
+INLINE moment moment_of(const recurrence_task *t, i64 gates, i64 step, i64 first) {
+    i64 at = first * t->time + step, units = t->units;
+    return (moment){.x = t->x + at * t->features, .x_row = t->time * t->features, .state_row = padded_units(units),
+                    .hidden = t->hidden ? t->hidden + at * units : 0, .kept = t->kept ? t->kept + at * units : 0,
+                    .gates = t->gates ? t->gates + at * gates * units : 0, .made_row = t->time * units,
+                    .gates_row = t->time * gates * units, .features = t->features, .units = units, .step = step,
+                    .lengths = t->lengths ? t->lengths + first : 0};
+}
+
+/* The same, `rows` further down and at units from u on. */
+INLINE moment moment_at(const moment *m, i64 rows, i64 u) {
+    moment n = *m;
+    n.x += rows * m->x_row;
+    if (n.hidden) n.hidden += rows * m->made_row + u;
+    if (n.kept) n.kept += rows * m->made_row + u;
+    if (n.gates) n.gates += rows * m->gates_row + u;
+    if (n.lengths) n.lengths += rows;
+    n.before += rows * m->state_row;
+    n.after += rows * m->state_row + u;
+    n.cell += rows * m->state_row + u;
+    n.first = u;
+    n.lanes = least(m->units - u, VL);
+    return n;
+}
 
 /* The rows of a panel under the biases: sums of gate g, or of the one after it for gates from `skip` on. */
 INLINE const float *accumulate(vec *sum, const int rows, const float *a, i64 stride, i64 count, const float *panel,
@@ -148,7 +190,9 @@ typedef struct {
     float *dx, *dkernel, *drecurrent, *dbias, *dheard_bias; /* or NULL */
     i64 batch, time, features, units, reverse;
     i64 parts; /* sums that are kept apart: one a thread */
+    i64 rows;  /* of the batch that go together */
     i64 block; /* steps whose flows are kept at a time */
+    i64 tiles; /* whether products are taken in AMX tiles */
 } recurrence_gradient_task;
 
 /* Some units of a row at a step, on the way back. */
@@ -167,6 +211,30 @@ typedef struct {
     i64 gates, adds, two;
     void (*flow)(const backflow *f);
 } cell_flow;
+
+/* Of one thread. Sums: d recurrent, d kernel, d bias, d heard bias, one after the other. */
+typedef struct {
+    const recurrence_gradient_task *t;
+    const cell_flow *kind;
+    i64 width, wide, first, rows; /* rows of the batch at hand */
+    float *recurrent, *kernel;    /* packed */
+    float *dh, *made, *carried;   /* [rows][wide] */
+    float *flowed, *heard;        /* [rows][block][width] */
+    float *sums;
+    char *tiles; /* scratch of recurrence_amx.c */
+} back;
+
+INLINE i64 length_of(const recurrence_gradient_task *t, i64 row) {
+    return t->lengths ? most(least(t->lengths[row], t->time), 0) : t->time;
+}
+
+/* The same in tiles. begin: the recurrent weights ready; turned: dh before a step; outer: d recurrent and d kernel of a
+ * block of steps; sums: both to where sums are, at the end of a part of the batch. */
+void tiles_begin(back *b);
+void tiles_turned(const back *b, i64 slot, float *made);
+void tiles_outer(const back *b, i64 low, i64 high);
+void tiles_sums(const back *b);
+void tiles_end(void);
 
 void walk_back(const recurrence_gradient_task *t, const cell_flow *kind, const context *at);
 
