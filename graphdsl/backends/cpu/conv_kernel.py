@@ -20,6 +20,10 @@ SHORT = 12
 """Runs of fewer floats do not fill tiles: windows are gathered."""
 TILE, DEPTH = 16, 32
 """Rows and columns of an AMX tile of sums; how many products each sums."""
+FEW, MANY = 4, 8
+"""Channels up to which, and from which on, AMX tiles are faster than vectors."""
+NEAR = 28 << 10
+"""Bytes of tiles that stay in the first cache."""
 PLACES = 320
 """About as many as a block of AMX tiles should have."""
 SMALL = 1 << 16
@@ -149,13 +153,12 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
             (top, _), (left, _) = op.pad
             return winograd.kernel_gradient(x, dy, dkernel, (top, left), machine, staged=way is Way.FAR)
     g = geometry(op, x, dy)
-    if machine.library.tiles and machine.fast and _worth_tiles(g):
-        return conv_kernel_amx(g, x, dy, dkernel, machine)
+    if machine.library.tiles and machine.fast and g.groups == 1 and dy.size * dkernel.size // g.filters >= SERIAL:
+        if g.channels >= MANY:
+            return conv_kernel_amx(g, x, dy, dkernel, machine)
+        if g.channels <= FEW and prod(g.window) > 1:
+            return conv_kernel_few(g, x, dy, dkernel, machine)
     return conv_kernel(g, x, dy, dkernel, machine)
-
-
-def _worth_tiles(g: Geometry) -> bool:
-    return g.groups == 1 and g.channels >= 8 and g.filters >= 8
 
 
 def conv_kernel(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
@@ -192,43 +195,83 @@ def _ending(task: conv_kernel_ending_task, shared: int, machine: Machine) -> Ste
     return machine.step("conv_kernel_ending", task, serial=shared < SMALL, shared=shared)
 
 
-def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
-    (down, across), lanes = g.window, TILE
+@dataclass(frozen=True)
+class Bands:
+    """How results are cut up for tiles: see conv_kernel_amx.h.
+
+    shift   of the last tap against the first, in lines and in places
+    behind  places that the last tiles may read behind a band's
+    """
+
+    lines: int
+    columns: int
+    pitch: int
+    depth: int
+    count: int
+    shift: tuple[int, ...]
+    behind: int
+
+
+def _bands(g: Geometry, most: int) -> Bands:
     shift = tuple((k - 1) * d // s for k, d, s in zip(g.window, g.dilation, g.stride, strict=True))
-    columns = ceil(g.out[1] / ceil(g.out[1] / PLACES))
-    lines = _lines(g, shift) if columns == g.out[1] else 1
-    pitch = columns + shift[1]
-    depth = ceil(lines * pitch / DEPTH)
-    places = depth * DEPTH
-    if down * across > 1:
-        places += shift[0] * pitch + shift[1] + 2
-    bands = g.batch * ceil(g.out[0] / lines) * ceil(g.out[1] / columns)
-    vectors, filters = ceil(g.channels / lanes), ceil(g.filters / lanes)
-    wide = machine.threads <= filters and filters * vectors * lanes**2 * down * across > (x.size + dy.size) // 4
-    parts, slices = (1, machine.threads) if wide else (min(machine.threads, bands), 1)
-    block = min(ceil(bands / parts), max(1, PLACES // (depth * DEPTH)))
-    line = down * across * vectors * lanes
-    sums = filters * lanes * line
+    columns = ceil(g.out[1] / ceil(g.out[1] / most))
+    lines = _lines(g, shift, most) if columns == g.out[1] else 1
+    pitch = columns + shift[1] + (columns + shift[1]) % 2
+    count = g.batch * ceil(g.out[0] / lines) * ceil(g.out[1] / columns)
+    behind = shift[0] * pitch + shift[1] + 2 if prod(g.window) > 1 else 0
+    return Bands(lines, columns, pitch, ceil(lines * pitch / DEPTH), count, shift, behind)
+
+
+def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
+    """For many channels."""
+    taps, bands = prod(g.window), _bands(g, PLACES)
+    vectors, filters = ceil(g.channels / TILE), ceil(g.filters / TILE)
+    line = taps * vectors * TILE
+    sums = filters * TILE * line
+    wide = machine.threads <= filters and sums > (x.size + dy.size) // 4
+    parts, slices = (1, machine.threads) if wide else (min(machine.threads, bands.count), 1)
+    block = min(ceil(bands.count / parts), max(1, PLACES // (bands.depth * DEPTH)))
+    places = bands.depth * DEPTH + bands.behind
     phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
-    plane = 128 * places // (2 if down * across == 1 else 1)
-    own = block * depth * (8 + 2048 * filters) + block * phases * vectors * plane + 256
-    numbers = g.numbers[:-1]
+    plane = 128 * places // (2 if taps == 1 else 1)
+    own = block * bands.depth * (8 + 2048 * filters) + block * phases * vectors * plane + 256
     task = conv_kernel_amx_task(
-        pointer(x), pointer(dy), *numbers, lines, columns, block, pitch, places, depth, parts, slices, sums
+        *(pointer(x), pointer(dy), *g.numbers[:-1], bands.lines, bands.columns, block),
+        *(bands.pitch, places, bands.depth, parts, slices, sums),
     )
-    ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, down * across, g.channels, line, True, parts, sums)
+    ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, taps, g.channels, line, True, parts, sums)
     shared = 4 * sums * parts
     return Plan((machine.step("conv_kernel_amx", task, own=own, shared=shared), _ending(ending, shared, machine)))
 
 
-def _lines(g: Geometry, shift: tuple[int, ...]) -> int:
+def conv_kernel_few(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
+    """For few channels."""
+    bands, rows = _bands(g, 2 * PLACES), prod(g.window) * g.channels
+    tiles, filters = ceil(rows / TILE), ceil(g.filters / TILE)
+    line = filters * TILE
+    sums, parts = tiles * TILE * line, min(machine.threads, bands.count)
+    places = bands.depth * DEPTH + bands.behind + DEPTH
+    phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
+    planes = g.channels * phases * 2 * (2 * places + 64)
+    block = max(2, min(bands.depth, NEAR // (2048 * (tiles + filters))))
+    own = 8 * rows + 64 + block * 2048 * (tiles + filters) + planes
+    task = conv_kernel_amx_task(
+        *(pointer(x), pointer(dy), *g.numbers[:-1], bands.lines, bands.columns, block),
+        *(bands.pitch, places, bands.depth, parts, 1, sums),
+    )
+    ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, 1, rows, line, False, parts, sums)
+    shared = 4 * sums * parts
+    return Plan((machine.step("conv_kernel_few", task, own=own, shared=shared), _ending(ending, shared, machine)))
+
+
+def _lines(g: Geometry, shift: tuple[int, ...], most: int) -> int:
     """Lines of a band, so that few places are in vain."""
 
     def waste(lines: int) -> float:
         bands, places = ceil(g.out[0] / lines), lines * (g.out[1] + shift[1])
         return bands * (ceil(places / DEPTH) * DEPTH + 0.25 * shift[0] * (g.out[1] + shift[1]))
 
-    few = max(1, min(g.out[0], 2 * PLACES // (g.out[1] + shift[1])))
+    few = max(1, min(g.out[0], 2 * most // (g.out[1] + shift[1])))
     return min(range(few, 0, -1), key=waste)
 
 

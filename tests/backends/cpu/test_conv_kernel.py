@@ -20,10 +20,10 @@ LONG = Convolution(Conv((2,), ((1, 0),), (1,), 1), (2, 1400, 3), (4, 3, 20), (2,
 POINTS = Convolution(Conv((1, 1), ((0, 0), (0, 0)), (1, 1), 2), (3, 20, 20, 34), (1, 1, 17, 66), (3, 20, 20, 66))
 
 
-def _check(case: Convolution, isa: str, threads: int) -> None:
+def _check(case: Convolution, isa: str, threads: int, *, fast: bool = True) -> None:
     rng = np.random.default_rng(0)
     machine = CpuBackend(load(isa))
-    machine.machine = replace(machine.machine, threads=threads)
+    machine.machine = replace(machine.machine, threads=threads, fast=fast)
     op, operands = case.op.for_kernel(case.kernel[:-2]), [noise(rng, *case.x), noise(rng, *case.y)]
     (result,), (expected,) = made(machine, op, operands), exact(op, operands)
     close(result, expected, 2e-5)
@@ -35,18 +35,21 @@ def _sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(conv_kernel, "SERIAL", 0)
 
 
+@pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("isa", available())
-@pytest.mark.parametrize("seed", range(40))
-def test_random_convolutions(seed: int, isa: str) -> None:
+@pytest.mark.parametrize("seed", range(60))
+def test_random_convolutions(seed: int, isa: str, fast: bool) -> None:
+    """fast: with AMX tiles or Winograd, where there are any."""
     rng = np.random.default_rng(seed)
     groups = int(rng.choice([1, 1, 1, 2, 3]))
     channels = groups * int(rng.choice([1, 2, 3, 4, 8, 16, 17, 20, 33]))
     filters = groups * int(rng.choice([1, 2, 6, 8, 16, 17, 20, 32, 50]))
     window = tuple(int(v) for v in rng.integers(1, 6, rng.integers(1, 3)))
-    _check(convolution(rng, channels, filters, groups, window), isa, int(rng.integers(1, 4)))
+    _check(convolution(rng, channels, filters, groups, window), isa, int(rng.integers(1, 4)), fast=fast)
 
 
+@pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("isa", available())
 @pytest.mark.parametrize("case", [TURNED, STRAIGHT, LONG, POINTS], ids=["turned", "straight", "long", "points"])
-def test_every_layout(case: Convolution, isa: str) -> None:
-    _check(case, isa, 3)
+def test_every_layout(case: Convolution, isa: str, fast: bool) -> None:
+    _check(case, isa, 3, fast=fast)

@@ -57,7 +57,9 @@ INLINE halves split(vec x) {
 }
 
 /* Two vectors of numbers as pairs: first's in the lower halves. */
-INLINE ivec pair_hi(halves first, halves second) { return (ivec)((__m512i)_mm512_srli_epi32((__m512i)first.hi, 16)) | second.hi; }
+INLINE ivec pair_hi(halves first, halves second) {
+    return (ivec)_mm512_srli_epi32((__m512i)first.hi, 16) | second.hi;
+}
 INLINE ivec pair_lo(halves first, halves second) {
     __m512i low = _mm512_srli_epi32((__m512i)first.lo, 16);
     return (ivec)low | (second.lo & (int32_t)0xffff0000);

@@ -1,4 +1,6 @@
-/* The gradient of a convolution's kernel in AMX tiles (amx.h):  dkernel[tap, c, f] = Σ x[pixel at tap, c] * dy[pixel, f].
+/* The gradient of a convolution's kernel in AMX tiles (amx.h):
+ *
+ *     dkernel[tap, c, f] = Σ over pixels x[pixel at tap, c] * dy[pixel, f]
  *
  * Both operands of a band (some lines of results of one picture) are laid out flat, in lines of `pitch` places; dy has
  * zeros in the places behind its pixels. Then a tap is a shift:
@@ -16,43 +18,11 @@
  *
  * What comes out is the transpose, [filter][tap][channel]: conv_kernel_ending turns it round and adds up the parts.
  */
-#include "amx.h"
+#include "conv_kernel_amx.h"
 
-typedef struct {
-    const float *x, *dy;
-    i64 batch, height, width, channels;
-    i64 out_height, out_width, filters;
-    i64 window_height, window_width, stride_height, stride_width;
-    i64 pad_height, pad_width, dilation_height, dilation_width;
-    i64 lines, columns; /* of the results in a band; columns < out_width only where lines = 1 */
-    i64 block;          /* bands */
-    i64 pitch, places;  /* places of a line of a plane; of a plane, with what the last tiles read behind it */
-    i64 depth;          /* tiles along the places of a band */
-    i64 parts, slices;  /* of the bands; of the vectors of filters */
-    i64 sums;           /* floats of a part */
-} conv_kernel_amx_task;
 TASK(conv_kernel_amx_task);
 
 #ifdef AMX
-
-typedef struct {
-    i64 n, row, column, rows, columns;
-} band;
-
-static i64 band_count(const conv_kernel_amx_task *t) {
-    i64 down = (t->out_height + t->lines - 1) / t->lines;
-    return t->batch * down * ((t->out_width + t->columns - 1) / t->columns);
-}
-
-static band band_of(const conv_kernel_amx_task *t, i64 i) {
-    i64 across = (t->out_width + t->columns - 1) / t->columns, down = (t->out_height + t->lines - 1) / t->lines;
-    i64 column = i % across * t->columns, row = i / across % down * t->lines;
-    return (band){i / across / down, row, column, least(t->lines, t->out_height - row),
-                  least(t->columns, t->out_width - column)};
-}
-
-INLINE i64 vectors(i64 n) { return (n + TILE_SIDE - 1) / TILE_SIDE; }
-INLINE i64 shift_of(i64 tap, i64 dilation, i64 stride) { return tap * dilation / stride; }
 
 /* Where things are in a thread's scratch. */
 typedef struct {
@@ -62,10 +32,6 @@ typedef struct {
     i64 phases_down, phases_across, band_bytes;
     i64 first, end;   /* vectors of filters */
 } room;
-
-static i64 phase_count(i64 window, i64 stride, i64 dilation) {
-    return (window > 1 && stride > 1) ? (dilation % stride ? stride : 1) : 1;
-}
 
 static room room_of(const conv_kernel_amx_task *t, i64 slice, char *own) {
     room r = {.offset = (i64 *)own};
@@ -100,12 +66,14 @@ static void spread_places(const conv_kernel_amx_task *t, const float *const *pix
 
 static void spread_dy(const conv_kernel_amx_task *t, const room *r, band b, char *to) {
     i64 row = 0, column = 0, tile = 2 * TILE_BYTES * (r->end - r->first);
+    i64 start = (b.n * t->out_height + b.row) * t->out_width + b.column;
+    const float *at = t->dy + start * t->filters;
     for (i64 k = 0; k < t->depth; k++) {
         const float *pixel[TILE_DEPTH];
         for (i64 i = 0; i < TILE_DEPTH; i++) {
-            i64 at = ((b.n * t->out_height + b.row + row) * t->out_width + b.column + column) * t->filters;
-            pixel[i] = row < b.rows && column < b.columns ? t->dy + at : 0;
-            if (++column == t->pitch) column = 0, row++;
+            pixel[i] = row < b.rows && column < b.columns ? at : 0;
+            at += t->filters;
+            if (++column == t->pitch) column = 0, row++, at += (t->out_width - t->pitch) * t->filters;
         }
         spread_places(t, pixel, r->first * TILE_SIDE, least(r->end * TILE_SIDE, t->filters), to + k * tile);
     }
@@ -147,7 +115,8 @@ INLINE void put_line(const conv_kernel_amx_task *t, writer *w, const float *from
 /* One plane: lines and columns of phase (down, across), channels from c on. The first pair has nothing before it, so it
  * is written one entry early. */
 static void spread_plane(const conv_kernel_amx_task *t, band b, i64 down, i64 across, i64 c, i64 every, char *to) {
-    i64 entries = t->places / every, lines = b.rows + shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
+    i64 entries = t->places / every;
+    i64 lines = b.rows + shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
     writer w = {.last = split(zeros()), .every = every};
     w.hi = to - (every == 1 ? 64 : 0), w.lo = w.hi + entries * 64;
     i64 left = b.column * t->stride_width + across - t->pad_width;
@@ -240,8 +209,9 @@ INLINE i64 together(const conv_kernel_amx_task *t, i64 across) {
 static void multiply_block(const conv_kernel_amx_task *t, const room *r, i64 depth, float *sums, i64 add) {
     i64 taps = t->window_height * t->window_width, channels = vectors(t->channels);
     i64 line = taps * channels * TILE_SIDE;
-    product p = {.a_step = (r->end - r->first) * 2 * TILE_BYTES, .lo = r->plane / 2, .b_row = 128 / r->every, .offset = r->offset,
-                 .depth = depth, .c_stride = line, .add = add};
+    product p = {.lo = r->plane / 2, .b_row = 128 / r->every, .offset = r->offset, .depth = depth, .c_stride = line};
+    p.a_step = (r->end - r->first) * 2 * TILE_BYTES;
+    p.add = add;
     for (i64 c = 0; c < channels; c++)
         for (i64 f = r->first; f < r->end; f++) {
             p.a = r->a + (f - r->first) * 2 * TILE_BYTES;

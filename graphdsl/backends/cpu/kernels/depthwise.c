@@ -19,7 +19,7 @@ typedef struct {
     const formula_task *after;      /* applied to rows of y while they are in the cache; or NULL */
     sliding s;
     i64 turned; /* the window is turned round */
-    i64 back;   /* the input gradient, PLAIN: x is the gradient of the output, sizes are those of dx (out) and dy (in) */
+    i64 back;   /* the input gradient, PLAIN: x is dy, y is dx, and their sizes have changed places as well */
     double low;
 } depthwise_task;
 TASK(depthwise_task);
@@ -195,6 +195,7 @@ EXPORT void depthwise(const void *task, const context *at) {
         else
             plain_row(t, n, row, (i64 *)at->own);
         if (t->after)
-            formula_block(t->after, (n * s->out_height + row) * s->out_width, count * s->out_width, 0, s->channels, 0, 0);
+            formula_block(t->after, (n * s->out_height + row) * s->out_width, count * s->out_width, 0, s->channels, 0,
+                          0);
     }
 }

@@ -1,4 +1,6 @@
-/* The kernel gradient of a depthwise convolution (depthwise.h): dkernel[tap, c] = Σ over pixels x[pixel at tap, c] * dy.
+/* The kernel gradient of a depthwise convolution (depthwise.h):
+ *
+ *     dkernel[tap, c] = Σ over pixels x[pixel at tap, c] * dy[pixel, c]
  *
  * Rows of outputs are split into parts; each has sums of its own, [tap][channels in whole vectors] (FLAT: [tap][phase]
  * [VL]), which are added up in order. BLOCKS: the sums of one vector of channels stay in registers for a block.
