@@ -249,15 +249,24 @@ def _decorator(node: ast.expr) -> str:
 
 
 def public_things_are_explained(file: File) -> Iterator[str]:
-    """Public classes and functions at the top of a file have a docstring, unless they are obvious (SHORT lines)."""
+    """Public classes and functions at the top of a file have a docstring, unless they are obvious (SHORT lines).
+
+    What is explained elsewhere needs none: a struct where it is declared in C, a binder at the operator that it binds.
+    """
     if ast.get_docstring(file.tree) is None:
         yield f"{file.name}: no docstring"
     for node in file.tree.body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
         long = (node.end_lineno or 0) - node.lineno + 1 > SHORT
-        if long and ast.get_docstring(node) is None:
+        if long and ast.get_docstring(node) is None and not _explained_elsewhere(node):
             yield f"{file.name}:{node.lineno}: {node.name}: no docstring"
+
+
+def _explained_elsewhere(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return all(isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == "_fields_" for s in node.body)
+    return "binds" in map(_decorator, node.decorator_list)
 
 
 RULES: tuple[Callable[[File], Iterator[str]], ...] = (
@@ -306,7 +315,7 @@ def _last_heading(text: str) -> str:
 
 
 def test_top_level_holds_what_it_should() -> None:
-    texts = {"pyproject.toml", "README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md"}
+    texts = {"pyproject.toml", "README.md", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "hatch_build.py"}
     folders = {"graphdsl", "specs", "tests", "examples"}
     made_by_tools = {"build", "dist", "runs"}
     found = {p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.suffix != ".egg-info"}

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import cache
 
 from graphdsl.backends.base import Backend
-from graphdsl.backends.cpu.library import available
+from graphdsl.backends.cpu.backend import CpuBackend
+from graphdsl.backends.cpu.library import available, chosen
 from graphdsl.backends.null.backend import NullBackend
 from graphdsl.backends.reference.backend import ReferenceBackend
 from graphdsl.report import did_you_mean, fail
 
 AUTO = "auto"
-DEFAULT = ReferenceBackend.name
+DEFAULT = AUTO
 NO_KERNELS = (
     "note: graphdsl was installed without compiled kernels, so the reference backend runs, many times slower; "
     "install a C compiler (gcc or clang), then graphdsl again"
@@ -21,9 +22,6 @@ NO_KERNELS = (
 
 
 def _cpu() -> Backend:
-    from graphdsl.backends.cpu.backend import CpuBackend
-    from graphdsl.backends.cpu.library import chosen
-
     return CpuBackend(chosen())
 
 

@@ -4,7 +4,7 @@ from graphdsl.ops import activation, conv_layers, expression, norm, notation, po
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
-from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient
+from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
@@ -25,7 +25,7 @@ from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.resize import Interpolate
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
-from graphdsl.ops.window import Pads, Sizes, numbers
+from graphdsl.ops.window import Pads, Sizes, numbers, reach
 
 __all__ = [
     "AvgPool",
@@ -70,6 +70,7 @@ __all__ = [
     "Reshape",
     "ScatterAdd",
     "Sizes",
+    "Sliding",
     "Slice",
     "Softmax",
     "SoftmaxCrossentropy",
@@ -97,6 +98,7 @@ __all__ = [
     "over",
     "pool_layers",
     "project",
+    "reach",
     "random_uniform",
     "reshape",
     "resize",

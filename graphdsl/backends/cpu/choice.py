@@ -27,7 +27,7 @@ from graphdsl.backends.cpu.program import seconds
 from graphdsl.backends.cpu.task import BINDERS, Machine, room
 from graphdsl.backends.cpu.winograd import POINTS, TILE, convolution, rows_of, tiles_at_once
 from graphdsl.ir import Call
-from graphdsl.ops.conv import Conv, ConvKernelGradient
+from graphdsl.ops import Conv, ConvKernelGradient
 from graphdsl.report import dataclass
 
 WORTH = 0.92

@@ -19,8 +19,7 @@ from graphdsl.backends.cpu.epilogue import Finish, riding
 from graphdsl.backends.cpu.sweep import Axis, Sweep, swept
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, all_float32, binds
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Conv, ConvInputGradient
-from graphdsl.ops.conv import Sliding
+from graphdsl.ops import Conv, ConvInputGradient, Sliding
 
 
 @binds(Conv)

@@ -196,35 +196,11 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
         add=offset_pointer(finish.add, start),
         mask=offset_pointer(finish.mask, start),
         after=ctypes.addressof(formula) if formula else 0,
-        images=plan.images,
-        rows=plan.lines,
-        columns=plan.wide,
-        limit=plan.limit,
-        height=plan.height,
-        width=plan.width,
-        channels=plan.channels,
-        filters=plan.filters,
-        down=plan.down,
-        across=plan.across,
-        top=rows.before,
-        left=columns.before,
-        taps=plan.taps,
-        dilation=rows.dilation,
-        pieces=plan.pieces,
-        piece_step=plan.piece_step,
-        length=plan.length,
-        x_image=prod(sweep.x.shape[1:]),
-        x_line=plan.x_line,
-        x_pixel=plan.x_pixel,
-        y_image=prod(y[1:]),
-        y_line=plan.wide * y[3] if plan.plain else rows.step * y[2] * y[3],
-        y_pixel=columns.step * y[3],
-        pitch=plan.pitch,
-        block=plan.block,
         line_shares=line_shares,
         panel_shares=panel_shares,
         statistics=parts,
         low=finish.low,
+        **_geometry(plan),
     )
     task.keeps = formula
     lines = (plan.block - 1) * plan.down + (plan.taps - 1) * rows.dilation + 1
@@ -232,6 +208,24 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
     own = 128 + 8 * plan.taps * plan.pieces + 2 * 2 * (plane + 64)
     serial = plan.multiplications < SMALL
     return [machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps)), *ended]
+
+
+def _geometry(plan: Tiled) -> dict[str, int]:
+    """The task's sizes and distances."""
+    rows, columns, y = plan.sweep.rows, plan.sweep.columns, plan.sweep.y.shape
+    same = ("height", "width", "channels", "filters", "limit", "down", "across", "taps", "pieces", "piece_step")
+    same += ("length", "x_line", "x_pixel", "pitch", "block", "images")
+    return {name: getattr(plan, name) for name in same} | {
+        "rows": plan.lines,
+        "columns": plan.wide,
+        "top": rows.before,
+        "left": columns.before,
+        "dilation": rows.dilation,
+        "x_image": prod(plan.sweep.x.shape[1:]),
+        "y_image": prod(y[1:]),
+        "y_line": plan.wide * y[3] if plan.plain else rows.step * y[2] * y[3],
+        "y_pixel": columns.step * y[3],
+    }
 
 
 def _gathering(plan: Tiled, moments: Arrays, machine: Machine) -> tuple[int, list[Step]]:

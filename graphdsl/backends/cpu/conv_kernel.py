@@ -8,8 +8,7 @@ from graphdsl.backends.cpu import depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, gradient_way
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, all_float32, binds, i64, pointer
 from graphdsl.ir import Array, Call
-from graphdsl.ops.conv import ConvKernelGradient
-from graphdsl.ops.window import reach
+from graphdsl.ops import ConvKernelGradient, reach
 from graphdsl.report import dataclass
 
 PIXELS = 192

@@ -21,9 +21,7 @@ from graphdsl.backends.cpu.task import (
     pointer,
 )
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Elementwise
-from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
-from graphdsl.ops.window import reach
+from graphdsl.ops import Conv, ConvInputGradient, ConvKernelGradient, Elementwise, Sliding, reach
 
 BLOCKS, FLAT, PLAIN = range(3)
 SERIAL = 1 << 16
