@@ -213,8 +213,9 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
 def _geometry(plan: Tiled) -> dict[str, int]:
     """The task's sizes and distances."""
     rows, columns, y = plan.sweep.rows, plan.sweep.columns, plan.sweep.y.shape
-    same = "images height width channels filters limit down across taps pieces piece_step length x_line x_pixel pitch block"
-    return {name: getattr(plan, name) for name in same.split()} | {
+    sizes = "images height width channels filters limit pitch block"
+    distances = "down across taps pieces piece_step length x_line x_pixel"
+    return {name: getattr(plan, name) for name in f"{sizes} {distances}".split()} | {
         "rows": plan.lines,
         "columns": plan.wide,
         "top": rows.before,
