@@ -34,6 +34,8 @@ WORTH = 0.92
 """Winograd rounds a little more: it must save this much."""
 CACHE = 1 << 18
 """Transformed weights that stay near between blocks of tiles."""
+SUMS = 1 << 21
+"""Sums of a kernel gradient that no cache of one thread holds; of fewer, some are still there."""
 STEP = 4e-6
 """Seconds that one more step takes: waking, waiting."""
 SETTINGS = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
@@ -119,8 +121,9 @@ def gradient_way(work: Work, machine: Machine) -> Way:
     sums, made = POINTS * channels * filters, POINTS * work.tiles * (channels + filters)
     both = _products(work, machine) / r.products + made / r.transforms + 2 * STEP
     blocks = ceil(work.tiles / threads / tiles_at_once(work.channels + work.filters, machine))
-    near = both + (0.0 if sums < CACHE else 2 * blocks * threads * sums / r.reading) + threads * sums / r.reading
-    far = both + (2 * made + 2 * sums) / r.reading
+    missed = min(1.0, sums / SUMS)
+    near = both + (2 * blocks * missed + 1) * threads * sums / r.reading
+    far = both + (3 * made + 2 * sums) / r.reading
     return _least(work, near, far, _between(work, r.back_few, r.back_some, r.back_many), machine)
 
 
