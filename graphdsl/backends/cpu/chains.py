@@ -25,7 +25,7 @@ import numpy as np
 from graphdsl.backends.cpu.formula import Bound, Lying, bound
 from graphdsl.backends.cpu.task import Machine, Step, Task, address, i64, pointer
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Elementwise
+from graphdsl.ops import Elementwise, Formulas
 from graphdsl.report import dataclass
 
 SERIAL_ELEMENTS = 8192
@@ -77,10 +77,10 @@ def arranged(calls: Sequence[Made], machine: Machine) -> list[int | Together]:
 
 
 def _is_flat(made: Made) -> bool:
-    if not isinstance(made.call.op, Elementwise) or not made.inputs:
+    if not isinstance(made.call.op, Elementwise | Formulas) or not made.inputs:
         return False
     result = made.outputs[0]
-    return result.dtype == np.float32 and all(
+    return all(a.dtype == np.float32 for a in made.outputs) and all(
         (a.shape == result.shape and a.dtype == np.float32)
         or (a.size == 1 and a.ndim <= result.ndim and a.dtype in (np.float32, np.bool_))
         for a in made.inputs
@@ -147,18 +147,18 @@ def _last(calls: Sequence[Made], flat: Sequence[bool]) -> list[bool]:
     found = [False] * len(calls)
     for index in range(len(calls) - 1, -1, -1):
         made = calls[index]
-        found[index] = flat[index] and not len(read.meeting(span(made.outputs[0])))
+        found[index] = flat[index] and not any(len(read.meeting(span(a))) for a in made.outputs)
         if not found[index]:
             for array in made.inputs:
                 read.add(span(array))
     return found
 
 
-def _note(made: Made, read: _Spans, written: _Spans) -> None:
+def _note(made: Made, read: _Spans, written: _Spans, number: int = 0) -> None:
     for array in made.inputs:
-        read.add(span(array))
+        read.add(span(array), number)
     for array in made.outputs:
-        written.add(span(array))
+        written.add(span(array), number)
 
 
 def _disturbs(made: Made, read: _Spans, written: _Spans) -> bool:
@@ -223,9 +223,7 @@ def _chains(calls: Sequence[Made], run: Sequence[int]) -> dict[int, _Chain]:
         for other in chains.values():
             if not other.after.isdisjoint(joined):
                 other.after = (other.after - {*joined}) | {own}
-        for array in made.inputs:
-            read.add(span(array), index)
-        written.add(span(made.outputs[0]), index)
+        _note(made, read, written, index)
     return chains
 
 
@@ -277,7 +275,7 @@ def _step(calls: Sequence[Made], chains: Sequence[_Chain], machine: Machine) -> 
 
 def _flat(made: Made, size: int, machine: Machine) -> Bound:
     op, arrays = made.call.op, [*made.inputs, *made.outputs]
-    assert isinstance(op, Elementwise)
+    assert isinstance(op, Elementwise | Formulas)
     lying = [Lying(0, 1 if a.size == size and a.dtype == np.float32 else 0) for a in arrays]
     found = bound(machine.library, op, arrays, lying, size)
     assert found is not None, "flat formulas are over floats"

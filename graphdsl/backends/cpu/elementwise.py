@@ -9,7 +9,7 @@ from graphdsl.backends.cpu.axes import coalesced
 from graphdsl.backends.cpu.formula import Lying, bound
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64
 from graphdsl.ir import Call
-from graphdsl.ops import Elementwise
+from graphdsl.ops import Elementwise, Formulas
 
 SERIAL_ELEMENTS = 8192
 """Elements times operations up to which one thread is as fast as several."""
@@ -30,12 +30,12 @@ class elementwise_task(Task):
     )
 
 
-@binds(Elementwise)
+@binds(Elementwise, Formulas)
 def elementwise(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
-    assert isinstance(call.op, Elementwise)
+    assert isinstance(call.op, Elementwise | Formulas)
     if not inputs or any(not a.flags.c_contiguous for a in (*inputs, *outputs)):
         return None
-    arrays = [*inputs, outputs[0]]
+    arrays = [*inputs, *outputs]
     table_of = coalesced(arrays, outputs[0].shape)
     shape, strides = table_of.shape, table_of.strides
     outer, (rows, columns) = shape[:-2], shape[-2:]
@@ -56,5 +56,5 @@ def elementwise(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -
         by_columns=prod(outer) * rows < 4 * machine.threads or columns > 16 * prod(outer) * rows,
     )
     task.keeps = (formula, sizes, table)
-    small = outputs[0].size * (1 + len(inputs)) <= SERIAL_ELEMENTS
+    small = outputs[0].size * len(arrays) <= SERIAL_ELEMENTS
     return Plan((machine.step("elementwise", task, serial=small),))

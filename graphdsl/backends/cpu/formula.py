@@ -8,11 +8,12 @@ from functools import cache
 from math import prod
 
 from graphdsl.backends.cpu.formula_code import Code, coded
-from graphdsl.backends.cpu.formula_text import Canonical, canonical
+from graphdsl.backends.cpu.formula_text import RESULTS, Canonical, canonical
 from graphdsl.backends.cpu.library import Library
 from graphdsl.backends.cpu.task import Task, address, i64, pointer
 from graphdsl.ir import Array
-from graphdsl.ops import Elementwise
+from graphdsl.ops import Elementwise, Formulas
+from graphdsl.ops.expression import Apply
 from graphdsl.report import dataclass
 
 KINDS = {"float32": 0, "bool": 1, "int32": 2}
@@ -45,6 +46,7 @@ class formula_task(Task):
         ("literals", address),
         ("code", address),
         ("count", i64),
+        ("results", i64),
         ("place", i64),
         ("literal_count", i64),
         ("instructions", i64),
@@ -107,17 +109,27 @@ def _lying(array: Array, whole: tuple[int, ...]) -> Lying | None:
 
 
 def bound(
-    library: Library, op: Elementwise, arrays: Sequence[Array], lying: Sequence[Lying], columns: int, place: int = 0
+    library: Library,
+    op: Elementwise | Formulas,
+    arrays: Sequence[Array],
+    lying: Sequence[Lying],
+    columns: int,
+    place: int = 0,
 ) -> Bound | None:
-    """The formula over arrays (the result last) that lie so. None for numbers that C does not know."""
+    """The formula over arrays (the results last) that lie so. None for numbers that C does not know."""
     if any(a.dtype.name not in KINDS or not a.flags.c_contiguous for a in arrays):
         return None
-    spread = [_is_spread(at, columns) for at in lying]
-    known = canonical(op.tree, letters(arrays[:-1], lying[:-1], columns) + LETTERS[arrays[-1].dtype.name, True])
-    order = (*known.operands, len(arrays) - 1)
-    rows = (formula_operand * len(order))(*(_operand(arrays[i], lying[i], spread[i]) for i in order))
+    trees = op.trees if isinstance(op, Formulas) else ()
+    tree = Apply(RESULTS, trees) if isinstance(op, Formulas) else op.tree
+    arity, results = len(arrays) - max(len(trees), 1), max(len(trees), 1)
+    made = "w" if trees else LETTERS[arrays[-1].dtype.name, True]
+    known = canonical(tree, letters(arrays[:arity], lying[:arity], columns) + made)
+    order = (*known.operands, *range(arity, len(arrays)))
+    rows = (formula_operand * len(order))(
+        *(operand_of(arrays[i], lying[i], i < arity and _is_spread(lying[i], columns)) for i in order)
+    )
     place = known.operands.index(place) if place in known.operands else -1
-    return Bound(_task(library, known, rows, place, tuple(arrays)), order)
+    return Bound(_task(library, known, rows, results, place, tuple(arrays)), order)
 
 
 def letters(arrays: Sequence[Array], lying: Sequence[Lying], columns: int, *, spread: bool = True) -> str:
@@ -132,14 +144,19 @@ def _is_spread(at: Lying, columns: int) -> bool:
     return bool(at.row and not at.column and columns <= SHORT_ROW)
 
 
-def _operand(array: Array, at: Lying, spread: bool) -> formula_operand:
+def operand_of(array: Array, at: Lying, spread: bool = False) -> formula_operand:
     size = array.itemsize
     kind = KINDS[array.dtype.name]
     return formula_operand(pointer(array), at.row * size, at.column * size, at.every, at.period, kind, spread)
 
 
 def _task(
-    library: Library, known: Canonical, rows: ctypes.Array[formula_operand], place: int, keeps: tuple[Array, ...]
+    library: Library,
+    known: Canonical,
+    rows: ctypes.Array[formula_operand],
+    results: int,
+    place: int,
+    keeps: tuple[Array, ...],
 ) -> Task:
     loop = library.loop(known.name)
     vectors = tuple(letter in "vbi" for letter in known.classes[:-1])
@@ -152,6 +169,7 @@ def _task(
         literals=ctypes.addressof(literals),
         code=ctypes.addressof(table),
         count=len(rows),
+        results=results,
         place=place,
         literal_count=len(code.literals),
         instructions=len(code.words) // 5,

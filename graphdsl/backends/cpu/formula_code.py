@@ -10,11 +10,11 @@ for the whole row; a part that has only single arguments is worked out once a ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import lru_cache
 
-from graphdsl.backends.cpu.formula_text import COMMUTATIVE
+from graphdsl.backends.cpu.formula_text import COMMUTATIVE, RESULTS
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 from graphdsl.report import dataclass
@@ -35,7 +35,7 @@ class Code:
 
 @lru_cache(maxsize=4096)
 def coded(tree: Expression, vectors: tuple[bool, ...], names: tuple[str, ...]) -> Code:
-    """The code for a tree.
+    """The code for a tree, or for several results: all are known before one is written.
 
     vectors  for each operand whether it changes along a row
     names    of the instructions, in their order
@@ -93,26 +93,44 @@ class _Coder:
     single: set[Expression] = field(default_factory=set)
     free: list[int] = field(default_factory=list)
     made: int = 0
+    first_literal: int = 0
+
+    @property
+    def results(self) -> int:
+        """The slot of the first result."""
+        return len(self.vectors)
 
     def run(self, tree: Expression) -> None:
-        result = len(self.vectors)
-        order = e.parts(tree)
+        several = isinstance(tree, Apply) and tree.function == RESULTS
+        roots = tree.arguments if several and isinstance(tree, Apply) else (tree,)
+        self.first_literal = self.results + len(roots)
+        order = tuple(p for p in e.parts(tree) if not (several and p == tree))
         self.literals = list(dict.fromkeys(p.value for p in order if isinstance(p, Literal)))
-        last = {a: p for p in order if isinstance(p, Apply) for a in p.arguments}
+        last = {a: p for p in order if isinstance(p, Apply) for a in p.arguments} | dict.fromkeys(roots)
         for part in order:
             match part:
                 case Operand(index):
                     self._lies(part, index, not self.vectors[index])
                 case Literal(value):
-                    self._lies(part, result + 1 + self.literals.index(value), True)
+                    self._lies(part, self.first_literal + self.literals.index(value), True)
                 case Apply(arguments=arguments):
                     single = all(a in self.single for a in arguments)
                     dead: list[Expression] = [
                         a for a in dict.fromkeys(arguments) if isinstance(a, Apply) and last[a] is part
                     ]
-                    self._apply(part, dead, result if part is order[-1] and not single else None)
-        if self.slot[tree] != result:
-            self._emit("spread S" if tree in self.single else "copy V", result, [self.slot[tree]])
+                    self._apply(part, dead, self.results if part == tree and not single else None)
+        if several:
+            self._save([r for r in roots if isinstance(r, Operand) and r not in self.single])
+        for slot, root in enumerate(roots, self.results):
+            if self.slot[root] != slot:
+                self._emit("spread S" if root in self.single else "copy V", slot, [self.slot[root]])
+
+    def _save(self, operands: Sequence[Expression]) -> None:
+        """Copies operands that are results: another result may lie where they lie."""
+        for operand in dict.fromkeys(operands):
+            register = self._register()
+            self._emit("copy V", register, [self.slot[operand]])
+            self.slot[operand] = register
 
     def _lies(self, part: Expression, slot: int, single: bool) -> None:
         self.slot[part] = slot
@@ -149,7 +167,7 @@ class _Coder:
         if self.free:
             return self.free.pop()
         self.made += 1
-        return len(self.vectors) + len(self.literals) + self.made
+        return self.first_literal + len(self.literals) + self.made - 1
 
     def _emit(self, name: str, target: int, arguments: list[int]) -> None:
         padded = [*arguments, *[arguments[0]] * (3 - len(arguments))]

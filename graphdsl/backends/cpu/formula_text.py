@@ -6,6 +6,8 @@ The letter before an operand's number says what it is, the letter in front what 
 
     v  floats, along a row     s  one float for a whole row
     b  truth, along a row      t  one truth value for a whole row
+    w  several results, floats along a row
+    c  sums, one a column      r  sums, one a row
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 from graphdsl.report import dataclass
 
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "equal", "both"})
-SUMS = "sums"
-"""What stands before several formulas that are summed together."""
+SUMS, RESULTS = "sums", "results"
+"""What stands before several formulas that are summed, or computed, together."""
 STRUCTURAL = frozenset({0.0, 1.0, -1.0, 2.0})
 """Numbers that stay in the text."""
 
@@ -187,7 +189,7 @@ class _Reader:
             return Operand(int(found[2]))
         if found := re.fullmatch(r"k(\d+)", word):
             return Parameter(int(found[1]))
-        if word not in e.FUNCTIONS and word != SUMS:
+        if word not in e.FUNCTIONS and word not in (SUMS, RESULTS):
             return Literal(float(word))
         arguments = []
         while self.words[self.at] in "(,":

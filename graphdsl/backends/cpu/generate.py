@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
-from graphdsl.backends.cpu.formula_text import SUMS, Parameter, loop_name, read
+from graphdsl.backends.cpu.formula_text import RESULTS, SUMS, Parameter, loop_name, read
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 
@@ -16,6 +17,8 @@ KERNELS = Path(__file__).resolve().parent / "kernels"
 FORMULAS = KERNELS / "formulas.txt"
 A_FILE = 40
 """Formulas in one file."""
+
+WIDTH, INDENT = 120, " " * 7
 
 HEAD = """\
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
@@ -48,7 +51,7 @@ KNOWN_BOUNDS = {"maximum": "max_or_second({1}, {0})", "minimum": "min_or_second(
 def c_text(tree: Expression, letters: str) -> str:
     """The tree as an expression in C; parts that are used twice are named."""
     writer = _Writer(letters)
-    order = [p for p in e.parts(tree) if isinstance(p, Apply) and p.function != SUMS]
+    order = [p for p in e.parts(tree) if isinstance(p, Apply) and p.function not in (SUMS, RESULTS)]
     users: dict[Expression, int] = {}
     for part in e.parts(tree):
         for argument in part.arguments if isinstance(part, Apply) else ():
@@ -57,6 +60,9 @@ def c_text(tree: Expression, letters: str) -> str:
         writer.write(part, named=users.get(part, 0) > 1)
     if isinstance(tree, Apply) and tree.function == SUMS:
         return " ".join([*writer.before, *(f"s[{j}] += {writer.number(a)};" for j, a in enumerate(tree.arguments))])
+    if isinstance(tree, Apply) and tree.function == RESULTS:
+        values = [f"const vec r{j} = {writer.number(a)};" for j, a in enumerate(tree.arguments)]
+        return " ".join([*writer.before, *values, *(f"PUT({j}, r{j});" for j in range(len(values)))])
     whole = writer.truth(tree) if letters[-1] == "b" else writer.number(tree)
     return f"({{ {' '.join(writer.before)} {whole}; }})" if writer.before else whole
 
@@ -114,9 +120,14 @@ def loop(text: str) -> str:
     if isinstance(tree, Apply) and tree.function == SUMS:
         macro = "COLUMN_SUMS" if letters[-1] == "c" else "ROW_SUMS"
         head = f"{macro}_{len(letters) - 1}({name}, {len(tree.arguments)}, {operands},"
+    elif isinstance(tree, Apply) and tree.function == RESULTS:
+        head = f"LOOPS_{len(letters) - 1}({name}, {len(tree.arguments)}, {operands},"
     else:
         head = f"LOOP_{len(letters) - 1}({name}, {letters[-1]}, {operands},"
-    return f"/* {text} */\n{head}\n       {c_text(tree, letters)})\n"
+    lines = [*wrap(f"/* {text} */", WIDTH, subsequent_indent=" * "), head]
+    return "\n".join(
+        [*lines, *wrap(f"{c_text(tree, letters)})", WIDTH, initial_indent=INDENT, subsequent_indent=INDENT), ""]
+    )
 
 
 def files(formulas: Sequence[str]) -> dict[str, str]:

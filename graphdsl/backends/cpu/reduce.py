@@ -11,7 +11,7 @@ import numpy as np
 
 from graphdsl.backends.cpu.axes import Axes, coalesced
 from graphdsl.backends.cpu.elementwise import elementwise
-from graphdsl.backends.cpu.formula import Lying, bound, formula_operand, formula_task, letters
+from graphdsl.backends.cpu.formula import KINDS, Lying, bound, formula_operand, formula_task, letters, operand_of
 from graphdsl.backends.cpu.formula_text import SUMS, canonical
 from graphdsl.backends.cpu.task import (
     Arrays,
@@ -107,7 +107,7 @@ class _Layout:
         return [self.axes.shape[a] for a in outer]
 
 
-def _layout(arrays: Sequence[Array], whole: tuple[int, ...], summed: Sequence[int]) -> _Layout:
+def layout_of(arrays: Sequence[Array], whole: tuple[int, ...], summed: Sequence[int]) -> _Layout:
     axes = coalesced(arrays, whole, summed)
     last = len(axes.shape) - 1
     row = next((a for a in range(last - 1, -1, -1) if axes.summed[a] != axes.summed[last]), None)
@@ -119,9 +119,10 @@ def _plan(
     trees: Sequence[Expression], summed: Sequence[int], inputs: Arrays, outputs: Arrays, machine: Machine
 ) -> Plan | None:
     arrays = [*inputs, *outputs]
-    if not inputs or not all_float32(*arrays) or any(not a.flags.c_contiguous for a in arrays):
+    known = all_float32(*outputs) and all(a.dtype.name in KINDS for a in inputs)
+    if not inputs or not known or any(not a.flags.c_contiguous for a in arrays):
         return None
-    layout = _layout(inputs, np.broadcast_shapes(*(a.shape for a in inputs)), summed)
+    layout = layout_of(inputs, np.broadcast_shapes(*(a.shape for a in inputs)), summed)
     steps: list[Step] = []
     for first in range(0, len(trees), MOST_SUMS):
         some = slice(first, first + MOST_SUMS)
@@ -132,7 +133,7 @@ def _plan(
 def _moments(summed: Sequence[int], inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
     if not all_float32(*inputs, *outputs) or any(not a.flags.c_contiguous for a in (*inputs, *outputs)):
         return None
-    layout = _layout(inputs, inputs[0].shape, summed)
+    layout = layout_of(inputs, inputs[0].shape, summed)
     count = prod(inputs[0].shape[a] for a in summed)
     if not count:
         return None
@@ -153,18 +154,16 @@ def _steps(
     known = canonical(Apply(SUMS, trees), letters(inputs, lying, layout.columns, spread=False) + kind)
     made = machine.library.loop(known.name)
     order = known.operands if made else tuple(range(len(inputs)))
-    operands = (formula_operand * len(order))(
-        *(formula_operand(pointer(inputs[i]), lying[i].row * 4, lying[i].column * 4, 1, 1, 0, 0) for i in order)
-    )
+    operands = (formula_operand * len(order))(*(operand_of(inputs[i], lying[i]) for i in order))
     literals = (ctypes.c_float * max(len(known.literals), 1))(*known.literals)
     formula = formula_task(operands=ctypes.addressof(operands), literals=ctypes.addressof(literals), count=len(order))
     formulas, reads, keeps = _singly(trees, inputs, lying, layout.columns, machine) if not made else (None, None, ())
     pointers = _longs([pointer(a) for a in outputs])
     tables = [
         _longs(layout.sizes(layout.kept)),
-        _longs([layout.axes.strides[i][a] * 4 for i in order for a in layout.kept]),
+        _longs([layout.axes.strides[i][a] * inputs[i].itemsize for i in order for a in layout.kept]),
         _longs(layout.sizes(layout.summed)),
-        _longs([layout.axes.strides[i][a] * 4 for i in order for a in layout.summed]),
+        _longs([layout.axes.strides[i][a] * inputs[i].itemsize for i in order for a in layout.summed]),
     ]
     kept, summed = prod(layout.sizes(layout.kept)), prod(layout.sizes(layout.summed))
     sharing = _sharing(layout, kept, summed, machine.threads)
@@ -225,7 +224,7 @@ def _singly(
         for t in trees
     ]
     found = [m for m in made if m is not None]
-    assert len(found) == len(trees), "all are float32"
+    assert len(found) == len(trees), "all are of known kinds"
     reads = [_longs(m.order[:-1]) for m in found]
     tasks = (address * len(found))(*(ctypes.addressof(m.task) for m in found))
     return tasks, (address * len(found))(*(ctypes.addressof(r) for r in reads)), (found, reads, tile)

@@ -11,10 +11,10 @@ import pytest
 from graphdsl.backends.cpu import generate
 from graphdsl.backends.cpu.elementwise import elementwise_task
 from graphdsl.backends.cpu.formula import epilogue
-from graphdsl.backends.cpu.formula_text import SUMS, Parameter, canonical, read
+from graphdsl.backends.cpu.formula_text import RESULTS, SUMS, Parameter, canonical, read
 from graphdsl.backends.cpu.library import load
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Elementwise
+from graphdsl.ops import Elementwise, Formulas
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 from tests.support.kernels import check, compute, every_isa, machine
@@ -86,17 +86,23 @@ def loops() -> list[str]:
     return [t for t in generate.FORMULAS.read_text().splitlines() if SUMS not in t]
 
 
+def operator(tree: Expression, arity: int) -> Elementwise | Formulas:
+    if isinstance(tree, Apply) and tree.function == RESULTS:
+        return Formulas(tree.arguments, arity)
+    return Elementwise(tree, arity)
+
+
 @every_isa
 @pytest.mark.parametrize("text", loops())
 def test_made_loops(isa: str, text: str) -> None:
     tree, letters = read(text)
-    given = [Literal(v) for v in (0.9, 0.1, 0.25, 0.75)]
+    given = [Literal(v) for v in (0.9, 0.1, 0.25, 0.75, 0.3, 0.6)]
     new: dict[Expression, Expression] = {}
     for part in e.parts(tree):
         new[part] = given[part.index] if isinstance(part, Parameter) else part
         if isinstance(part, Apply):
             new[part] = Apply(part.function, tuple(new[a] for a in part.arguments))
-    op = Elementwise(new[tree], len(letters) - 1)
+    op = operator(new[tree], len(letters) - 1)
     rng = np.random.default_rng(len(text))
     for shape in ((3, 5, 40), (2, 300), (37, 16), (70, 10), (7,)):
         arrays = []
@@ -104,8 +110,10 @@ def test_made_loops(isa: str, text: str) -> None:
             own = () if letter in "st" else shape[-1:] if place and rng.random() < 0.3 else shape
             array = np.array(np.abs(rng.normal(size=own)) + 0.1, np.float32)
             arrays.append(array > 0.5 if letter in "bt" else array)
-        assert load(isa).loop(canonical(op.tree, letters).name), "the text names its own loop"
-        agree(compute(isa, op, *arrays)[0], op, arrays)
+        assert load(isa).loop(canonical(new[tree], letters).name), "the text names its own loop"
+        trees = op.trees if isinstance(op, Formulas) else (op.tree,)
+        for found, each in zip(compute(isa, op, *arrays), trees, strict=True):
+            agree(found, Elementwise(each, op.arity), arrays)
 
 
 @every_isa
@@ -118,6 +126,24 @@ def test_in_place(isa: str, shape: tuple[int, ...]) -> None:
         wanted = op.reference(x, y)
         backend.sequence([backend.kernel(Call("f", op, (0, 1), (0,)), [x, y], [x])])()
         np.testing.assert_allclose(x, wanted, rtol=1e-5, atol=1e-6)
+
+
+@every_isa
+@pytest.mark.parametrize("seed", range(30))
+def test_several_results(isa: str, seed: int) -> None:
+    """Also where results lie where operands lay, in another order."""
+    rng = np.random.default_rng(seed)
+    shape, arity = (int(rng.choice(SIZES)), int(rng.choice(SIZES)), 24)[int(rng.integers(2)) :], 3
+    trees = tuple(number(rng, int(rng.integers(0, 4)), arity) for _ in range(arity))
+    op = Formulas(trees, arity)
+    arrays = [np.array(rng.normal(size=shape), np.float32) for _ in range(arity)]
+    backend = machine(isa)
+    for places in ((0, 1, 2), (2, 0, 1), ()):
+        given = [a.copy() for a in arrays]
+        ends = [given[p] for p in places] or [np.empty(shape, np.float32) for _ in trees]
+        backend.sequence([backend.kernel(Call("f", op, (), ()), given, ends)])()
+        for tree, end in zip(trees, ends, strict=True):
+            agree(end, Elementwise(tree, arity), arrays)
 
 
 @every_isa

@@ -1,6 +1,6 @@
 /* Formulas over whole tensors: tables of rows and columns, one for each place on the outer axes.
  *
- *     [outer 0, outer 1, …, rows, columns]      operand i of table (a, b, …) begins at its base + a * stride + b * stride …
+ *     [outer 0, outer 1, …, rows, columns]      operand i of table (a, b, …) begins at base + a * stride 0 + b * …
  *
  * Threads share the rows of all tables, or the columns where rows are few.
  */

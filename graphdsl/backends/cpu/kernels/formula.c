@@ -5,10 +5,10 @@
  *
  *     code      multiply_add VSV  r0 <- x0 * k0 + x1
  *               maximum VS        y  <- max(r0, k1)
- *     slots     x0 x1 (operands, y the last) | k0 k1 (literals) | r0 (registers)
+ *     slots     x0 x1 (operands, results the last) | k0 k1 (literals) | r0 (registers)
  *
- * True and false are 1 and 0 inside; whole numbers are floats. at_least and at_most are maximum and minimum whose second
- * argument is no NaN.
+ * True and false are 1 and 0 inside; whole numbers are floats. at_least and at_most are maximum and minimum where the
+ * second argument is no NaN.
  */
 #include "formula.h"
 
@@ -142,7 +142,7 @@ static i64 step_of(const formula_operand *x) { return x->spread ? item(x) : x->c
 /* A row of n elements, operand i from at[i] on. The slots of operands that are no floats point to blocks of scratch. */
 static void interpret_row(const formula_task *f, char *const *at, i64 n, i64 block, float **slot) {
     const formula_operand *x = f->operands;
-    i64 result = f->count - 1;
+    i64 result = f->count - f->results;
     for (i64 start = 0; start < n; start += block) {
         i64 some = least(block, n - start);
         for (i64 i = 0; i < f->count; i++) {
@@ -153,7 +153,8 @@ static void interpret_row(const formula_task *f, char *const *at, i64 n, i64 blo
                 to_floats(slot[i], from, x[i].kind, step_of(x + i) ? some : 1);
         }
         run_code(f, slot, some);
-        if (x[result].kind != FLOATS) from_floats(at[result] + start * x[result].column, slot[result], x[result].kind, some);
+        if (x[result].kind != FLOATS)
+            from_floats(at[result] + start * x[result].column, slot[result], x[result].kind, some);
     }
 }
 
@@ -251,8 +252,8 @@ EXPORT void formula_table(const formula_task *f, char *const *at, const i64 *row
         packed(f, at, row, rows, columns, strided ? 1 : tile_rows(rows, columns));
 }
 
-EXPORT void formula_block(const formula_task *f, i64 first_row, i64 rows, i64 first_column, i64 columns, const void *tile,
-                   i64 tile_row) {
+EXPORT void formula_block(const formula_task *f, i64 first_row, i64 rows, i64 first_column, i64 columns,
+                          const void *tile, i64 tile_row) {
     char *at[f->count];
     i64 row[f->count];
     while (rows > 0) {

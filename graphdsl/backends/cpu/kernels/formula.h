@@ -38,10 +38,11 @@ typedef struct {
 
 typedef struct formula_task {
     void (*loop)(const struct formula_task *f, char *const *at, const i64 *row, i64 rows, i64 columns);
-    const formula_operand *operands; /* the result is the last */
+    const formula_operand *operands; /* the results are the last */
     const float *literals;
     const i64 *code; /* for the interpreter */
-    i64 count;       /* operands, the result among them */
+    i64 count;       /* operands, the results among them */
+    i64 results;     /* one, or several of floats; one may lie where an operand lies */
     i64 place;       /* the operand that a tile may stand for */
     i64 literal_count, instructions, registers;
 } formula_task;

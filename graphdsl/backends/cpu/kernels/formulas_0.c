@@ -9,6 +9,10 @@ LOOP_1(formula_f484e3c7c72a, LITERALS_0, v, v,
 LOOP_1(formula_0ee859b20a04, LITERALS_0, v, v,
        v_tanh(x0))
 
+/* v: add(v0, s1) */
+LOOP_2(formula_6dfe92a7f04a, LITERALS_0, v, v, s,
+       (x0 + x1))
+
 /* v: add(v0, v1) */
 LOOP_2(formula_29bd8596db06, LITERALS_0, v, v, v,
        (x0 + x1))
@@ -109,6 +113,10 @@ LOOP_4(formula_ad972926dfa1, LITERALS_0, v, v, v, v, v,
 LOOP_2(formula_f52d3ca23e57, LITERALS_0, v, v, v,
        ((x0 * all(-1.0f)) * x1))
 
+/* v: multiply(subtract(v0, v1), s2) */
+LOOP_3(formula_c30d7e5b781b, LITERALS_0, v, v, v, s,
+       ((x0 - x1) * x2))
+
 /* v: subtract(v0, multiply(v1, s2)) */
 LOOP_3(formula_ffc358f31cb4, LITERALS_0, v, v, v, s,
        (x0 - (x1 * x2)))
@@ -152,11 +160,3 @@ LOOP_3(formula_cddeb93e16a3, LITERALS_0, v, v, v, v,
 /* v: add(multiply(subtract(v0, v1), v2), v3) */
 LOOP_4(formula_cdfa9ea1be7c, LITERALS_0, v, v, v, v, v,
        (((x0 - x1) * x2) + x3))
-
-/* v: add(multiply(v0, k0), multiply(v1, k1)) */
-LOOP_2(formula_c24d9d162c32, LITERALS_2, v, v, v,
-       ((x0 * k0) + (x1 * k1)))
-
-/* v: add(multiply(v0, k0), where(t1, v2, 0)) */
-LOOP_3(formula_8b18c9889d3d, LITERALS_1, v, v, t, v,
-       ((x0 * k0) + choose(x1, x2, zeros())))

@@ -1,6 +1,14 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: add(multiply(v0, k0), multiply(v1, k1)) */
+LOOP_2(formula_c24d9d162c32, LITERALS_2, v, v, v,
+       ((x0 * k0) + (x1 * k1)))
+
+/* v: add(multiply(v0, k0), where(t1, v2, 0)) */
+LOOP_3(formula_8b18c9889d3d, LITERALS_1, v, v, t, v,
+       ((x0 * k0) + choose(x1, x2, zeros())))
+
 /* v: add(where(t0, v1, 0), multiply(v2, k0)) */
 LOOP_3(formula_857e70f017fa, LITERALS_1, v, t, v, v,
        (choose(x0, x1, zeros()) + (x2 * k0)))
@@ -33,21 +41,17 @@ LOOP_1(formula_b88c1da7116d, LITERALS_1, v, v,
 LOOP_2(formula_dc6f0e197d73, LITERALS_0, v, v, v,
        ({ vec p0 = (x0 + x1); (p0 * v_logistic(p0)); }))
 
-/* v: multiply(subtract(multiply(v0, s1), v2), s3) */
-LOOP_4(formula_165522718acc, LITERALS_0, v, v, s, v, s,
-       (((x0 * x1) - x2) * x3))
-
-/* v: multiply(subtract(multiply(v0, v1), v2), v3) */
-LOOP_4(formula_47b6eacc3b3b, LITERALS_0, v, v, v, v, v,
-       (((x0 * x1) - x2) * x3))
+/* v: multiply(multiply(subtract(v0, v1), s2), k0) */
+LOOP_3(formula_6a30d6b105c9, LITERALS_1, v, v, v, s,
+       (((x0 - x1) * x2) * k0))
 
 /* v: subtract(v0, multiply(where(t1, v2, 0), s3)) */
 LOOP_4(formula_038860d62d0f, LITERALS_0, v, v, t, v, s,
        (x0 - (choose(x1, x2, zeros()) * x3)))
 
-/* v: maximum(add(add(multiply(v0, v1), v2), v3), 0) */
-LOOP_4(formula_aa9fc1383330, LITERALS_0, v, v, v, v, v,
-       max_or_second(zeros(), (((x0 * x1) + x2) + x3)))
+/* v: where(greater(v0, 0), add(add(v1, v2), v3), 0) */
+LOOP_4(formula_f279cf3c480c, LITERALS_0, v, v, v, v, v,
+       choose(greater(x0, zeros()), ((x1 + x2) + x3), zeros()))
 
 /* v: minimum(maximum(add(divide(v0, k0), k1), 0), 1) */
 LOOP_1(formula_572c37508b16, LITERALS_2, v, v,
@@ -109,6 +113,10 @@ LOOP_2(formula_c8464ea2d477, LITERALS_2, v, v, v,
 LOOP_3(formula_592e1ea76272, LITERALS_2, v, v, t, v,
        ((x0 * k0) + (choose(x1, x2, zeros()) * k1)))
 
+/* v: add(multiply(where(t0, v1, 0), s2), multiply(v3, k0)) */
+LOOP_4(formula_fde5b5fbbb03, LITERALS_1, v, t, v, s, v,
+       ((choose(x0, x1, zeros()) * x2) + (x3 * k0)))
+
 /* v: add(multiply(where(t0, v1, 0), where(t0, v1, 0)), v2) */
 LOOP_3(formula_c6deec647f00, LITERALS_0, v, t, v, v,
        ({ vec p0 = choose(x0, x1, zeros()); ((p0 * p0) + x2); }))
@@ -116,6 +124,10 @@ LOOP_3(formula_c6deec647f00, LITERALS_0, v, t, v, v,
 /* v: divide(multiply(v0, s1), maximum(subtract(s1, 1), 1)) */
 LOOP_2(formula_5e7e2c63e8a9, LITERALS_0, v, v, s,
        ((x0 * x1) / max_or_second(all(1.0f), (x1 - all(1.0f)))))
+
+/* v: multiply(add(subtract(v0, v1), subtract(v0, v1)), s2) */
+LOOP_3(formula_7f105fc296de, LITERALS_0, v, v, v, s,
+       ({ vec p0 = (x0 - x1); ((p0 + p0) * x2); }))
 
 /* v: subtract(v0, multiply(add(multiply(v1, k0), v2), s3)) */
 LOOP_4(formula_5f478022b34a, LITERALS_1, v, v, v, v, s,
@@ -148,15 +160,3 @@ LOOP_4(formula_e3e9637b268a, LITERALS_1, v, v, v, v, s,
 /* v: multiply(add(logistic(add(v0, s1)), multiply(v2, -1)), s3) */
 LOOP_4(formula_729df0651797, LITERALS_0, v, v, s, v, s,
        ((v_logistic((x0 + x1)) + (x2 * all(-1.0f))) * x3))
-
-/* v: multiply(multiply(subtract(multiply(v0, s1), v2), s3), k0) */
-LOOP_4(formula_c5562db3595f, LITERALS_1, v, v, s, v, s,
-       ((((x0 * x1) - x2) * x3) * k0))
-
-/* v: maximum(add(add(multiply(subtract(v0, v1), v2), v3), v4), 0) */
-LOOP_5(formula_779fdc646ab7, LITERALS_0, v, v, v, v, v, v,
-       max_or_second(zeros(), ((((x0 - x1) * x2) + x3) + x4)))
-
-/* v: where(greater_equal(v0, k0), multiply(divide(v1, k1), k2), 0) */
-LOOP_2(formula_63355ad58a1c, LITERALS_3, v, v, v,
-       choose(not_less(x0, k0), ((x1 / k1) * k2), zeros()))

@@ -1,6 +1,14 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: maximum(add(add(multiply(subtract(v0, v1), v2), v3), v4), 0) */
+LOOP_5(formula_779fdc646ab7, LITERALS_0, v, v, v, v, v, v,
+       max_or_second(zeros(), ((((x0 - x1) * x2) + x3) + x4)))
+
+/* v: where(greater_equal(v0, k0), multiply(divide(v1, k1), k2), 0) */
+LOOP_2(formula_63355ad58a1c, LITERALS_3, v, v, v,
+       choose(not_less(x0, k0), ((x1 / k1) * k2), zeros()))
+
 /* v: add(multiply(v0, k0), add(where(t1, v2, 0), multiply(v3, k1))) */
 LOOP_4(formula_f47b8f2f5273, LITERALS_2, v, v, t, v, v,
        ((x0 * k0) + (choose(x1, x2, zeros()) + (x3 * k1))))
@@ -16,10 +24,6 @@ LOOP_2(formula_2dfe0fb6c6fc, LITERALS_3, v, v, v,
 /* v: where(greater(v0, 0), add(where(greater(v1, 0), v2, 0), v3), 0) */
 LOOP_4(formula_514cf8f30851, LITERALS_0, v, v, v, v, v,
        choose(greater(x0, zeros()), (choose(greater(x1, zeros()), x2, zeros()) + x3), zeros()))
-
-/* v: maximum(add(add(multiply(v0, v1), v2), add(multiply(v3, v4), v5)), 0) */
-LOOP_6(formula_8d5243762f96, LITERALS_0, v, v, v, v, v, v, v,
-       max_or_second(zeros(), (((x0 * x1) + x2) + ((x3 * x4) + x5))))
 
 /* v: where(greater_equal(v0, k0), multiply(maximum(add(v1, v2), 0), 2), 0) */
 LOOP_3(formula_e299a86ad2a1, LITERALS_1, v, v, v, v,
@@ -79,7 +83,8 @@ LOOP_5(formula_3e2254b6279b, LITERALS_0, v, v, v, v, v, v,
 
 /* v: where(greater(maximum(add(v0, v1), 0), 0), multiply(where(greater_equal(v2, k0), 2, 0), v3), 0) */
 LOOP_4(formula_47c7f6e86f80, LITERALS_1, v, v, v, v, v,
-       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), all(2.0f), zeros()) * x3), zeros()))
+       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), all(2.0f), zeros()) * x3),
+       zeros()))
 
 /* v: multiply(add(logistic(v0), multiply(multiply(logistic(v0), subtract(1, logistic(v0))), v0)), v1) */
 LOOP_2(formula_d186fb7f25e3, LITERALS_0, v, v, v,
@@ -87,7 +92,8 @@ LOOP_2(formula_d186fb7f25e3, LITERALS_0, v, v, v,
 
 /* v: where(greater(maximum(add(v0, v1), 0), 0), multiply(where(greater_equal(v2, k0), k1, 0), v3), 0) */
 LOOP_4(formula_a39edfa95eb6, LITERALS_2, v, v, v, v, v,
-       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), k1, zeros()) * x3), zeros()))
+       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), k1, zeros()) * x3),
+       zeros()))
 
 /* v: maximum(add(add(multiply(subtract(v0, v1), v2), v3), add(multiply(subtract(v4, v5), v6), v7)), 0) */
 LOOP_8(formula_59faa9840c18, LITERALS_0, v, v, v, v, v, v, v, v, v,
@@ -107,56 +113,72 @@ LOOP_6(formula_4ed6ec8be1d8, LITERALS_2, v, v, v, s, v, s, s,
 
 /* v: multiply(where(greater(k0, minimum(maximum(v0, 0), k0)), where(greater(maximum(v0, 0), 0), 1, 0), 0), v1) */
 LOOP_2(formula_f21c925692e1, LITERALS_1, v, v, v,
-       ({ vec p0 = max_or_second(zeros(), x0); (choose(greater(k0, min_or_second(k0, p0)), choose(greater(p0, zeros()), all(1.0f), zeros()), zeros()) * x1); }))
+       ({ vec p0 = max_or_second(zeros(), x0); (choose(greater(k0, min_or_second(k0, p0)), choose(greater(p0, zeros()),
+       all(1.0f), zeros()), zeros()) * x1); }))
 
-/* v: multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))), multiply(v1, v2)) */
+/* v: multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))),
+ * multiply(v1, v2)) */
 LOOP_3(formula_c09ca75a9cc6, LITERALS_2, v, v, v, v,
        ({ vec p0 = root((x0 + k0)); (((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)); }))
 
-/* v: multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, where(greater(v0, minimum(v0, 0)), 0, exp(minimum(v0, 0))))), v1) */
+/* v: multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, where(greater(v0, minimum(v0, 0)), 0,
+ * exp(minimum(v0, 0))))), v1) */
 LOOP_2(formula_ba0d93c34087, LITERALS_0, v, v, v,
-       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); ((choose(p0, all(1.0f), zeros()) + choose(p0, zeros(), choose(greater(x0, p1), zeros(), v_exp(p1)))) * x1); }))
+       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); ((choose(p0, all(1.0f), zeros()) +
+       choose(p0, zeros(), choose(greater(x0, p1), zeros(), v_exp(p1)))) * x1); }))
 
-/* v: add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))), multiply(v1, v2)), v3) */
+/* v: add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))),
+ * multiply(v1, v2)), v3) */
 LOOP_4(formula_b4761eb3cf1c, LITERALS_2, v, v, v, v, v,
        ({ vec p0 = root((x0 + k0)); ((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3); }))
 
-/* v: add(multiply(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), v2), add(multiply(subtract(v0, v1), v5), v6)) */
+/* v: add(multiply(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), v2),
+ * add(multiply(subtract(v0, v1), v5), v6)) */
 LOOP_7(formula_f0ea32a69cb6, LITERALS_0, v, v, v, v, v, v, v, v,
-       ({ vec p0 = (x0 - x1); ((choose(greater(max_or_second(zeros(), ((p0 * x2) + x3)), zeros()), x4, zeros()) * x2) + ((p0 * x5) + x6)); }))
+       ({ vec p0 = (x0 - x1); ((choose(greater(max_or_second(zeros(), ((p0 * x2) + x3)), zeros()), x4, zeros()) * x2) +
+       ((p0 * x5) + x6)); }))
 
-/* v: multiply(add(tanh(softplus(v0)), multiply(multiply(subtract(1, multiply(tanh(softplus(v0)), tanh(softplus(v0)))), logistic(v0)), v0)), v1) */
+/* v: multiply(add(tanh(softplus(v0)), multiply(multiply(subtract(1, multiply(tanh(softplus(v0)), tanh(softplus(v0)))),
+ * logistic(v0)), v0)), v1) */
 LOOP_2(formula_bfc7b74a66e7, LITERALS_0, v, v, v,
        ({ vec p0 = v_tanh(v_softplus(x0)); ((p0 + (((all(1.0f) - (p0 * p0)) * v_logistic(x0)) * x0)) * x1); }))
 
-/* v: multiply(add(divide(1, add(absolute(v0), 1)), multiply(divide(negative(v0), multiply(add(absolute(v0), 1), add(absolute(v0), 1))), sign(v0))), v1) */
+/* v: multiply(add(divide(1, add(absolute(v0), 1)), multiply(divide(negative(v0), multiply(add(absolute(v0), 1),
+ * add(absolute(v0), 1))), sign(v0))), v1) */
 LOOP_2(formula_aeaa7f76b38e, LITERALS_0, v, v, v,
        ({ vec p0 = (magnitude(x0) + all(1.0f)); (((all(1.0f) / p0) + (((-x0) / (p0 * p0)) * v_sign(x0))) * x1); }))
 
-/* v: multiply(where(greater(1, minimum(maximum(add(divide(v0, k0), k1), 0), 1)), where(greater(maximum(add(divide(v0, k0), k1), 0), 0), k2, 0), 0), v1) */
+/* v: multiply(where(greater(1, minimum(maximum(add(divide(v0, k0), k1), 0), 1)), where(greater(maximum(add(divide(v0,
+ * k0), k1), 0), 0), k2, 0), 0), v1) */
 LOOP_2(formula_7aac7e9cad59, LITERALS_3, v, v, v,
-       ({ vec p0 = max_or_second(zeros(), ((x0 / k0) + k1)); (choose(greater(all(1.0f), min_or_second(all(1.0f), p0)), choose(greater(p0, zeros()), k2, zeros()), zeros()) * x1); }))
+       ({ vec p0 = max_or_second(zeros(), ((x0 / k0) + k1)); (choose(greater(all(1.0f), min_or_second(all(1.0f), p0)),
+       choose(greater(p0, zeros()), k2, zeros()), zeros()) * x1); }))
 
-/* v: divide(multiply(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))), multiply(v1, v2)), 2), s3) */
+/* v: divide(multiply(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
+ * sqrt(add(v0, k0)))), multiply(v1, v2)), 2), s3) */
 LOOP_4(formula_397a1a133271, LITERALS_2, v, v, v, v, s,
        ({ vec p0 = root((x0 + k0)); (((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) * all(2.0f)) / x3); }))
 
-/* v: multiply(multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, multiply(where(greater(v0, minimum(v0, 0)), 0, exp(minimum(v0, 0))), k0))), k1), v1) */
+/* v: multiply(multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, multiply(where(greater(v0, minimum(v0,
+ * 0)), 0, exp(minimum(v0, 0))), k0))), k1), v1) */
 LOOP_2(formula_5fe8f17ea6ec, LITERALS_2, v, v, v,
-       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); (((choose(p0, all(1.0f), zeros()) + choose(p0, zeros(), (choose(greater(x0, p1), zeros(), v_exp(p1)) * k0))) * k1) * x1); }))
+       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); (((choose(p0, all(1.0f), zeros()) +
+       choose(p0, zeros(), (choose(greater(x0, p1), zeros(), v_exp(p1)) * k0))) * k1) * x1); }))
 
-/* v: divide(multiply(add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))), multiply(v1, v2)), v3), 2), s4) */
+/* v: divide(multiply(add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
+ * sqrt(add(v0, k0)))), multiply(v1, v2)), v3), 2), s4) */
 LOOP_5(formula_eebff36685e1, LITERALS_2, v, v, v, v, v, s,
-       ({ vec p0 = root((x0 + k0)); ((((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3) * all(2.0f)) / x4); }))
+       ({ vec p0 = root((x0 + k0)); ((((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3) * all(2.0f)) / x4);
+       }))
 
-/* v: multiply(add(multiply(add(erf(multiply(v0, k0)), 1), k1), multiply(multiply(v0, k1), multiply(multiply(exp(multiply(negative(multiply(v0, k0)), multiply(v0, k0))), k2), k0))), v1) */
+/* v: multiply(add(multiply(add(erf(multiply(v0, k0)), 1), k1), multiply(multiply(v0, k1),
+ * multiply(multiply(exp(multiply(negative(multiply(v0, k0)), multiply(v0, k0))), k2), k0))), v1) */
 LOOP_2(formula_2257bca75311, LITERALS_3, v, v, v,
-       ({ vec p0 = (x0 * k0); ((((v_erf(p0) + all(1.0f)) * k1) + ((x0 * k1) * ((v_exp(((-p0) * p0)) * k2) * k0))) * x1); }))
+       ({ vec p0 = (x0 * k0); ((((v_erf(p0) + all(1.0f)) * k1) + ((x0 * k1) * ((v_exp(((-p0) * p0)) * k2) * k0))) * x1);
+       }))
 
-/* c: sums(v0) */
-COLUMN_SUMS_1(formula_0d455103f783, LITERALS_0, 1, v,
-       s[0] += x0;)
-
-/* r: sums(v0) */
-ROW_SUMS_1(formula_e69ebf84d565, LITERALS_0, 1, v,
-       s[0] += x0;)
+/* w: results(add(multiply(v0, k0), v1), subtract(v2, multiply(add(multiply(add(multiply(v0, k0), v1), k0), v1), s3)))
+ * */
+LOOPS_4(formula_8d64e4b22a98, LITERALS_1, 2, v, v, v, s,
+       vec p0 = ((x0 * k0) + x1); const vec r0 = p0; const vec r1 = (x2 - (((p0 * k0) + x1) * x3)); PUT(0, r0); PUT(1,
+       r1);)

@@ -1,4 +1,5 @@
-/* Loops for formulas that are known when the kernels are built: LOOP_n(name, literals, result, operands…, formula).
+/* Loops for formulas that are known when the kernels are built: LOOP_n(name, literals, result, operands…, formula),
+ * and LOOPS_n(name, literals, results, operands…, puts) for several of them, where puts is put(0, formula); put(1, …
  *
  *     LOOP_2(name, LITERALS_1, v, v, s, (x0 * x1) + k0)
  *
@@ -73,6 +74,37 @@ INLINE mask truth_everywhere(uint8_t t) { return iall(t ? -1 : 0); }
 #define LITERALS_2 LITERALS_1 const vec k1 = all(f->literals[1]);
 #define LITERALS_3 LITERALS_2 const vec k2 = all(f->literals[2]);
 #define LITERALS_4 LITERALS_3 const vec k3 = all(f->literals[3]);
+#define LITERALS_5 LITERALS_4 const vec k4 = all(f->literals[4]);
+#define LITERALS_6 LITERALS_5 const vec k5 = all(f->literals[5]);
+
+/* All results of an element are known before the first is stored, for it may lie where an operand lies. */
+INLINE void put_part(char *to, i64 c, vec v, i64 n) {
+    if (n == VL)
+        store((float *)to + c, v);
+    else
+        store_part((float *)to + c, v, n);
+}
+#define PUT(j, v) put_part(y[j], c, v, n)
+
+#define LOOPS(name, literals, results, count, ROWS, WHOLES, PARTS, puts)                                              \
+    EXPORT void name(const formula_task *f, char *const *at, const i64 *row, i64 rows, i64 columns) {                 \
+        (void)f;                                                                                                      \
+        literals                                                                                                      \
+        for (i64 r = 0; r < rows; r++) {                                                                              \
+            ROWS                                                                                                      \
+            char *y[results];                                                                                         \
+            UNROLL for (int j = 0; j < results; j++) y[j] = at[count + j] + r * row[count + j];                       \
+            i64 c = 0;                                                                                                \
+            for (; c + VL <= columns; c += VL) {                                                                      \
+                const i64 n = VL;                                                                                     \
+                WHOLES puts                                                                                           \
+            }                                                                                                         \
+            if (c < columns) {                                                                                        \
+                const i64 n = columns - c;                                                                            \
+                PARTS puts                                                                                            \
+            }                                                                                                         \
+        }                                                                                                             \
+    }
 
 #define LOOP(name, literals, result, count, ROWS, WHOLES, PARTS, formula)                                             \
     EXPORT void name(const formula_task *f, char *const *at, const i64 *row, i64 rows, i64 columns) {                 \
@@ -90,33 +122,63 @@ INLINE mask truth_everywhere(uint8_t t) { return iall(t ? -1 : 0); }
         }                                                                                                             \
     }
 
-#define LOOP_1(name, literals, result, c0, formula) \
-  LOOP(name, literals, result, 1, ROW_##c0(0), WHOLE_##c0(0), PART_##c0(0), formula)
-#define LOOP_2(name, literals, result, c0, c1, formula) \
-  LOOP(name, literals, result, 2, ROW_##c0(0) ROW_##c1(1), WHOLE_##c0(0) WHOLE_##c1(1), PART_##c0(0) PART_##c1(1),    \
-    formula)
-#define LOOP_3(name, literals, result, c0, c1, c2, formula) \
-  LOOP(name, literals, result, 3, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2),     \
-    PART_##c0(0) PART_##c1(1) PART_##c2(2), formula)
-#define LOOP_4(name, literals, result, c0, c1, c2, c3, formula) \
-  LOOP(name, literals, result, 4, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3), WHOLE_##c0(0) WHOLE_##c1(1)        \
-    WHOLE_##c2(2) WHOLE_##c3(3), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3), formula)
-#define LOOP_5(name, literals, result, c0, c1, c2, c3, c4, formula) \
-  LOOP(name, literals, result, 5, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4), WHOLE_##c0(0)          \
-    WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3)      \
-    PART_##c4(4), formula)
-#define LOOP_6(name, literals, result, c0, c1, c2, c3, c4, c5, formula) \
-  LOOP(name, literals, result, 6, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5),            \
-    WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5), PART_##c0(0) PART_##c1(1)    \
-    PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5), formula)
-#define LOOP_7(name, literals, result, c0, c1, c2, c3, c4, c5, c6, formula) \
-  LOOP(name, literals, result, 7, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5)             \
-    ROW_##c6(6), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5) WHOLE_##c6(6),   \
-    PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5) PART_##c6(6), formula)
-#define LOOP_8(name, literals, result, c0, c1, c2, c3, c4, c5, c6, c7, formula) \
-  LOOP(name, literals, result, 8, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5)             \
-    ROW_##c6(6) ROW_##c7(7), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5)      \
-    WHOLE_##c6(6) WHOLE_##c7(7), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5)        \
-    PART_##c6(6) PART_##c7(7), formula)
+#define LOOP_1(name, literals, result, c0, formula)                                                                   \
+    LOOP(name, literals, result, 1, ROW_##c0(0), WHOLE_##c0(0), PART_##c0(0), formula)
+#define LOOP_2(name, literals, result, c0, c1, formula)                                                               \
+    LOOP(name, literals, result, 2, ROW_##c0(0) ROW_##c1(1), WHOLE_##c0(0) WHOLE_##c1(1), PART_##c0(0)                \
+        PART_##c1(1), formula)
+#define LOOP_3(name, literals, result, c0, c1, c2, formula)                                                           \
+    LOOP(name, literals, result, 3, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2),   \
+        PART_##c0(0) PART_##c1(1) PART_##c2(2), formula)
+#define LOOP_4(name, literals, result, c0, c1, c2, c3, formula)                                                       \
+    LOOP(name, literals, result, 4, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3), WHOLE_##c0(0) WHOLE_##c1(1)      \
+        WHOLE_##c2(2) WHOLE_##c3(3), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3), formula)
+#define LOOP_5(name, literals, result, c0, c1, c2, c3, c4, formula)                                                   \
+    LOOP(name, literals, result, 5, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4), WHOLE_##c0(0)        \
+        WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4), PART_##c0(0) PART_##c1(1) PART_##c2(2)               \
+        PART_##c3(3) PART_##c4(4), formula)
+#define LOOP_6(name, literals, result, c0, c1, c2, c3, c4, c5, formula)                                               \
+    LOOP(name, literals, result, 6, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5),          \
+        WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5), PART_##c0(0)             \
+        PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5), formula)
+#define LOOP_7(name, literals, result, c0, c1, c2, c3, c4, c5, c6, formula)                                           \
+    LOOP(name, literals, result, 7, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5)           \
+        ROW_##c6(6), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5)              \
+        WHOLE_##c6(6), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5) PART_##c6(6),    \
+        formula)
+#define LOOP_8(name, literals, result, c0, c1, c2, c3, c4, c5, c6, c7, formula)                                       \
+    LOOP(name, literals, result, 8, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5)           \
+        ROW_##c6(6) ROW_##c7(7), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4)                \
+        WHOLE_##c5(5) WHOLE_##c6(6) WHOLE_##c7(7), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4)   \
+        PART_##c5(5) PART_##c6(6) PART_##c7(7), formula)
+#define LOOPS_1(name, literals, results, c0, puts)                                                                    \
+    LOOPS(name, literals, results, 1, ROW_##c0(0), WHOLE_##c0(0), PART_##c0(0), puts)
+#define LOOPS_2(name, literals, results, c0, c1, puts)                                                                \
+    LOOPS(name, literals, results, 2, ROW_##c0(0) ROW_##c1(1), WHOLE_##c0(0) WHOLE_##c1(1), PART_##c0(0)              \
+        PART_##c1(1), puts)
+#define LOOPS_3(name, literals, results, c0, c1, c2, puts)                                                            \
+    LOOPS(name, literals, results, 3, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2), WHOLE_##c0(0) WHOLE_##c1(1)                \
+        WHOLE_##c2(2), PART_##c0(0) PART_##c1(1) PART_##c2(2), puts)
+#define LOOPS_4(name, literals, results, c0, c1, c2, c3, puts)                                                        \
+    LOOPS(name, literals, results, 4, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3), WHOLE_##c0(0) WHOLE_##c1(1)    \
+        WHOLE_##c2(2) WHOLE_##c3(3), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3), puts)
+#define LOOPS_5(name, literals, results, c0, c1, c2, c3, c4, puts)                                                    \
+    LOOPS(name, literals, results, 5, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4), WHOLE_##c0(0)      \
+        WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4), PART_##c0(0) PART_##c1(1) PART_##c2(2)               \
+        PART_##c3(3) PART_##c4(4), puts)
+#define LOOPS_6(name, literals, results, c0, c1, c2, c3, c4, c5, puts)                                                \
+    LOOPS(name, literals, results, 6, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5),        \
+        WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5), PART_##c0(0)             \
+        PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5), puts)
+#define LOOPS_7(name, literals, results, c0, c1, c2, c3, c4, c5, c6, puts)                                            \
+    LOOPS(name, literals, results, 7, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5)         \
+        ROW_##c6(6), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4) WHOLE_##c5(5)              \
+        WHOLE_##c6(6), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4) PART_##c5(5) PART_##c6(6),    \
+        puts)
+#define LOOPS_8(name, literals, results, c0, c1, c2, c3, c4, c5, c6, c7, puts)                                        \
+    LOOPS(name, literals, results, 8, ROW_##c0(0) ROW_##c1(1) ROW_##c2(2) ROW_##c3(3) ROW_##c4(4) ROW_##c5(5)         \
+        ROW_##c6(6) ROW_##c7(7), WHOLE_##c0(0) WHOLE_##c1(1) WHOLE_##c2(2) WHOLE_##c3(3) WHOLE_##c4(4)                \
+        WHOLE_##c5(5) WHOLE_##c6(6) WHOLE_##c7(7), PART_##c0(0) PART_##c1(1) PART_##c2(2) PART_##c3(3) PART_##c4(4)   \
+        PART_##c5(5) PART_##c6(6) PART_##c7(7), puts)
 
 #endif

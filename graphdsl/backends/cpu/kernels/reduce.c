@@ -17,7 +17,7 @@
  */
 #include "sums.h"
 
-enum { WIDE = 256, CHUNK = 2048, BLOCK_ROWS = 128, TILE = 8192, ROW_CHUNK = 4096, GROUP = 64, MOST_AXES = 8 };
+enum { WIDE = 256, CHUNK = 2048, BLOCK_ROWS = 128, TILE = 8192, ROW_CHUNK = 256 * VL, GROUP = 64 };
 
 enum { SHARE_KEPT, SHARE_COLUMNS, SHARE_SUMMED };
 
@@ -94,8 +94,8 @@ static void by_tiles(const reduce_task *t, desk *d, char *const *at, const i64 *
     }
 }
 
-/* What `n` numbers add to the sums of x and x², where the sums of what they differ by from some centre and of its square
- * are known. Exact to double but for the differences, which are small. */
+/* What `n` numbers add to the sums of x and x², where the sums of what they differ by from some centre, and of its
+ * square, are known. Exact to double but for the differences, which are small. */
 static void add_centred(double *x, double *squares, double n, float centre, float difference, float square) {
     double m = centre, d = difference;
     *x += n * m + d;
@@ -146,8 +146,8 @@ static void add_totals(const reduce_task *t, desk *d, i64 join, i64 columns) {
     }
 }
 
-/* The same for means and variances of a block of x. centre: what numbers differ from, near their mean: that of the block
- * before, for the first block its own. */
+/* The same for means and variances of a block of x. centre: what numbers differ from, near their mean: that of the
+ * block before, for the first block its own. */
 static void add_centred_rows(desk *d, char *const *at, const i64 *row, i64 rows, i64 join, i64 columns, int first) {
     i64 wide = join * columns;
     float *sum = d->some, *difference = sum + CHUNK, *square = difference + CHUNK, *centre = square + CHUNK;

@@ -95,7 +95,7 @@ INLINE vec log_tail(vec f) {
     return f * square * p - 0.5f * square;
 }
 
-/* log(x) + correction / x, for positive finite x that is not denormal; scale: a power of two that x was multiplied by */
+/* log(x) + correction for positive finite x that is not denormal; scale: the power of two that x was multiplied by */
 INLINE vec log_of_normal(vec x, vec correction, vec scale) {
     const int32_t root_half = 0x3f3504f3;
     ivec bits = (ivec)x - root_half;
@@ -159,7 +159,7 @@ INLINE vec v_erf(vec x) {
 
 /* Lane by lane, where the vector way is not exact enough or not worth it. */
 #define BY_LANES(name, function)                                                                                      \
-    __attribute__((unused)) static NOINLINE vec name(vec x) {                                                                                 \
+    __attribute__((unused)) static NOINLINE vec name(vec x) {                                                         \
         for (int i = 0; i < VL; i++) x[i] = function(x[i]);                                                           \
         return x;                                                                                                     \
     }

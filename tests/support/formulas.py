@@ -1,0 +1,146 @@
+"""Which formulas networks compute: `PYTHONPATH=. python tests/support/formulas.py` writes kernels/formulas.txt.
+
+All specs, examples and benchmarks, used and trained with every kind of optimizer, as the CPU backend has them; and
+every activation, alone, after a bias and backwards. `python -m graphdsl.backends.cpu.generate` then makes the loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphdsl.backends.cpu.axes import coalesced
+from graphdsl.backends.cpu.backend import CpuBackend
+from graphdsl.backends.cpu.formula import Lying, letters
+from graphdsl.backends.cpu.formula_text import RESULTS, SUMS, canonical
+from graphdsl.backends.cpu.generate import FORMULAS as LIST
+from graphdsl.backends.cpu.reduce import layout_of
+from graphdsl.ir import BATCH, Array, Graph, Program, Role, Symbolic
+from graphdsl.lang import elaborate
+from graphdsl.learn import OPTIMIZERS
+from graphdsl.ops import FORMULAS, Elementwise, Formulas, Fused, Reduced
+from graphdsl.ops import expression as e
+from graphdsl.ops.expression import Apply, Expression, Operand
+from graphdsl.passes import apply, for_machine, inference, lower, training
+from graphdsl.report import Reporter, Source
+from tests.support.language import VOCABULARY
+
+ROOT = Path(__file__).parents[2]
+OPTIMIZED: list[tuple[str, dict[str, Any]]] = [
+    ("sgd", {}),
+    ("sgd", {"momentum": 0.9}),
+    ("sgd", {"momentum": 0.9, "nesterov": True, "decay": 1e-4}),
+    ("sgd", {"momentum": 0.9, "decay": 1e-4}),
+    ("adam", {}),
+    ("adam", {"decay": 1e-4, "clip_norm": 1.0}),
+    ("adamw", {}),
+    ("rmsprop", {}),
+    ("rmsprop", {"momentum": 0.9, "decay": 1e-4}),
+    ("adagrad", {}),
+]
+LARGE = ("googlenet", "densenet", "resnet50", "vgg", "alexnet", "squeezenet", "mobilenet")
+"""Networks that go through two optimizers only, to save time."""
+
+
+def graphs() -> Iterator[Graph]:
+    """Every network as one makes it from its spec."""
+    for pattern in ("specs/*.dag", "tests/benchmarks/nets/*.dag", "examples/*/*.dag"):
+        for path in sorted(ROOT.glob(pattern)):
+
+            def load(name: str, folder: Path = path.parent) -> Source:
+                return Source(str(folder / name), (folder / name).read_text())
+
+            graph = elaborate(Source(str(path), path.read_text()), VOCABULARY, {}, Reporter(), load).graph
+            yield apply(graph, inference())
+            if graph.of_role(Role.LOSS):
+                for name, settings in OPTIMIZED[1:5:3] if path.stem.startswith(LARGE) else OPTIMIZED:
+                    yield apply(graph, training(OPTIMIZERS[name].make(**settings)))
+
+
+def programs() -> Iterator[Program]:
+    for graph in graphs():
+        for passes in {CpuBackend.passes, ("reduced", "epilogue"), ("reduced", "epilogue", "together")}:
+            made = apply(graph, for_machine(passes))
+            free = {d for _, node in made.items() for t in node.types for d in t.shape if isinstance(d, Symbolic)}
+            sizes = {str(d): 32 if d == BATCH else 400 for d in free}
+            yield lower(made, {str(BATCH): 32} | sizes)
+
+
+def texts_of(program: Program) -> Iterator[str]:
+    for call in program.calls:
+        inputs = [_stand_in(program, i) for i in call.inputs]
+        output = _stand_in(program, call.outputs[0])
+        match call.op:
+            case Elementwise(tree=tree):
+                yield text(tree, inputs, output)
+            case Formulas(trees=trees):
+                yield text(Apply(RESULTS, trees), inputs, output)
+            case Fused(formula=formula) as op:
+                yield text(formula.tree, op.placed(output, op.split(inputs)[1]), output)
+            case Reduced(axes=axes, formulas=formulas):
+                yield sums_text(formulas, axes, inputs)
+
+
+def _stand_in(program: Program, index: int) -> Array:
+    """An array of the buffer's shape that takes no memory."""
+    buffer = program.buffers[index]
+    return np.broadcast_to(np.zeros((), buffer.dtype.numpy), buffer.shape)
+
+
+def text(tree: Expression, arrays: Sequence[Array], output: Array) -> str:
+    axes = coalesced([*arrays, output], output.shape)
+    lying = [Lying(s[-2], s[-1]) for s in axes.strides[:-1]]
+    found = letters(arrays, lying, axes.shape[-1])
+    several = isinstance(tree, Apply) and tree.function == RESULTS
+    return canonical(tree, found + ("w" if several else "b" if output.dtype == np.bool_ else "v")).text
+
+
+def sums_text(formulas: Sequence[Expression], axes: Sequence[int], arrays: Sequence[Array]) -> str:
+    layout = layout_of(arrays, np.broadcast_shapes(*(a.shape for a in arrays)), axes)
+    lying = [layout.lying(i) for i in range(len(arrays))]
+    found = letters(arrays, lying, layout.columns, spread=False)
+    return canonical(Apply(SUMS, tuple(formulas)), found + ("c" if layout.by_column else "r")).text
+
+
+def activations() -> Iterator[str]:
+    x, bias, dy = (Operand(i) for i in range(3))
+    for formula in FORMULAS.values():
+        if formula.arity != 1:
+            continue
+        tree = formula.operator().tree
+        yield canonical(tree, "vv").text
+        yield canonical(e.substitute(tree, [x + bias]), "vvv").text
+        slope = e.derivative(tree, 0)
+        through = e.replaced(slope, tree, bias)
+        shorter = len(e.operands_of(through)) <= len(e.operands_of(slope))
+        if e.operands_of(slope):
+            yield canonical((through if shorter else slope) * dy, "vvvv").text
+
+
+def plain_sums() -> Iterator[str]:
+    x, y, mean = (Operand(i) for i in range(3))
+    table = np.broadcast_to(np.zeros((), np.float32), (400, 40))
+    for axis in (0, 1):
+        for tree, arity in ((x, 1), (x * x, 1), (x * y, 2), (abs(x), 1)):
+            yield sums_text((tree,), (axis,), [table] * arity)
+    yield sums_text((x, x * (y - mean)), (0,), [table, table, table[:1]])
+
+
+def main() -> None:
+    found = {text for program in programs() for text in texts_of(program)} | {*activations(), *plain_sums()}
+    kept = [t for t in found if _is_worth_a_loop(t)]
+    LIST.write_text("\n".join(sorted(kept, key=lambda t: (SUMS in t, RESULTS in t, len(t), t))) + "\n")
+
+
+def _is_worth_a_loop(text: str) -> bool:
+    """Not whole numbers, which only the interpreter reads; nor single numbers alone."""
+    words = text.replace("(", " ").replace(")", " ").replace(",", " ").split()
+    kinds = {w[0] for w in words if w[1:].isdigit()}
+    return bool(kinds & {"v", "b"}) and not kinds & {"i", "j"}
+
+
+if __name__ == "__main__":
+    main()
