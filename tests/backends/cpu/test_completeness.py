@@ -11,7 +11,6 @@ from graphdsl.ir import OPERATORS, Array, Call, DType, Operator, Sample, TensorT
 from tests.support.calls import samples, single
 
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
-    "formulas": "several formulas in one loop: to come; one by one they are served",
     "fused_pool": "kernels would have to keep rows of a window; no pass asks for it yet",
 }
 

@@ -15,6 +15,8 @@
 
 #include "vector.h"
 
+typedef uint32_t uvec __attribute__((vector_size(4 * VL), may_alias));
+
 INLINE vec with_sign_of(vec a, vec s) { return (vec)(((ivec)a & 0x7fffffff) | ((ivec)s & (int32_t)0x80000000)); }
 
 #if VL == 16
@@ -98,7 +100,7 @@ INLINE vec log_tail(vec f) {
 /* log(x) + correction for positive finite x that is not denormal; scale: the power of two that x was multiplied by */
 INLINE vec log_of_normal(vec x, vec correction, vec scale) {
     const int32_t root_half = 0x3f3504f3;
-    ivec bits = (ivec)x - root_half;
+    ivec bits = (ivec)((uvec)x - (uint32_t)root_half);
     vec n = to_float(bits >> 23), m = (vec)((bits & 0x7fffff) + root_half);
     vec f = m - 1.0f;
     n -= scale;
