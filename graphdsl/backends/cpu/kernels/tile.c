@@ -1,6 +1,12 @@
 /* The tiles of tile.h: one function for each height and width, and packing. */
 #include "tile.h"
 
+/* Sanitizers check every access: unrolled, that takes the compiler minutes. */
+#if defined(__SANITIZE_ADDRESS__)
+#undef UNROLL
+#define UNROLL
+#endif
+
 /* Rows are reached from every third one, by x, x + s and x + 2 s, which addresses can say: five pointers and a stride
  * reach fifteen rows. The compiler would keep a pointer a row and run out of registers, so it is told nothing. */
 #if defined(__x86_64__)
