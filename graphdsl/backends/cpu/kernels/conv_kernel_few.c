@@ -123,8 +123,8 @@ static void lay_rows(const room *r, i64 first, i64 depth) {
         for (i64 row = 0; row < r->rows; row++) {
             const char *from = r->planes + r->from[row] + (first + k) * 64;
             char *hi = r->a + (k * r->row_tiles + row / TILE_SIDE) * 2 * TILE_BYTES + row % TILE_SIDE * 64;
-            istore((int32_t *)hi, iload((const int32_t *)from));
-            istore((int32_t *)(hi + TILE_BYTES), iload((const int32_t *)(from + r->plane)));
+            _mm512_store_si512(hi, _mm512_loadu_si512(from));
+            _mm512_store_si512(hi + TILE_BYTES, _mm512_loadu_si512(from + r->plane));
         }
 }
 
