@@ -136,10 +136,9 @@ def main() -> None:
 
 
 def _is_worth_a_loop(text: str) -> bool:
-    """Not whole numbers, which only the interpreter reads; nor single numbers alone."""
+    """Not single numbers alone."""
     words = text.replace("(", " ").replace(")", " ").replace(",", " ").split()
-    kinds = {w[0] for w in words if w[1:].isdigit()}
-    return bool(kinds & {"v", "b"}) and not kinds & {"i", "j"}
+    return any(w[0] in "vib" for w in words if w[1:].isdigit())
 
 
 if __name__ == "__main__":

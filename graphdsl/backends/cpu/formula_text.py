@@ -5,6 +5,7 @@
 The letter before an operand's number says what it is, the letter in front what the result is:
 
     v  floats, along a row     s  one float for a whole row
+    i  whole numbers           j  one whole number for a whole row
     b  truth, along a row      t  one truth value for a whole row
     w  several results, floats along a row
     c  sums, one a column      r  sums, one a row
@@ -184,7 +185,7 @@ class _Reader:
     def tree(self) -> Expression:
         word = self.words[self.at]
         self.at += 1
-        if found := re.fullmatch(r"([vbst])(\d+)", word):
+        if found := re.fullmatch(r"([vsijbt])(\d+)", word):
             self.letters[int(found[2])] = found[1]
             return Operand(int(found[2]))
         if found := re.fullmatch(r"k(\d+)", word):

@@ -157,7 +157,8 @@ def _steps(
     operands = (formula_operand * len(order))(*(operand_of(inputs[i], lying[i]) for i in order))
     literals = (ctypes.c_float * max(len(known.literals), 1))(*known.literals)
     formula = formula_task(operands=ctypes.addressof(operands), literals=ctypes.addressof(literals), count=len(order))
-    formulas, reads, keeps = _singly(trees, inputs, lying, layout.columns, machine) if not made else (None, None, ())
+    singly = not made and not centred
+    formulas, reads, keeps = _singly(trees, inputs, lying, layout.columns, machine) if singly else (None, None, ())
     pointers = _longs([pointer(a) for a in outputs])
     tables = [
         _longs(layout.sizes(layout.kept)),

@@ -107,9 +107,10 @@ def test_made_loops(isa: str, text: str) -> None:
     for shape in ((3, 5, 40), (2, 300), (37, 16), (70, 10), (7,)):
         arrays = []
         for place, letter in enumerate(letters[:-1]):
-            own = () if letter in "st" else shape[-1:] if place and rng.random() < 0.3 else shape
+            own = () if letter in "sjt" else shape[-1:] if place and rng.random() < 0.3 else shape
             array = np.array(np.abs(rng.normal(size=own)) + 0.1, np.float32)
-            arrays.append(array > 0.5 if letter in "bt" else array)
+            kinds = {"b": np.bool_, "t": np.bool_, "i": np.int32, "j": np.int32}
+            arrays.append(np.round(array).astype(kinds[letter]) if letter in kinds else array)
         assert load(isa).loop(canonical(new[tree], letters).name), "the text names its own loop"
         trees = op.trees if isinstance(op, Formulas) else (op.tree,)
         for found, each in zip(compute(isa, op, *arrays), trees, strict=True):

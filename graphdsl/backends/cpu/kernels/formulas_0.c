@@ -89,6 +89,14 @@ LOOP_1(formula_fa12835b99df, LITERALS_0, v, v,
 LOOP_2(formula_9bbf60133b4d, LITERALS_0, v, v, v,
        (v_logistic(x0) * x1))
 
+/* v: where(equal(v0, i1), 1, 0) */
+LOOP_2(formula_912e38a2a45e, LITERALS_0, v, v, i,
+       choose(equals(x0, x1), all(1.0f), zeros()))
+
+/* v: where(equal(v0, j1), 1, 0) */
+LOOP_2(formula_b2dd9c554e6d, LITERALS_0, v, v, j,
+       choose(equals(x0, x1), all(1.0f), zeros()))
+
 /* v: divide(multiply(v0, 2), s1) */
 LOOP_2(formula_c9c839890a73, LITERALS_0, v, v, s,
        ((x0 * all(2.0f)) / x1))
@@ -100,6 +108,10 @@ LOOP_1(formula_bd8ce64c2d7e, LITERALS_1, v, v,
 /* v: divide(1, sqrt(add(v0, k0))) */
 LOOP_1(formula_b129a74a730b, LITERALS_1, v, v,
        (all(1.0f) / root((x0 + k0))))
+
+/* v: where(greater(j0, 0), v1, 0) */
+LOOP_2(formula_ef1c5fcbeed6, LITERALS_0, v, j, v,
+       choose(greater(x0, zeros()), x1, zeros()))
 
 /* v: where(greater(v0, 0), v1, 0) */
 LOOP_2(formula_5394ffa57c14, LITERALS_0, v, v, v,
@@ -148,15 +160,3 @@ LOOP_3(formula_63534a4a9f06, LITERALS_0, v, v, v, v,
 /* v: where(greater(v0, 0), add(v1, v2), 0) */
 LOOP_3(formula_1b3f42fb7cef, LITERALS_0, v, v, v, v,
        choose(greater(x0, zeros()), (x1 + x2), zeros()))
-
-/* v: add(add(add(add(v0, v1), v2), v3), v4) */
-LOOP_5(formula_2dc954960c90, LITERALS_0, v, v, v, v, v, v,
-       ((((x0 + x1) + x2) + x3) + x4))
-
-/* v: add(multiply(multiply(v0, -1), v1), v2) */
-LOOP_3(formula_cddeb93e16a3, LITERALS_0, v, v, v, v,
-       (((x0 * all(-1.0f)) * x1) + x2))
-
-/* v: add(multiply(subtract(v0, v1), v2), v3) */
-LOOP_4(formula_cdfa9ea1be7c, LITERALS_0, v, v, v, v, v,
-       (((x0 - x1) * x2) + x3))

@@ -1,6 +1,18 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: add(add(add(add(v0, v1), v2), v3), v4) */
+LOOP_5(formula_2dc954960c90, LITERALS_0, v, v, v, v, v, v,
+       ((((x0 + x1) + x2) + x3) + x4))
+
+/* v: add(multiply(multiply(v0, -1), v1), v2) */
+LOOP_3(formula_cddeb93e16a3, LITERALS_0, v, v, v, v,
+       (((x0 * all(-1.0f)) * x1) + x2))
+
+/* v: add(multiply(subtract(v0, v1), v2), v3) */
+LOOP_4(formula_cdfa9ea1be7c, LITERALS_0, v, v, v, v, v,
+       (((x0 - x1) * x2) + x3))
+
 /* v: add(multiply(v0, k0), multiply(v1, k1)) */
 LOOP_2(formula_c24d9d162c32, LITERALS_2, v, v, v,
        ((x0 * k0) + (x1 * k1)))
@@ -148,15 +160,3 @@ LOOP_5(formula_23f6ca30c55c, LITERALS_0, v, v, v, v, v, v,
 /* v: minimum(maximum(add(divide(add(v0, v1), k0), k1), 0), 1) */
 LOOP_2(formula_5b9786f99fd7, LITERALS_2, v, v, v,
        min_or_second(all(1.0f), max_or_second(zeros(), (((x0 + x1) / k0) + k1))))
-
-/* v: multiply(multiply(v0, k0), add(erf(multiply(v0, k1)), 1)) */
-LOOP_1(formula_1f2e03d3301c, LITERALS_2, v, v,
-       ((x0 * k0) * (v_erf((x0 * k1)) + all(1.0f))))
-
-/* v: subtract(v0, multiply(divide(v1, add(sqrt(v2), k0)), s3)) */
-LOOP_4(formula_e3e9637b268a, LITERALS_1, v, v, v, v, s,
-       (x0 - ((x1 / (root(x2) + k0)) * x3)))
-
-/* v: multiply(add(logistic(add(v0, s1)), multiply(v2, -1)), s3) */
-LOOP_4(formula_729df0651797, LITERALS_0, v, v, s, v, s,
-       ((v_logistic((x0 + x1)) + (x2 * all(-1.0f))) * x3))

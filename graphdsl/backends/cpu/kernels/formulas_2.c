@@ -1,6 +1,18 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: multiply(multiply(v0, k0), add(erf(multiply(v0, k1)), 1)) */
+LOOP_1(formula_1f2e03d3301c, LITERALS_2, v, v,
+       ((x0 * k0) * (v_erf((x0 * k1)) + all(1.0f))))
+
+/* v: subtract(v0, multiply(divide(v1, add(sqrt(v2), k0)), s3)) */
+LOOP_4(formula_e3e9637b268a, LITERALS_1, v, v, v, v, s,
+       (x0 - ((x1 / (root(x2) + k0)) * x3)))
+
+/* v: multiply(add(logistic(add(v0, s1)), multiply(v2, -1)), s3) */
+LOOP_4(formula_729df0651797, LITERALS_0, v, v, s, v, s,
+       ((v_logistic((x0 + x1)) + (x2 * all(-1.0f))) * x3))
+
 /* v: maximum(add(add(multiply(subtract(v0, v1), v2), v3), v4), 0) */
 LOOP_5(formula_779fdc646ab7, LITERALS_0, v, v, v, v, v, v,
        max_or_second(zeros(), ((((x0 - x1) * x2) + x3) + x4)))
@@ -164,21 +176,3 @@ LOOP_4(formula_397a1a133271, LITERALS_2, v, v, v, v, s,
 LOOP_2(formula_5fe8f17ea6ec, LITERALS_2, v, v, v,
        ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); (((choose(p0, all(1.0f), zeros()) +
        choose(p0, zeros(), (choose(greater(x0, p1), zeros(), v_exp(p1)) * k0))) * k1) * x1); }))
-
-/* v: divide(multiply(add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
- * sqrt(add(v0, k0)))), multiply(v1, v2)), v3), 2), s4) */
-LOOP_5(formula_eebff36685e1, LITERALS_2, v, v, v, v, v, s,
-       ({ vec p0 = root((x0 + k0)); ((((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3) * all(2.0f)) / x4);
-       }))
-
-/* v: multiply(add(multiply(add(erf(multiply(v0, k0)), 1), k1), multiply(multiply(v0, k1),
- * multiply(multiply(exp(multiply(negative(multiply(v0, k0)), multiply(v0, k0))), k2), k0))), v1) */
-LOOP_2(formula_2257bca75311, LITERALS_3, v, v, v,
-       ({ vec p0 = (x0 * k0); ((((v_erf(p0) + all(1.0f)) * k1) + ((x0 * k1) * ((v_exp(((-p0) * p0)) * k2) * k0))) * x1);
-       }))
-
-/* w: results(add(multiply(v0, k0), v1), subtract(v2, multiply(add(multiply(add(multiply(v0, k0), v1), k0), v1), s3)))
- * */
-LOOPS_4(formula_8d64e4b22a98, LITERALS_1, 2, v, v, v, s,
-       vec p0 = ((x0 * k0) + x1); const vec r0 = p0; const vec r1 = (x2 - (((p0 * k0) + x1) * x3)); PUT(0, r0); PUT(1,
-       r1);)

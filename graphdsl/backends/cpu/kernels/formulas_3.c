@@ -1,6 +1,24 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: divide(multiply(add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
+ * sqrt(add(v0, k0)))), multiply(v1, v2)), v3), 2), s4) */
+LOOP_5(formula_eebff36685e1, LITERALS_2, v, v, v, v, v, s,
+       ({ vec p0 = root((x0 + k0)); ((((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3) * all(2.0f)) / x4);
+       }))
+
+/* v: multiply(add(multiply(add(erf(multiply(v0, k0)), 1), k1), multiply(multiply(v0, k1),
+ * multiply(multiply(exp(multiply(negative(multiply(v0, k0)), multiply(v0, k0))), k2), k0))), v1) */
+LOOP_2(formula_2257bca75311, LITERALS_3, v, v, v,
+       ({ vec p0 = (x0 * k0); ((((v_erf(p0) + all(1.0f)) * k1) + ((x0 * k1) * ((v_exp(((-p0) * p0)) * k2) * k0))) * x1);
+       }))
+
+/* w: results(add(multiply(v0, k0), v1), subtract(v2, multiply(add(multiply(add(multiply(v0, k0), v1), k0), v1), s3)))
+ * */
+LOOPS_4(formula_8d64e4b22a98, LITERALS_1, 2, v, v, v, s,
+       vec p0 = ((x0 * k0) + x1); const vec r0 = p0; const vec r1 = (x2 - (((p0 * k0) + x1) * x3)); PUT(0, r0); PUT(1,
+       r1);)
+
 /* w: results(add(multiply(v0, v0), v1), subtract(v2, multiply(divide(v0, add(sqrt(add(multiply(v0, v0), v1)), k0)),
  * s3))) */
 LOOPS_4(formula_edb16ebd63d2, LITERALS_1, 2, v, v, v, s,

@@ -6,7 +6,8 @@
  *     row      x0 -----------------  x1 one number, in all lanes       k0 from the task, in all lanes
  *              [ VL ][ VL ][ VL ][n]   the last n elements by partial loads and stores
  *
- * v: floats along the row, s: one float a row; b: bytes that are true or false, t: one of them a row.
+ * v: floats along the row, s: one float a row; i: whole numbers, j: one of them a row; b: bytes that are true or false,
+ * t: one of them a row.
  */
 #ifndef LOOPS_H
 #define LOOPS_H
@@ -53,14 +54,20 @@ INLINE mask truth_everywhere(uint8_t t) { return iall(t ? -1 : 0); }
 #define ROW_v(i) const float *p##i = (const float *)(at[i] + r * row[i]);
 #define ROW_b(i) const uint8_t *p##i = (const uint8_t *)(at[i] + r * row[i]);
 #define ROW_s(i) const vec x##i = all(*(const float *)(at[i] + r * row[i]));
+#define ROW_i(i) const int32_t *p##i = (const int32_t *)(at[i] + r * row[i]);
+#define ROW_j(i) const vec x##i = all((float)*(const int32_t *)(at[i] + r * row[i]));
 #define ROW_t(i) const mask x##i = truth_everywhere(*(const uint8_t *)(at[i] + r * row[i]));
 #define WHOLE_v(i) const vec x##i = load(p##i + c);
 #define WHOLE_b(i) const mask x##i = truths(p##i + c);
+#define WHOLE_i(i) const vec x##i = to_float(iload(p##i + c));
 #define WHOLE_s(i)
+#define WHOLE_j(i)
 #define WHOLE_t(i)
 #define PART_v(i) const vec x##i = load_part(p##i + c, columns - c);
 #define PART_b(i) const mask x##i = truths_part(p##i + c, columns - c);
+#define PART_i(i) const vec x##i = to_float(iload_part(p##i + c, columns - c));
 #define PART_s(i)
+#define PART_j(i)
 #define PART_t(i)
 #define RESULT_v(i) float *y = (float *)(at[i] + r * row[i]);
 #define RESULT_b(i) uint8_t *y = (uint8_t *)(at[i] + r * row[i]);

@@ -24,15 +24,21 @@ typedef void sums_of(const formula_task *f, char *const *at, const i64 *row, i64
 #define BASE_v(i) const char *p##i = at[i] + r * row[i];                                                              \
     const i64 step##i = row[i];
 #define BASE_s(i) BASE_v(i)
+#define BASE_i(i) BASE_v(i)
+#define BASE_j(i) BASE_v(i)
 #define BASE_b(i) BASE_v(i)
 #define BASE_t(i) BASE_v(i)
 /* Row r + u from column c on, all of a vector or n of it. */
 #define STRIP_v(i) const vec x##i = load((const float *)(p##i + u * step##i) + c);
 #define STRIP_s(i) const vec x##i = all(*(const float *)(p##i + u * step##i));
+#define STRIP_i(i) const vec x##i = to_float(iload((const int32_t *)(p##i + u * step##i) + c));
+#define STRIP_j(i) const vec x##i = all((float)*(const int32_t *)(p##i + u * step##i));
 #define STRIP_b(i) const mask x##i = truths((const uint8_t *)(p##i + u * step##i) + c);
 #define STRIP_t(i) const mask x##i = truth_everywhere(*(const uint8_t *)(p##i + u * step##i));
 #define STRIP_PART_v(i) const vec x##i = load_part((const float *)(p##i + u * step##i) + c, n);
 #define STRIP_PART_s(i) STRIP_s(i)
+#define STRIP_PART_i(i) const vec x##i = to_float(iload_part((const int32_t *)(p##i + u * step##i) + c, n));
+#define STRIP_PART_j(i) STRIP_j(i)
 #define STRIP_PART_b(i) const mask x##i = truths_part((const uint8_t *)(p##i + u * step##i) + c, n);
 #define STRIP_PART_t(i) STRIP_t(i)
 #define COLUMN_SUMS(name, literals, count, BASES, STRIPS, PARTS, adds)                                                \
