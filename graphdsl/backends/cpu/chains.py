@@ -16,7 +16,7 @@ All of it is decided by the addresses that calls read and write.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import field
 from typing import Protocol
 
@@ -148,9 +148,8 @@ def _last(calls: Sequence[Made], flat: Sequence[bool]) -> list[bool]:
     for index in range(len(calls) - 1, -1, -1):
         made = calls[index]
         found[index] = flat[index] and not any(len(read.meeting(span(a))) for a in made.outputs)
-        if not found[index]:
-            for array in made.inputs:
-                read.add(span(array))
+        for array in () if found[index] else made.inputs:
+            read.add(span(array))
     return found
 
 
@@ -180,81 +179,85 @@ class _Chain:
     after: set[int] = field(default_factory=set)
 
 
-def _together(calls: Sequence[Made], run: Sequence[int], machine: Machine) -> list[int | Together]:
-    chains = _chains(calls, run)
-    levels: dict[int, int] = {}
-    waiting = dict(chains)
-    while waiting:
-        ready = [c for c, chain in waiting.items() if chain.after.isdisjoint(waiting)]
-        assert ready, "no chain is joined where chains would wait for each other"
-        for c in ready:
-            levels[c] = max((levels[a] + 1 for a in chains[c].after), default=0)
-            del waiting[c]
-    order: list[int | Together] = []
-    for level in range(max(levels.values()) + 1):
-        some = [chains[c] for c in chains if levels[c] == level]
-        members = tuple(m for chain in some for m in chain.members)
-        order.append(Together(members, (_step(calls, some, machine),)) if len(members) > 1 else members[0])
-    return order
+class _Chains:
+    """Flat calls as chains, made by adding one call after the other.
 
+    chains  by the number of their first member
+    home    of each call its chain
+    """
 
-def _chains(calls: Sequence[Made], run: Sequence[int]) -> dict[int, _Chain]:
-    """Flat calls as chains, by the number of their first member."""
-    chains: dict[int, _Chain] = {}
-    home: dict[int, int] = {}
-    read, written = _Spans(), _Spans()
-    for index in run:
-        made = calls[index]
+    def __init__(self) -> None:
+        self.chains: dict[int, _Chain] = {}
+        self.home: dict[int, int] = {}
+        self.read, self.written = _Spans(), _Spans()
+
+    def add(self, index: int, made: Made) -> None:
+        """Puts a call into the chains that it shares elements with, which become one, or begins another."""
         size = made.outputs[0].size
-        before, apart = _before(made, size, read, written, home)
-        joined = sorted(c for c in before - apart if chains[c].size == size)
-        rest = before.difference(joined)
-        if _waits(chains, rest, set(joined)) or any(
-            _waits(chains, chains[c].after - {*joined}, {*joined}) for c in joined
-        ):
-            joined, rest = [], before
-        own = joined[0] if joined else index
-        members = sorted([m for c in joined for m in chains[c].members] + [index])
-        after = rest.union(*(chains[c].after for c in joined)).difference(joined)
-        for c in joined:
-            del chains[c]
-        chains[own] = _Chain(size, members, after)
-        home |= dict.fromkeys(members, own)
-        for other in chains.values():
-            if not other.after.isdisjoint(joined):
-                other.after = (other.after - {*joined}) | {own}
-        _note(made, read, written, index)
-    return chains
+        before, apart = self._before(made, size)
+        joined = {c for c in before - apart if self.chains[c].size == size}
+        if self._waits({*before, *(a for c in joined for a in self.chains[c].after)} - joined, joined):
+            joined = set()
+        own = min(joined, default=index)
+        parts = [self.chains.pop(c) for c in joined]
+        members = sorted([index, *(m for part in parts for m in part.members)])
+        self.chains[own] = _Chain(size, members, before.union(*(part.after for part in parts)) - joined)
+        self.home |= dict.fromkeys(members, own)
+        for other in self.chains.values():
+            other.after = (other.after - joined) | {own} if other.after & joined else other.after
+        _note(made, self.read, self.written, index)
 
-
-def _before(made: Made, size: int, read: _Spans, written: _Spans, home: dict[int, int]) -> tuple[set[int], set[int]]:
-    """The chains that must run before made, and those of them that share memory with it otherwise than element by
-    element."""
-    before: set[int] = set()
-    apart: set[int] = set()
-    tries = [(a, written) for a in (*made.inputs, *made.outputs)] + [(a, read) for a in made.outputs]
-    for array, spans in tries:
-        own = span(array)
-        for place in spans.meeting(own):
-            chain = home[int(spans.numbers[place])]
+    def _before(self, made: Made, size: int) -> tuple[set[int], set[int]]:
+        """The chains that must run before made, and those of them that share memory with it otherwise than element by
+        element."""
+        before: set[int] = set()
+        apart: set[int] = set()
+        for array, spans, place in self._meetings(made):
+            chain = self.home[int(spans.numbers[place])]
             before.add(chain)
-            same = (int(spans.starts[place]), int(spans.ends[place])) == own
+            same = (int(spans.starts[place]), int(spans.ends[place])) == span(array)
             if not same or array.size != size:
                 apart.add(chain)
-    return before, apart
+        return before, apart
 
+    def _meetings(self, made: Made) -> Iterator[tuple[Array, _Spans, int]]:
+        """Where made reads what was written, or writes what was read or written."""
+        for array in (*made.inputs, *made.outputs):
+            yield from ((array, self.written, place) for place in self.written.meeting(span(array)))
+        for array in made.outputs:
+            yield from ((array, self.read, place) for place in self.read.meeting(span(array)))
 
-def _waits(chains: dict[int, _Chain], some: Iterable[int], goals: set[int]) -> bool:
-    """Whether any of some runs after one of goals."""
-    waiting, seen = list(some), set(some)
-    while waiting:
-        for chain in chains[waiting.pop()].after:
-            if chain in goals:
+    def _waits(self, some: Iterable[int], goals: set[int]) -> bool:
+        """Whether any of some runs after one of goals."""
+        waiting, seen = list(some), set(some)
+        while waiting:
+            after = self.chains[waiting.pop()].after
+            if after & goals:
                 return True
-            if chain not in seen:
-                seen.add(chain)
-                waiting.append(chain)
-    return False
+            waiting += after - seen
+            seen |= after
+        return False
+
+    def levels(self) -> list[list[_Chain]]:
+        """The chains in groups: those of one wait for none of them."""
+        levels: list[list[_Chain]] = []
+        waiting = dict(self.chains)
+        while waiting:
+            ready = [c for c, chain in waiting.items() if chain.after.isdisjoint(waiting)]
+            assert ready, "chains are not joined where they would wait for each other"
+            levels.append([waiting.pop(c) for c in ready])
+        return levels
+
+
+def _together(calls: Sequence[Made], run: Sequence[int], machine: Machine) -> list[int | Together]:
+    chains = _Chains()
+    for index in run:
+        chains.add(index, calls[index])
+    order: list[int | Together] = []
+    for level in chains.levels():
+        members = tuple(m for chain in level for m in chain.members)
+        order.append(Together(members, (_step(calls, level, machine),)) if len(members) > 1 else members[0])
+    return order
 
 
 def _step(calls: Sequence[Made], chains: Sequence[_Chain], machine: Machine) -> Step:

@@ -154,9 +154,7 @@ def _steps(
     known = canonical(Apply(SUMS, trees), letters(inputs, lying, layout.columns, spread=False) + kind)
     made = machine.library.loop(known.name)
     order = known.operands if made else tuple(range(len(inputs)))
-    operands = (formula_operand * len(order))(*(operand_of(inputs[i], lying[i]) for i in order))
-    literals = (ctypes.c_float * max(len(known.literals), 1))(*known.literals)
-    formula = formula_task(operands=ctypes.addressof(operands), literals=ctypes.addressof(literals), count=len(order))
+    formula = _operands([inputs[i] for i in order], [lying[i] for i in order], known.literals)
     singly = not made and not centred
     formulas, reads, keeps = _singly(trees, inputs, lying, layout.columns, machine) if singly else (None, None, ())
     pointers = _longs([pointer(a) for a in outputs])
@@ -167,28 +165,24 @@ def _steps(
         _longs([layout.axes.strides[i][a] * inputs[i].itemsize for i in order for a in layout.summed]),
     ]
     kept, summed = prod(layout.sizes(layout.kept)), prod(layout.sizes(layout.summed))
-    sharing = _sharing(layout, kept, summed, machine.threads)
     task = reduce_task(
-        ctypes.addressof(formula),
-        made,
-        ctypes.addressof(formulas) if formulas else 0,
-        ctypes.addressof(reads) if reads else 0,
-        ctypes.addressof(pointers),
-        *(ctypes.addressof(t) for t in tables),
-        len(trees),
-        len(order),
-        len(layout.kept),
-        len(layout.summed),
-        kept,
-        summed,
-        layout.rows,
-        layout.columns,
-        outputs[0].size,
-        sharing,
-        centred,
+        *(ctypes.addressof(formula), made),
+        *(ctypes.addressof(a) if a else 0 for a in (formulas, reads)),
+        *(ctypes.addressof(a) for a in (pointers, *tables)),
+        *(len(trees), len(order), len(layout.kept), len(layout.summed), kept, summed),
+        *(layout.rows, layout.columns, outputs[0].size, _sharing(layout, kept, summed, machine.threads), centred),
     )
-    task.keeps = (formula, operands, literals, formulas, reads, keeps, pointers, tables)
+    task.keeps = (formula, formulas, reads, keeps, pointers, tables)
     return _run(task, layout, machine)
+
+
+def _operands(arrays: Arrays, lying: Sequence[Lying], literals: Sequence[float]) -> formula_task:
+    """The operands of all formulas, and their literals, for loops that sum."""
+    operands = (formula_operand * len(arrays))(*map(operand_of, arrays, lying))
+    numbers = (ctypes.c_float * max(len(literals), 1))(*literals)
+    task = formula_task(operands=ctypes.addressof(operands), literals=ctypes.addressof(numbers), count=len(arrays))
+    task.keeps = (operands, numbers)
+    return task
 
 
 def _run(task: reduce_task, layout: _Layout, machine: Machine) -> list[Step]:
