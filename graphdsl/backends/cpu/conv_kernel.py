@@ -88,6 +88,7 @@ class Geometry:
 
 
 def geometry(op: ConvKernelGradient, x: Array, dy: Array) -> Geometry:
+    """The sizes of the call. Windows of one pixel know no lines: the batch is one picture of one line."""
     axes = len(op.size)
     padded = any(lo or hi for lo, hi in op.pad)
     if set(op.size) == set(op.stride) == {1} and not padded:
@@ -125,6 +126,7 @@ class Layout:
 
 
 def layout(g: Geometry, lanes: int) -> Layout:
+    """What the rows of the products are, and whether x is gathered for them."""
     part_in, part_out = g.channels // g.groups, g.filters // g.groups
     joined = g.groups == 1 and g.dilation[1] == 1
     taps, across = g.window[0] * g.window[1], g.window[1] if joined else 1
@@ -161,6 +163,7 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
 
 
 def conv_kernel(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
+    """Sums of outer products over blocks of lines, then the sum of the threads' parts: conv_kernel.c."""
     how, lanes, part_out = layout(g, machine.lanes), machine.lanes, g.filters // g.groups
     piece = ceil(g.out[1] / ceil(g.out[1] / LINE))
     lines = g.batch * g.out[0] * ceil(g.out[1] / piece)

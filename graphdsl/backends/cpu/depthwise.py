@@ -65,20 +65,19 @@ def forward(op: Conv, x: Array, kernel: Array, y: Array, machine: Machine, finis
 def backward(op: ConvInputGradient, y: Array, kernel: Array, x: Array, machine: Machine, finish: Finish) -> Plan | None:
     """x = conv_input_gradient(y, kernel), finished: with stride 1 a convolution with the window turned round."""
     window = kernel.shape[:-2]
-    if all(s == 1 for s in op.stride):
-        far = reach(window, op.dilation)
-        pad = tuple((r - 1 - lo, r - 1 - hi) for r, (lo, hi) in zip(far, op.pad, strict=True))
-        if all(lo >= 0 for lo, _ in pad):
-            turned = Conv(op.stride, pad, op.dilation, op.groups)
-            s = _sliding(turned, y, x, window, machine)
-            if s.way != PLAIN:
-                return _plan(s, (y, kernel, x), machine, finish, turned=True)
+    far = reach(window, op.dilation)
+    pad = tuple((r - 1 - lo, r - 1 - hi) for r, (lo, hi) in zip(far, op.pad, strict=True))
+    if all(s == 1 for s in op.stride) and all(lo >= 0 for lo, _ in pad):
+        s = _sliding(Conv(op.stride, pad, op.dilation, op.groups), y, x, window, machine)
+        if s.way != PLAIN:
+            return _plan(s, (y, kernel, x), machine, finish, turned=True)
     s = _sliding(op, y, x, window, machine)
     s.way = PLAIN
     return _plan(s, (y, kernel, x), machine, finish, back=True)
 
 
 def kernel_gradient(op: ConvKernelGradient, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
+    """dkernel = conv_kernel_gradient(x, dy)."""
     s = _sliding(op, x, dy, op.size, machine)
     serial = dy.size * prod(op.size) < SERIAL
     rows = s.batch * s.out_height

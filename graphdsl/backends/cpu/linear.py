@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from itertools import product
 from math import prod
 
 from graphdsl.backends.cpu.epilogue import Finish
@@ -97,11 +98,10 @@ class Sizes:
 def _cuts(threads: int) -> Iterator[tuple[int, int, int, int]]:
     """Every way to cut four sizes into as many parts as there are threads, or fewer."""
     numbers = range(1, threads + 1)
-    for batch in numbers:
-        for rows in range(1, threads // batch + 1):
-            for columns in range(1, threads // (batch * rows) + 1):
-                yield batch, rows, columns, 1
-                yield batch, rows, columns, threads // (batch * rows * columns)
+    for batch, rows, columns in product(numbers, numbers, numbers):
+        if batch * rows * columns <= threads:
+            yield batch, rows, columns, 1
+            yield batch, rows, columns, threads // (batch * rows * columns)
 
 
 def multiplied(op: MatMul, a: Array, b: Array, c: Array, machine: Machine, finish: Finish = PLAIN) -> Plan | None:

@@ -161,22 +161,11 @@ def _packing(sweep: Sweep, machine: Machine) -> tuple[Array, list[Step]]:
 def _run(sweep: Sweep, packed: Array, formula: Task | None, machine: Machine) -> Step:
     """The step that sweeps."""
     lines = _lines(sweep, machine)
-    down, along = sweep.taps
+    sizes, offsets = _windows(sweep, lines)
     rows, columns, channels = sweep.rows, sweep.columns, sweep.x.shape[-1]
     whole, filters = sweep.y.shape, sweep.y.shape[-1]
-    one = (columns.dilation == 1 and sweep.groups == 1) or len(along) == 1
-    pieces, depth = 1 if one else max(len(along), 1), channels // sweep.groups
-    reach = (lines.wide - 1) * columns.stride + columns.reach
-    staged = 0 if columns.inside else reach * channels
-    from_line = staged or prod(sweep.x.shape[2:])
-    segments = range(0, len(along), max(len(along) // pieces, 1))
-    offsets = np.array(
-        [i * rows.dilation * from_line + j * columns.dilation * channels for i in range(len(down)) for j in segments],
-        np.int64,
-    )
     start = (rows.place * whole[2] + columns.place) * filters
     y_pixel, x_pixel = columns.step * filters, columns.stride * channels
-    read = min(rows.stride * lines.block + rows.reach, rows.size)
     line_shares, panel_shares = lines.shares
     task = conv_task(
         x=pointer(sweep.x),
@@ -187,42 +176,54 @@ def _run(sweep: Sweep, packed: Array, formula: Task | None, machine: Machine) ->
         mask=_pointer(sweep.finish.mask, start),
         after=ctypes.addressof(formula) if formula else 0,
         offsets=pointer(offsets),
-        images=lines.images,
-        parts=lines.parts,
-        rows=lines.rows,
-        wide=lines.wide,
-        last=lines.last,
-        y_image=prod(whole[1:]),
         y_part=lines.wide * y_pixel,
         y_line=rows.step * whole[2] * filters,
         y_pixel=y_pixel,
-        x_image=prod(sweep.x.shape[1:]),
         x_part=lines.wide * x_pixel,
-        x_line=prod(sweep.x.shape[2:]),
         x_pixel=x_pixel,
-        filters=filters // sweep.groups,
-        channels=depth,
-        groups=sweep.groups,
-        height=rows.size,
-        x_wide=prod(sweep.x.shape[2:]),
-        down=rows.stride,
-        top=rows.before,
-        dilation=rows.dilation,
-        taps=len(down),
-        pieces=pieces,
-        length=len(along) * depth // pieces,
-        staged_line=staged,
-        staged_image=read * staged,
-        block=lines.block,
         line_shares=line_shares,
         panel_shares=panel_shares,
         low=sweep.finish.low,
-        **{"from": -columns.before * channels},
+        **{name: getattr(lines, name) for name in ("images", "parts", "rows", "wide", "last", "block")},
+        **sizes,
     )
     task.keeps = formula
     work = 2.0 * packed.size * prod(whole[:3]) / (rows.step * columns.step)
-    own = 4 * staged * read * (1 + lines.block // lines.rows)
+    own = 4 * sizes["staged_image"] * (1 + lines.block // lines.rows)
     return machine.step("conv", task, serial=work < SMALL, own=own, keeps=(packed, offsets, *sweep.finish.keeps))
+
+
+def _windows(sweep: Sweep, lines: Lines) -> tuple[dict[str, int], Array]:
+    """What the task says of pictures and windows, and where the segments of a window begin."""
+    rows, columns, channels = sweep.rows, sweep.columns, sweep.x.shape[-1]
+    down, along = sweep.taps
+    one = (columns.dilation == 1 and sweep.groups == 1) or len(along) == 1
+    pieces, depth = 1 if one else max(len(along), 1), channels // sweep.groups
+    staged = 0 if columns.inside else ((lines.wide - 1) * columns.stride + columns.reach) * channels
+    line = prod(sweep.x.shape[2:])
+    segments = range(0, len(along), max(len(along) // pieces, 1))
+    below, beside = rows.dilation * (staged or line), columns.dilation * channels
+    starts = [i * below + j * beside for i in range(len(down)) for j in segments]
+    sizes = {
+        "y_image": prod(sweep.y.shape[1:]),
+        "x_image": prod(sweep.x.shape[1:]),
+        "x_line": line,
+        "x_wide": line,
+        "filters": sweep.y.shape[-1] // sweep.groups,
+        "channels": depth,
+        "groups": sweep.groups,
+        "height": rows.size,
+        "down": rows.stride,
+        "top": rows.before,
+        "dilation": rows.dilation,
+        "taps": len(down),
+        "pieces": pieces,
+        "length": len(along) * depth // pieces,
+        "staged_line": staged,
+        "staged_image": min(rows.stride * lines.block + rows.reach, rows.size) * staged,
+        "from": -columns.before * channels,
+    }
+    return sizes, np.array(starts, np.int64)
 
 
 @dataclass(frozen=True)
