@@ -120,6 +120,15 @@ def activations() -> Iterator[str]:
             yield canonical((through if shorter else slope) * dy, "vvvv").text
 
 
+def plain() -> Iterator[str]:
+    """What any network may need next: operations of two, shifts and scales, one number a row or a column."""
+    x, y, z = (Operand(i) for i in range(3))
+    for tree in (x + y, x - y, y - x, x * y, x / y, e.maximum(x, y), e.minimum(x, y), e.sqrt(x), e.exp(x), e.log(x)):
+        yield from (canonical(tree, letters).text for letters in ("vvv", "vsv"))
+    for tree in ((x - y) * z, x * y + z, (x - y) * (1 / e.sqrt(z + 1e-5)), x + y + z):
+        yield from (canonical(tree, letters).text for letters in ("vvvv", "vssv"))
+
+
 def plain_sums() -> Iterator[str]:
     x, y, mean = (Operand(i) for i in range(3))
     table = np.broadcast_to(np.zeros((), np.float32), (400, 40))
@@ -130,7 +139,7 @@ def plain_sums() -> Iterator[str]:
 
 
 def main() -> None:
-    found = {text for program in programs() for text in texts_of(program)} | {*activations(), *plain_sums()}
+    found = {text for program in programs() for text in texts_of(program)} | {*activations(), *plain(), *plain_sums()}
     kept = [t for t in found if _is_worth_a_loop(t)]
     LIST.write_text("\n".join(sorted(kept, key=lambda t: (SUMS in t, RESULTS in t, len(t), t))) + "\n")
 

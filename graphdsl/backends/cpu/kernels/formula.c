@@ -189,13 +189,14 @@ static void repeat_row(char *to, const char *row, i64 bytes, i64 times) {
         memcpy(to + done * bytes, to, (size_t)(bytes * least(done, times - done)));
 }
 
-/* One number of each row, as often as there are columns. */
+/* One number of each row, as often as there are columns. Vectors reach into the row that is written next, or into what
+ * lies behind the last row. */
 static void spread_rows(char *to, const char *from, i64 step, i64 size, i64 rows, i64 columns) {
-    for (i64 r = 0; r < rows; r++, from += step) {
+    for (i64 r = 0; r < rows; r++, from += step, to += columns * size) {
         if (size == 1)
-            memset(to + r * columns, *from, (size_t)columns);
+            memset(to, *from, (size_t)columns);
         else
-            for (i64 c = 0; c < columns; c++) ((int32_t *)to)[r * columns + c] = *(const int32_t *)from;
+            for (i64 c = 0; c < columns; c += VL) istore((int32_t *)to + c, iall(*(const int32_t *)from));
     }
 }
 
@@ -210,7 +211,7 @@ static i64 tile_rows(i64 rows, i64 columns) {
 /* Tiles of `height` rows, each handed on as one long row: what is the same in every row is repeated once, what is one
  * number a row is spread for each tile. */
 static NOINLINE void packed(const formula_task *f, char *const *at, const i64 *row, i64 rows, i64 columns, i64 height) {
-    i64 count = f->count, wide = (height * columns * 4 + 63) & -64;
+    i64 count = f->count, wide = (height * columns * 4 + 63 + 4 * VL) & -64;
     char memory[count * wide] __attribute__((aligned(64)));
     char *here[count];
     i64 step[count], spread = 0;
@@ -237,16 +238,17 @@ static NOINLINE void packed(const formula_task *f, char *const *at, const i64 *r
 }
 
 EXPORT void formula_table(const formula_task *f, char *const *at, const i64 *row, i64 rows, i64 columns) {
-    int spread = 0, repeated = 0, strided = 0;
+    int spread = 0, repeated = 0, by_row = 0, strided = 0;
     for (i64 i = 0; i < f->count; i++) {
         const formula_operand *x = f->operands + i;
         spread |= x->spread != 0;
+        by_row |= !x->spread && !x->column && row[i];
         repeated |= x->column && !row[i];
-        strided |= row[i] && row[i] != columns * x->column;
+        strided |= x->column && row[i] && row[i] != columns * x->column;
     }
-    if (!spread && !repeated && !strided)
+    if (!spread && !by_row && !repeated && !strided)
         f->loop(f, at, row, 1, rows * columns);
-    else if (!spread && (strided || columns >= LONG_ROW || rows == 1))
+    else if (!spread && (by_row || strided || columns >= LONG_ROW || rows == 1))
         f->loop(f, at, row, rows, columns);
     else
         packed(f, at, row, rows, columns, strided ? 1 : tile_rows(rows, columns));

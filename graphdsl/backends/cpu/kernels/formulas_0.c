@@ -5,6 +5,18 @@
 LOOP_1(formula_f484e3c7c72a, LITERALS_0, v, v,
        x0)
 
+/* v: exp(v0) */
+LOOP_1(formula_2da11d3bb9dd, LITERALS_0, v, v,
+       v_exp(x0))
+
+/* v: log(v0) */
+LOOP_1(formula_9c75dbba4ac3, LITERALS_0, v, v,
+       v_log(x0))
+
+/* v: sqrt(v0) */
+LOOP_1(formula_51517d1a3f72, LITERALS_0, v, v,
+       root(x0))
+
 /* v: tanh(v0) */
 LOOP_1(formula_0ee859b20a04, LITERALS_0, v, v,
        v_tanh(x0))
@@ -33,17 +45,53 @@ LOOP_1(formula_0abc18b1d0f5, LITERALS_1, v, v,
 LOOP_2(formula_088c4b581f84, LITERALS_0, v, v, s,
        (x0 / x1))
 
+/* v: divide(v0, v1) */
+LOOP_2(formula_1dde43f867b4, LITERALS_0, v, v, v,
+       (x0 / x1))
+
 /* v: maximum(v0, 0) */
 LOOP_1(formula_07f1b9957f9a, LITERALS_0, v, v,
        max_or_second(zeros(), x0))
+
+/* v: maximum(v0, s1) */
+LOOP_2(formula_4b307d2bb3f5, LITERALS_0, v, v, s,
+       larger(x0, x1))
+
+/* v: maximum(v0, v1) */
+LOOP_2(formula_6f65bee1c2ea, LITERALS_0, v, v, v,
+       larger(x0, x1))
+
+/* v: minimum(v0, s1) */
+LOOP_2(formula_fac19093b8a9, LITERALS_0, v, v, s,
+       smaller(x0, x1))
+
+/* v: minimum(v0, v1) */
+LOOP_2(formula_b6f7a46195d3, LITERALS_0, v, v, v,
+       smaller(x0, x1))
 
 /* v: multiply(v0, k0) */
 LOOP_1(formula_92571febb664, LITERALS_1, v, v,
        (x0 * k0))
 
+/* v: multiply(v0, s1) */
+LOOP_2(formula_2bdacf4f65f8, LITERALS_0, v, v, s,
+       (x0 * x1))
+
 /* v: multiply(v0, v1) */
 LOOP_2(formula_12d515162c1c, LITERALS_0, v, v, v,
        (x0 * x1))
+
+/* v: subtract(s0, v1) */
+LOOP_2(formula_794a6e3768f1, LITERALS_0, v, s, v,
+       (x0 - x1))
+
+/* v: subtract(v0, s1) */
+LOOP_2(formula_f257f0f4d6f5, LITERALS_0, v, v, s,
+       (x0 - x1))
+
+/* v: subtract(v0, v1) */
+LOOP_2(formula_05ef1e611d01, LITERALS_0, v, v, v,
+       (x0 - x1))
 
 /* v: where(t0, v1, 0) */
 LOOP_2(formula_b85efa8a18bf, LITERALS_0, v, t, v,
@@ -52,6 +100,14 @@ LOOP_2(formula_b85efa8a18bf, LITERALS_0, v, t, v,
 /* v: tanh(add(v0, v1)) */
 LOOP_2(formula_66e7ab245bb6, LITERALS_0, v, v, v,
        v_tanh((x0 + x1)))
+
+/* v: add(add(v0, s1), s2) */
+LOOP_3(formula_debaffa2898c, LITERALS_0, v, v, s, s,
+       ((x0 + x1) + x2))
+
+/* v: add(add(v0, v1), v2) */
+LOOP_3(formula_d104256f1662, LITERALS_0, v, v, v, v,
+       ((x0 + x1) + x2))
 
 /* v: logistic(add(v0, s1)) */
 LOOP_2(formula_37be9fe1e4aa, LITERALS_0, v, v, s,
@@ -72,6 +128,10 @@ LOOP_2(formula_121a2450293f, LITERALS_0, v, v, v,
 /* v: add(multiply(v0, k0), v1) */
 LOOP_2(formula_aedd57c9f80e, LITERALS_1, v, v, v,
        ((x0 * k0) + x1))
+
+/* v: add(multiply(v0, s1), s2) */
+LOOP_3(formula_dba11fae9afc, LITERALS_0, v, v, s, s,
+       ((x0 * x1) + x2))
 
 /* v: add(multiply(v0, v0), v1) */
 LOOP_2(formula_cb150905adce, LITERALS_0, v, v, v,
@@ -100,63 +160,3 @@ LOOP_2(formula_b2dd9c554e6d, LITERALS_0, v, v, j,
 /* v: divide(multiply(v0, 2), s1) */
 LOOP_2(formula_c9c839890a73, LITERALS_0, v, v, s,
        ((x0 * all(2.0f)) / x1))
-
-/* v: minimum(maximum(v0, 0), k0) */
-LOOP_1(formula_bd8ce64c2d7e, LITERALS_1, v, v,
-       min_or_second(k0, max_or_second(zeros(), x0)))
-
-/* v: divide(1, sqrt(add(v0, k0))) */
-LOOP_1(formula_b129a74a730b, LITERALS_1, v, v,
-       (all(1.0f) / root((x0 + k0))))
-
-/* v: where(greater(j0, 0), v1, 0) */
-LOOP_2(formula_ef1c5fcbeed6, LITERALS_0, v, j, v,
-       choose(greater(x0, zeros()), x1, zeros()))
-
-/* v: where(greater(v0, 0), v1, 0) */
-LOOP_2(formula_5394ffa57c14, LITERALS_0, v, v, v,
-       choose(greater(x0, zeros()), x1, zeros()))
-
-/* v: add(add(add(v0, v1), v2), v3) */
-LOOP_4(formula_ad972926dfa1, LITERALS_0, v, v, v, v, v,
-       (((x0 + x1) + x2) + x3))
-
-/* v: multiply(multiply(v0, -1), v1) */
-LOOP_2(formula_f52d3ca23e57, LITERALS_0, v, v, v,
-       ((x0 * all(-1.0f)) * x1))
-
-/* v: multiply(subtract(v0, v1), s2) */
-LOOP_3(formula_c30d7e5b781b, LITERALS_0, v, v, v, s,
-       ((x0 - x1) * x2))
-
-/* v: subtract(v0, multiply(v1, s2)) */
-LOOP_3(formula_ffc358f31cb4, LITERALS_0, v, v, v, s,
-       (x0 - (x1 * x2)))
-
-/* v: divide(v0, add(absolute(v0), 1)) */
-LOOP_1(formula_42c14ba89925, LITERALS_0, v, v,
-       (x0 / (magnitude(x0) + all(1.0f))))
-
-/* v: maximum(add(add(v0, v1), v2), 0) */
-LOOP_3(formula_85304a74389c, LITERALS_0, v, v, v, v,
-       max_or_second(zeros(), ((x0 + x1) + x2)))
-
-/* v: multiply(tanh(softplus(v0)), v0) */
-LOOP_1(formula_7fa101532896, LITERALS_0, v, v,
-       (v_tanh(v_softplus(x0)) * x0))
-
-/* v: add(multiply(negative(v0), v1), v2) */
-LOOP_3(formula_c4c906981a46, LITERALS_0, v, v, v, v,
-       (((-x0) * x1) + x2))
-
-/* v: minimum(maximum(add(v0, v1), 0), k0) */
-LOOP_2(formula_1c1aa8dcc930, LITERALS_1, v, v, v,
-       min_or_second(k0, max_or_second(zeros(), (x0 + x1))))
-
-/* v: maximum(add(multiply(v0, v1), v2), 0) */
-LOOP_3(formula_63534a4a9f06, LITERALS_0, v, v, v, v,
-       max_or_second(zeros(), ((x0 * x1) + x2)))
-
-/* v: where(greater(v0, 0), add(v1, v2), 0) */
-LOOP_3(formula_1b3f42fb7cef, LITERALS_0, v, v, v, v,
-       choose(greater(x0, zeros()), (x1 + x2), zeros()))

@@ -1,6 +1,74 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: minimum(maximum(v0, 0), k0) */
+LOOP_1(formula_bd8ce64c2d7e, LITERALS_1, v, v,
+       min_or_second(k0, max_or_second(zeros(), x0)))
+
+/* v: divide(1, sqrt(add(v0, k0))) */
+LOOP_1(formula_b129a74a730b, LITERALS_1, v, v,
+       (all(1.0f) / root((x0 + k0))))
+
+/* v: where(greater(j0, 0), v1, 0) */
+LOOP_2(formula_ef1c5fcbeed6, LITERALS_0, v, j, v,
+       choose(greater(x0, zeros()), x1, zeros()))
+
+/* v: where(greater(v0, 0), v1, 0) */
+LOOP_2(formula_5394ffa57c14, LITERALS_0, v, v, v,
+       choose(greater(x0, zeros()), x1, zeros()))
+
+/* v: add(add(add(v0, v1), v2), v3) */
+LOOP_4(formula_ad972926dfa1, LITERALS_0, v, v, v, v, v,
+       (((x0 + x1) + x2) + x3))
+
+/* v: multiply(multiply(v0, -1), v1) */
+LOOP_2(formula_f52d3ca23e57, LITERALS_0, v, v, v,
+       ((x0 * all(-1.0f)) * x1))
+
+/* v: multiply(subtract(v0, s1), s2) */
+LOOP_3(formula_d436f79ee1e2, LITERALS_0, v, v, s, s,
+       ((x0 - x1) * x2))
+
+/* v: multiply(subtract(v0, v1), s2) */
+LOOP_3(formula_c30d7e5b781b, LITERALS_0, v, v, v, s,
+       ((x0 - x1) * x2))
+
+/* v: multiply(subtract(v0, v1), v2) */
+LOOP_3(formula_0670a6a17dbe, LITERALS_0, v, v, v, v,
+       ((x0 - x1) * x2))
+
+/* v: subtract(v0, multiply(v1, s2)) */
+LOOP_3(formula_ffc358f31cb4, LITERALS_0, v, v, v, s,
+       (x0 - (x1 * x2)))
+
+/* v: divide(v0, add(absolute(v0), 1)) */
+LOOP_1(formula_42c14ba89925, LITERALS_0, v, v,
+       (x0 / (magnitude(x0) + all(1.0f))))
+
+/* v: maximum(add(add(v0, v1), v2), 0) */
+LOOP_3(formula_85304a74389c, LITERALS_0, v, v, v, v,
+       max_or_second(zeros(), ((x0 + x1) + x2)))
+
+/* v: multiply(tanh(softplus(v0)), v0) */
+LOOP_1(formula_7fa101532896, LITERALS_0, v, v,
+       (v_tanh(v_softplus(x0)) * x0))
+
+/* v: add(multiply(negative(v0), v1), v2) */
+LOOP_3(formula_c4c906981a46, LITERALS_0, v, v, v, v,
+       (((-x0) * x1) + x2))
+
+/* v: minimum(maximum(add(v0, v1), 0), k0) */
+LOOP_2(formula_1c1aa8dcc930, LITERALS_1, v, v, v,
+       min_or_second(k0, max_or_second(zeros(), (x0 + x1))))
+
+/* v: maximum(add(multiply(v0, v1), v2), 0) */
+LOOP_3(formula_63534a4a9f06, LITERALS_0, v, v, v, v,
+       max_or_second(zeros(), ((x0 * x1) + x2)))
+
+/* v: where(greater(v0, 0), add(v1, v2), 0) */
+LOOP_3(formula_1b3f42fb7cef, LITERALS_0, v, v, v, v,
+       choose(greater(x0, zeros()), (x1 + x2), zeros()))
+
 /* v: add(add(add(add(v0, v1), v2), v3), v4) */
 LOOP_5(formula_2dc954960c90, LITERALS_0, v, v, v, v, v, v,
        ((((x0 + x1) + x2) + x3) + x4))
@@ -92,71 +160,3 @@ LOOP_1(formula_47df66aa4b56, LITERALS_0, v, v,
 /* v: where(greater_equal(v0, k0), multiply(v1, 2), 0) */
 LOOP_2(formula_3e1ca7e16ccb, LITERALS_1, v, v, v,
        choose(not_less(x0, k0), (x1 * all(2.0f)), zeros()))
-
-/* v: where(greater(maximum(add(v0, v1), 0), 0), v2, 0) */
-LOOP_3(formula_efa8eeba0d7d, LITERALS_0, v, v, v, v,
-       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), x2, zeros()))
-
-/* v: divide(add(v0, v1), add(absolute(add(v0, v1)), 1)) */
-LOOP_2(formula_9d7ba25e3e69, LITERALS_0, v, v, v,
-       ({ vec p0 = (x0 + x1); (p0 / (magnitude(p0) + all(1.0f))); }))
-
-/* v: multiply(add(v0, v1), tanh(softplus(add(v0, v1)))) */
-LOOP_2(formula_dcb7d81d22fd, LITERALS_0, v, v, v,
-       ({ vec p0 = (x0 + x1); (p0 * v_tanh(v_softplus(p0))); }))
-
-/* v: divide(add(multiply(multiply(v0, -1), v1), v2), s3) */
-LOOP_4(formula_f2c8c47ef279, LITERALS_0, v, v, v, v, s,
-       ((((x0 * all(-1.0f)) * x1) + x2) / x3))
-
-/* v: maximum(add(multiply(subtract(v0, v1), v2), v3), 0) */
-LOOP_4(formula_65dcfa7e658b, LITERALS_0, v, v, v, v, v,
-       max_or_second(zeros(), (((x0 - x1) * x2) + x3)))
-
-/* v: add(multiply(v0, k0), divide(v1, add(sqrt(v2), k1))) */
-LOOP_3(formula_38d71f92b39c, LITERALS_2, v, v, v, v,
-       ((x0 * k0) + (x1 / (root(x2) + k1))))
-
-/* v: add(multiply(v0, k0), multiply(multiply(v1, v1), k1)) */
-LOOP_2(formula_c8464ea2d477, LITERALS_2, v, v, v,
-       ((x0 * k0) + ((x1 * x1) * k1)))
-
-/* v: add(multiply(v0, k0), multiply(where(t1, v2, 0), k1)) */
-LOOP_3(formula_592e1ea76272, LITERALS_2, v, v, t, v,
-       ((x0 * k0) + (choose(x1, x2, zeros()) * k1)))
-
-/* v: add(multiply(where(t0, v1, 0), s2), multiply(v3, k0)) */
-LOOP_4(formula_fde5b5fbbb03, LITERALS_1, v, t, v, s, v,
-       ((choose(x0, x1, zeros()) * x2) + (x3 * k0)))
-
-/* v: add(multiply(where(t0, v1, 0), where(t0, v1, 0)), v2) */
-LOOP_3(formula_c6deec647f00, LITERALS_0, v, t, v, v,
-       ({ vec p0 = choose(x0, x1, zeros()); ((p0 * p0) + x2); }))
-
-/* v: divide(multiply(v0, s1), maximum(subtract(s1, 1), 1)) */
-LOOP_2(formula_5e7e2c63e8a9, LITERALS_0, v, v, s,
-       ((x0 * x1) / max_or_second(all(1.0f), (x1 - all(1.0f)))))
-
-/* v: multiply(add(subtract(v0, v1), subtract(v0, v1)), s2) */
-LOOP_3(formula_7f105fc296de, LITERALS_0, v, v, v, s,
-       ({ vec p0 = (x0 - x1); ((p0 + p0) * x2); }))
-
-/* v: subtract(v0, multiply(add(multiply(v1, k0), v2), s3)) */
-LOOP_4(formula_5f478022b34a, LITERALS_1, v, v, v, v, s,
-       (x0 - (((x1 * k0) + x2) * x3)))
-
-/* v: subtract(v0, multiply(where(t1, add(v2, v3), 0), s4)) */
-LOOP_5(formula_86bba88ca45d, LITERALS_0, v, v, t, v, v, s,
-       (x0 - (choose(x1, (x2 + x3), zeros()) * x4)))
-
-/* v: where(t0, add(multiply(v1, k0), multiply(v2, k1)), v1) */
-LOOP_3(formula_e22328c3d667, LITERALS_2, v, t, v, v,
-       choose(x0, ((x1 * k0) + (x2 * k1)), x1))
-
-/* v: where(greater(v0, 0), add(add(add(v1, v2), v3), v4), 0) */
-LOOP_5(formula_23f6ca30c55c, LITERALS_0, v, v, v, v, v, v,
-       choose(greater(x0, zeros()), (((x1 + x2) + x3) + x4), zeros()))
-
-/* v: minimum(maximum(add(divide(add(v0, v1), k0), k1), 0), 1) */
-LOOP_2(formula_5b9786f99fd7, LITERALS_2, v, v, v,
-       min_or_second(all(1.0f), max_or_second(zeros(), (((x0 + x1) / k0) + k1))))

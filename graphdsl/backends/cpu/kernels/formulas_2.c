@@ -1,6 +1,82 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: where(greater(maximum(add(v0, v1), 0), 0), v2, 0) */
+LOOP_3(formula_efa8eeba0d7d, LITERALS_0, v, v, v, v,
+       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), x2, zeros()))
+
+/* v: divide(add(v0, v1), add(absolute(add(v0, v1)), 1)) */
+LOOP_2(formula_9d7ba25e3e69, LITERALS_0, v, v, v,
+       ({ vec p0 = (x0 + x1); (p0 / (magnitude(p0) + all(1.0f))); }))
+
+/* v: multiply(add(v0, v1), tanh(softplus(add(v0, v1)))) */
+LOOP_2(formula_dcb7d81d22fd, LITERALS_0, v, v, v,
+       ({ vec p0 = (x0 + x1); (p0 * v_tanh(v_softplus(p0))); }))
+
+/* v: divide(add(multiply(multiply(v0, -1), v1), v2), s3) */
+LOOP_4(formula_f2c8c47ef279, LITERALS_0, v, v, v, v, s,
+       ((((x0 * all(-1.0f)) * x1) + x2) / x3))
+
+/* v: maximum(add(multiply(subtract(v0, v1), v2), v3), 0) */
+LOOP_4(formula_65dcfa7e658b, LITERALS_0, v, v, v, v, v,
+       max_or_second(zeros(), (((x0 - x1) * x2) + x3)))
+
+/* v: add(multiply(v0, k0), divide(v1, add(sqrt(v2), k1))) */
+LOOP_3(formula_38d71f92b39c, LITERALS_2, v, v, v, v,
+       ((x0 * k0) + (x1 / (root(x2) + k1))))
+
+/* v: add(multiply(v0, k0), multiply(multiply(v1, v1), k1)) */
+LOOP_2(formula_c8464ea2d477, LITERALS_2, v, v, v,
+       ((x0 * k0) + ((x1 * x1) * k1)))
+
+/* v: add(multiply(v0, k0), multiply(where(t1, v2, 0), k1)) */
+LOOP_3(formula_592e1ea76272, LITERALS_2, v, v, t, v,
+       ((x0 * k0) + (choose(x1, x2, zeros()) * k1)))
+
+/* v: add(multiply(where(t0, v1, 0), s2), multiply(v3, k0)) */
+LOOP_4(formula_fde5b5fbbb03, LITERALS_1, v, t, v, s, v,
+       ((choose(x0, x1, zeros()) * x2) + (x3 * k0)))
+
+/* v: add(multiply(where(t0, v1, 0), where(t0, v1, 0)), v2) */
+LOOP_3(formula_c6deec647f00, LITERALS_0, v, t, v, v,
+       ({ vec p0 = choose(x0, x1, zeros()); ((p0 * p0) + x2); }))
+
+/* v: divide(multiply(v0, s1), maximum(subtract(s1, 1), 1)) */
+LOOP_2(formula_5e7e2c63e8a9, LITERALS_0, v, v, s,
+       ((x0 * x1) / max_or_second(all(1.0f), (x1 - all(1.0f)))))
+
+/* v: multiply(add(subtract(v0, v1), subtract(v0, v1)), s2) */
+LOOP_3(formula_7f105fc296de, LITERALS_0, v, v, v, s,
+       ({ vec p0 = (x0 - x1); ((p0 + p0) * x2); }))
+
+/* v: subtract(v0, multiply(add(multiply(v1, k0), v2), s3)) */
+LOOP_4(formula_5f478022b34a, LITERALS_1, v, v, v, v, s,
+       (x0 - (((x1 * k0) + x2) * x3)))
+
+/* v: subtract(v0, multiply(where(t1, add(v2, v3), 0), s4)) */
+LOOP_5(formula_86bba88ca45d, LITERALS_0, v, v, t, v, v, s,
+       (x0 - (choose(x1, (x2 + x3), zeros()) * x4)))
+
+/* v: where(t0, add(multiply(v1, k0), multiply(v2, k1)), v1) */
+LOOP_3(formula_e22328c3d667, LITERALS_2, v, t, v, v,
+       choose(x0, ((x1 * k0) + (x2 * k1)), x1))
+
+/* v: where(greater(v0, 0), add(add(add(v1, v2), v3), v4), 0) */
+LOOP_5(formula_23f6ca30c55c, LITERALS_0, v, v, v, v, v, v,
+       choose(greater(x0, zeros()), (((x1 + x2) + x3) + x4), zeros()))
+
+/* v: minimum(maximum(add(divide(add(v0, v1), k0), k1), 0), 1) */
+LOOP_2(formula_5b9786f99fd7, LITERALS_2, v, v, v,
+       min_or_second(all(1.0f), max_or_second(zeros(), (((x0 + x1) / k0) + k1))))
+
+/* v: multiply(subtract(v0, s1), divide(1, sqrt(add(s2, k0)))) */
+LOOP_3(formula_8666d83fe6ce, LITERALS_1, v, v, s, s,
+       ((x0 - x1) * (all(1.0f) / root((x2 + k0)))))
+
+/* v: multiply(subtract(v0, v1), divide(1, sqrt(add(v2, k0)))) */
+LOOP_3(formula_49d090396d4e, LITERALS_1, v, v, v, v,
+       ((x0 - x1) * (all(1.0f) / root((x2 + k0)))))
+
 /* v: multiply(multiply(v0, k0), add(erf(multiply(v0, k1)), 1)) */
 LOOP_1(formula_1f2e03d3301c, LITERALS_2, v, v,
        ((x0 * k0) * (v_erf((x0 * k1)) + all(1.0f))))
@@ -84,95 +160,3 @@ LOOP_3(formula_4b7cba93a76d, LITERALS_2, v, v, t, v,
 /* v: subtract(v0, multiply(divide(divide(v1, s2), add(sqrt(divide(v3, s4)), k0)), s5)) */
 LOOP_6(formula_c8d0936dec93, LITERALS_1, v, v, v, s, v, s, s,
        (x0 - (((x1 / x2) / (root((x3 / x4)) + k0)) * x5)))
-
-/* v: add(multiply(where(greater(v0, 0), v1, 0), v2), add(multiply(subtract(v3, v4), v5), v6)) */
-LOOP_7(formula_7e86db060f19, LITERALS_0, v, v, v, v, v, v, v, v,
-       ((choose(greater(x0, zeros()), x1, zeros()) * x2) + (((x3 - x4) * x5) + x6)))
-
-/* v: multiply(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), v2) */
-LOOP_5(formula_3e2254b6279b, LITERALS_0, v, v, v, v, v, v,
-       (choose(greater(max_or_second(zeros(), (((x0 - x1) * x2) + x3)), zeros()), x4, zeros()) * x2))
-
-/* v: where(greater(maximum(add(v0, v1), 0), 0), multiply(where(greater_equal(v2, k0), 2, 0), v3), 0) */
-LOOP_4(formula_47c7f6e86f80, LITERALS_1, v, v, v, v, v,
-       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), all(2.0f), zeros()) * x3),
-       zeros()))
-
-/* v: multiply(add(logistic(v0), multiply(multiply(logistic(v0), subtract(1, logistic(v0))), v0)), v1) */
-LOOP_2(formula_d186fb7f25e3, LITERALS_0, v, v, v,
-       ({ vec p0 = v_logistic(x0); ((p0 + ((p0 * (all(1.0f) - p0)) * x0)) * x1); }))
-
-/* v: where(greater(maximum(add(v0, v1), 0), 0), multiply(where(greater_equal(v2, k0), k1, 0), v3), 0) */
-LOOP_4(formula_a39edfa95eb6, LITERALS_2, v, v, v, v, v,
-       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), k1, zeros()) * x3),
-       zeros()))
-
-/* v: maximum(add(add(multiply(subtract(v0, v1), v2), v3), add(multiply(subtract(v4, v5), v6), v7)), 0) */
-LOOP_8(formula_59faa9840c18, LITERALS_0, v, v, v, v, v, v, v, v, v,
-       max_or_second(zeros(), ((((x0 - x1) * x2) + x3) + (((x4 - x5) * x6) + x7))))
-
-/* v: where(greater(v0, 0), add(add(multiply(v1, v2), v3), add(multiply(subtract(v0, v4), v5), v6)), 0) */
-LOOP_7(formula_ac1b4d529e8b, LITERALS_0, v, v, v, v, v, v, v, v,
-       choose(greater(x0, zeros()), (((x1 * x2) + x3) + (((x0 - x4) * x5) + x6)), zeros()))
-
-/* v: multiply(where(greater(add(v0, v1), 0), add(v0, v1), multiply(expm1(minimum(add(v0, v1), 0)), k0)), k1) */
-LOOP_2(formula_2a998d4fdf28, LITERALS_2, v, v, v,
-       ({ vec p0 = (x0 + x1); (choose(greater(p0, zeros()), p0, (v_expm1(min_or_second(zeros(), p0)) * k0)) * k1); }))
-
-/* v: subtract(v0, multiply(add(divide(divide(v1, s2), add(sqrt(divide(v3, s4)), k0)), multiply(v0, k1)), s5)) */
-LOOP_6(formula_4ed6ec8be1d8, LITERALS_2, v, v, v, s, v, s, s,
-       (x0 - ((((x1 / x2) / (root((x3 / x4)) + k0)) + (x0 * k1)) * x5)))
-
-/* v: multiply(where(greater(k0, minimum(maximum(v0, 0), k0)), where(greater(maximum(v0, 0), 0), 1, 0), 0), v1) */
-LOOP_2(formula_f21c925692e1, LITERALS_1, v, v, v,
-       ({ vec p0 = max_or_second(zeros(), x0); (choose(greater(k0, min_or_second(k0, p0)), choose(greater(p0, zeros()),
-       all(1.0f), zeros()), zeros()) * x1); }))
-
-/* v: multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))),
- * multiply(v1, v2)) */
-LOOP_3(formula_c09ca75a9cc6, LITERALS_2, v, v, v, v,
-       ({ vec p0 = root((x0 + k0)); (((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)); }))
-
-/* v: multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, where(greater(v0, minimum(v0, 0)), 0,
- * exp(minimum(v0, 0))))), v1) */
-LOOP_2(formula_ba0d93c34087, LITERALS_0, v, v, v,
-       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); ((choose(p0, all(1.0f), zeros()) +
-       choose(p0, zeros(), choose(greater(x0, p1), zeros(), v_exp(p1)))) * x1); }))
-
-/* v: add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))),
- * multiply(v1, v2)), v3) */
-LOOP_4(formula_b4761eb3cf1c, LITERALS_2, v, v, v, v, v,
-       ({ vec p0 = root((x0 + k0)); ((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3); }))
-
-/* v: add(multiply(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), v2),
- * add(multiply(subtract(v0, v1), v5), v6)) */
-LOOP_7(formula_f0ea32a69cb6, LITERALS_0, v, v, v, v, v, v, v, v,
-       ({ vec p0 = (x0 - x1); ((choose(greater(max_or_second(zeros(), ((p0 * x2) + x3)), zeros()), x4, zeros()) * x2) +
-       ((p0 * x5) + x6)); }))
-
-/* v: multiply(add(tanh(softplus(v0)), multiply(multiply(subtract(1, multiply(tanh(softplus(v0)), tanh(softplus(v0)))),
- * logistic(v0)), v0)), v1) */
-LOOP_2(formula_bfc7b74a66e7, LITERALS_0, v, v, v,
-       ({ vec p0 = v_tanh(v_softplus(x0)); ((p0 + (((all(1.0f) - (p0 * p0)) * v_logistic(x0)) * x0)) * x1); }))
-
-/* v: multiply(add(divide(1, add(absolute(v0), 1)), multiply(divide(negative(v0), multiply(add(absolute(v0), 1),
- * add(absolute(v0), 1))), sign(v0))), v1) */
-LOOP_2(formula_aeaa7f76b38e, LITERALS_0, v, v, v,
-       ({ vec p0 = (magnitude(x0) + all(1.0f)); (((all(1.0f) / p0) + (((-x0) / (p0 * p0)) * v_sign(x0))) * x1); }))
-
-/* v: multiply(where(greater(1, minimum(maximum(add(divide(v0, k0), k1), 0), 1)), where(greater(maximum(add(divide(v0,
- * k0), k1), 0), 0), k2, 0), 0), v1) */
-LOOP_2(formula_7aac7e9cad59, LITERALS_3, v, v, v,
-       ({ vec p0 = max_or_second(zeros(), ((x0 / k0) + k1)); (choose(greater(all(1.0f), min_or_second(all(1.0f), p0)),
-       choose(greater(p0, zeros()), k2, zeros()), zeros()) * x1); }))
-
-/* v: divide(multiply(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
- * sqrt(add(v0, k0)))), multiply(v1, v2)), 2), s3) */
-LOOP_4(formula_397a1a133271, LITERALS_2, v, v, v, v, s,
-       ({ vec p0 = root((x0 + k0)); (((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) * all(2.0f)) / x3); }))
-
-/* v: multiply(multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, multiply(where(greater(v0, minimum(v0,
- * 0)), 0, exp(minimum(v0, 0))), k0))), k1), v1) */
-LOOP_2(formula_5fe8f17ea6ec, LITERALS_2, v, v, v,
-       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); (((choose(p0, all(1.0f), zeros()) +
-       choose(p0, zeros(), (choose(greater(x0, p1), zeros(), v_exp(p1)) * k0))) * k1) * x1); }))

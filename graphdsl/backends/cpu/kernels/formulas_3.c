@@ -1,6 +1,98 @@
 /* Written by generate.py from formulas.txt: loops for formulas and for sums of them. */
 #include "sums.h"
 
+/* v: add(multiply(where(greater(v0, 0), v1, 0), v2), add(multiply(subtract(v3, v4), v5), v6)) */
+LOOP_7(formula_7e86db060f19, LITERALS_0, v, v, v, v, v, v, v, v,
+       ((choose(greater(x0, zeros()), x1, zeros()) * x2) + (((x3 - x4) * x5) + x6)))
+
+/* v: multiply(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), v2) */
+LOOP_5(formula_3e2254b6279b, LITERALS_0, v, v, v, v, v, v,
+       (choose(greater(max_or_second(zeros(), (((x0 - x1) * x2) + x3)), zeros()), x4, zeros()) * x2))
+
+/* v: where(greater(maximum(add(v0, v1), 0), 0), multiply(where(greater_equal(v2, k0), 2, 0), v3), 0) */
+LOOP_4(formula_47c7f6e86f80, LITERALS_1, v, v, v, v, v,
+       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), all(2.0f), zeros()) * x3),
+       zeros()))
+
+/* v: multiply(add(logistic(v0), multiply(multiply(logistic(v0), subtract(1, logistic(v0))), v0)), v1) */
+LOOP_2(formula_d186fb7f25e3, LITERALS_0, v, v, v,
+       ({ vec p0 = v_logistic(x0); ((p0 + ((p0 * (all(1.0f) - p0)) * x0)) * x1); }))
+
+/* v: where(greater(maximum(add(v0, v1), 0), 0), multiply(where(greater_equal(v2, k0), k1, 0), v3), 0) */
+LOOP_4(formula_a39edfa95eb6, LITERALS_2, v, v, v, v, v,
+       choose(greater(max_or_second(zeros(), (x0 + x1)), zeros()), (choose(not_less(x2, k0), k1, zeros()) * x3),
+       zeros()))
+
+/* v: maximum(add(add(multiply(subtract(v0, v1), v2), v3), add(multiply(subtract(v4, v5), v6), v7)), 0) */
+LOOP_8(formula_59faa9840c18, LITERALS_0, v, v, v, v, v, v, v, v, v,
+       max_or_second(zeros(), ((((x0 - x1) * x2) + x3) + (((x4 - x5) * x6) + x7))))
+
+/* v: where(greater(v0, 0), add(add(multiply(v1, v2), v3), add(multiply(subtract(v0, v4), v5), v6)), 0) */
+LOOP_7(formula_ac1b4d529e8b, LITERALS_0, v, v, v, v, v, v, v, v,
+       choose(greater(x0, zeros()), (((x1 * x2) + x3) + (((x0 - x4) * x5) + x6)), zeros()))
+
+/* v: multiply(where(greater(add(v0, v1), 0), add(v0, v1), multiply(expm1(minimum(add(v0, v1), 0)), k0)), k1) */
+LOOP_2(formula_2a998d4fdf28, LITERALS_2, v, v, v,
+       ({ vec p0 = (x0 + x1); (choose(greater(p0, zeros()), p0, (v_expm1(min_or_second(zeros(), p0)) * k0)) * k1); }))
+
+/* v: subtract(v0, multiply(add(divide(divide(v1, s2), add(sqrt(divide(v3, s4)), k0)), multiply(v0, k1)), s5)) */
+LOOP_6(formula_4ed6ec8be1d8, LITERALS_2, v, v, v, s, v, s, s,
+       (x0 - ((((x1 / x2) / (root((x3 / x4)) + k0)) + (x0 * k1)) * x5)))
+
+/* v: multiply(where(greater(k0, minimum(maximum(v0, 0), k0)), where(greater(maximum(v0, 0), 0), 1, 0), 0), v1) */
+LOOP_2(formula_f21c925692e1, LITERALS_1, v, v, v,
+       ({ vec p0 = max_or_second(zeros(), x0); (choose(greater(k0, min_or_second(k0, p0)), choose(greater(p0, zeros()),
+       all(1.0f), zeros()), zeros()) * x1); }))
+
+/* v: multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))),
+ * multiply(v1, v2)) */
+LOOP_3(formula_c09ca75a9cc6, LITERALS_2, v, v, v, v,
+       ({ vec p0 = root((x0 + k0)); (((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)); }))
+
+/* v: multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, where(greater(v0, minimum(v0, 0)), 0,
+ * exp(minimum(v0, 0))))), v1) */
+LOOP_2(formula_ba0d93c34087, LITERALS_0, v, v, v,
+       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); ((choose(p0, all(1.0f), zeros()) +
+       choose(p0, zeros(), choose(greater(x0, p1), zeros(), v_exp(p1)))) * x1); }))
+
+/* v: add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1, sqrt(add(v0, k0)))),
+ * multiply(v1, v2)), v3) */
+LOOP_4(formula_b4761eb3cf1c, LITERALS_2, v, v, v, v, v,
+       ({ vec p0 = root((x0 + k0)); ((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) + x3); }))
+
+/* v: add(multiply(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), v2),
+ * add(multiply(subtract(v0, v1), v5), v6)) */
+LOOP_7(formula_f0ea32a69cb6, LITERALS_0, v, v, v, v, v, v, v, v,
+       ({ vec p0 = (x0 - x1); ((choose(greater(max_or_second(zeros(), ((p0 * x2) + x3)), zeros()), x4, zeros()) * x2) +
+       ((p0 * x5) + x6)); }))
+
+/* v: multiply(add(tanh(softplus(v0)), multiply(multiply(subtract(1, multiply(tanh(softplus(v0)), tanh(softplus(v0)))),
+ * logistic(v0)), v0)), v1) */
+LOOP_2(formula_bfc7b74a66e7, LITERALS_0, v, v, v,
+       ({ vec p0 = v_tanh(v_softplus(x0)); ((p0 + (((all(1.0f) - (p0 * p0)) * v_logistic(x0)) * x0)) * x1); }))
+
+/* v: multiply(add(divide(1, add(absolute(v0), 1)), multiply(divide(negative(v0), multiply(add(absolute(v0), 1),
+ * add(absolute(v0), 1))), sign(v0))), v1) */
+LOOP_2(formula_aeaa7f76b38e, LITERALS_0, v, v, v,
+       ({ vec p0 = (magnitude(x0) + all(1.0f)); (((all(1.0f) / p0) + (((-x0) / (p0 * p0)) * v_sign(x0))) * x1); }))
+
+/* v: multiply(where(greater(1, minimum(maximum(add(divide(v0, k0), k1), 0), 1)), where(greater(maximum(add(divide(v0,
+ * k0), k1), 0), 0), k2, 0), 0), v1) */
+LOOP_2(formula_7aac7e9cad59, LITERALS_3, v, v, v,
+       ({ vec p0 = max_or_second(zeros(), ((x0 / k0) + k1)); (choose(greater(all(1.0f), min_or_second(all(1.0f), p0)),
+       choose(greater(p0, zeros()), k2, zeros()), zeros()) * x1); }))
+
+/* v: divide(multiply(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
+ * sqrt(add(v0, k0)))), multiply(v1, v2)), 2), s3) */
+LOOP_4(formula_397a1a133271, LITERALS_2, v, v, v, v, s,
+       ({ vec p0 = root((x0 + k0)); (((((all(-1.0f) / (p0 * p0)) * (k1 / p0)) * (x1 * x2)) * all(2.0f)) / x3); }))
+
+/* v: multiply(multiply(add(where(greater(v0, 0), 1, 0), where(greater(v0, 0), 0, multiply(where(greater(v0, minimum(v0,
+ * 0)), 0, exp(minimum(v0, 0))), k0))), k1), v1) */
+LOOP_2(formula_5fe8f17ea6ec, LITERALS_2, v, v, v,
+       ({ mask p0 = greater(x0, zeros()); vec p1 = min_or_second(zeros(), x0); (((choose(p0, all(1.0f), zeros()) +
+       choose(p0, zeros(), (choose(greater(x0, p1), zeros(), v_exp(p1)) * k0))) * k1) * x1); }))
+
 /* v: divide(multiply(add(multiply(multiply(divide(-1, multiply(sqrt(add(v0, k0)), sqrt(add(v0, k0)))), divide(k1,
  * sqrt(add(v0, k0)))), multiply(v1, v2)), v3), 2), s4) */
 LOOP_5(formula_eebff36685e1, LITERALS_2, v, v, v, v, v, s,
@@ -127,65 +219,3 @@ ROW_SUMS_1(formula_ec6c991276d8, LITERALS_0, 1, v,
 /* c: sums(multiply(v0, v0)) */
 COLUMN_SUMS_1(formula_75b1c8e13565, LITERALS_0, 1, v,
        s[0] += (x0 * x0);)
-
-/* c: sums(multiply(v0, v1)) */
-COLUMN_SUMS_2(formula_6a22c8b2ce41, LITERALS_0, 1, v, v,
-       s[0] += (x0 * x1);)
-
-/* r: sums(multiply(v0, v0)) */
-ROW_SUMS_1(formula_21a1802ddee7, LITERALS_0, 1, v,
-       s[0] += (x0 * x0);)
-
-/* r: sums(multiply(v0, v1)) */
-ROW_SUMS_2(formula_15d0e9ae0d3c, LITERALS_0, 1, v, v,
-       s[0] += (x0 * x1);)
-
-/* c: sums(maximum(add(v0, v1), 0)) */
-COLUMN_SUMS_2(formula_ed87c592704a, LITERALS_0, 1, v, v,
-       s[0] += max_or_second(zeros(), (x0 + x1));)
-
-/* c: sums(maximum(add(add(v0, v1), v2), 0)) */
-COLUMN_SUMS_3(formula_7374078777b7, LITERALS_0, 1, v, v, v,
-       s[0] += max_or_second(zeros(), ((x0 + x1) + x2));)
-
-/* c: sums(v0, multiply(subtract(v1, v2), v0)) */
-COLUMN_SUMS_3(formula_979f1cb8c7a3, LITERALS_0, 2, v, v, v,
-       s[0] += x0; s[1] += ((x1 - x2) * x0);)
-
-/* c: sums(maximum(add(multiply(v0, v1), v2), 0)) */
-COLUMN_SUMS_3(formula_002026eb4b53, LITERALS_0, 1, v, v, v,
-       s[0] += max_or_second(zeros(), ((x0 * x1) + x2));)
-
-/* c: sums(maximum(add(add(v0, v1), add(v2, v3)), 0)) */
-COLUMN_SUMS_4(formula_7a783d86aabf, LITERALS_0, 1, v, v, v, v,
-       s[0] += max_or_second(zeros(), ((x0 + x1) + (x2 + x3)));)
-
-/* r: sums(multiply(subtract(v0, v1), subtract(v0, v1))) */
-ROW_SUMS_2(formula_20d33d5398ab, LITERALS_0, 1, v, v,
-       vec p0 = (x0 - x1); s[0] += (p0 * p0);)
-
-/* r: sums(multiply(where(t0, v1, 0), where(t0, v1, 0))) */
-ROW_SUMS_2(formula_c5e079a4c799, LITERALS_0, 1, t, v,
-       vec p0 = choose(x0, x1, zeros()); s[0] += (p0 * p0);)
-
-/* c: sums(maximum(add(multiply(subtract(v0, v1), v2), v3), 0)) */
-COLUMN_SUMS_4(formula_f7f121863eea, LITERALS_0, 1, v, v, v, v,
-       s[0] += max_or_second(zeros(), (((x0 - x1) * x2) + x3));)
-
-/* r: sums(subtract(softplus(add(v0, s1)), multiply(add(v0, s1), v2))) */
-ROW_SUMS_3(formula_210fe7d2ca98, LITERALS_0, 1, v, s, v,
-       vec p0 = (x0 + x1); s[0] += (v_softplus(p0) - (p0 * x2));)
-
-/* c: sums(v0, multiply(subtract(v1, v2), v0), multiply(subtract(v3, v4), v0)) */
-COLUMN_SUMS_5(formula_ad8d1eff895c, LITERALS_0, 3, v, v, v, v, v,
-       s[0] += x0; s[1] += ((x1 - x2) * x0); s[2] += ((x3 - x4) * x0);)
-
-/* c: sums(where(greater(v0, 0), v1, 0), multiply(subtract(v2, v3), where(greater(v0, 0), v1, 0))) */
-COLUMN_SUMS_4(formula_03fba6ba4a8c, LITERALS_0, 2, v, v, v, v,
-       vec p0 = choose(greater(x0, zeros()), x1, zeros()); s[0] += p0; s[1] += ((x2 - x3) * p0);)
-
-/* c: sums(where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0), multiply(subtract(v0, v1),
- * where(greater(maximum(add(multiply(subtract(v0, v1), v2), v3), 0), 0), v4, 0))) */
-COLUMN_SUMS_5(formula_b425c91f797b, LITERALS_0, 2, v, v, v, v, v,
-       vec p0 = (x0 - x1); vec p1 = choose(greater(max_or_second(zeros(), ((p0 * x2) + x3)), zeros()), x4, zeros());
-       s[0] += p1; s[1] += (p0 * p1);)
