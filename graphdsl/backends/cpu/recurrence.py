@@ -17,6 +17,9 @@ SERIAL = 100_000
 TILE_ROWS = 7
 """Rows of a batch, for each thread, from which on AMX tiles are faster than vectors."""
 
+TILE_STEPS = 8
+"""Steps that the way back in tiles saves up."""
+
 PAIR = 2048
 """Bytes of two AMX tiles."""
 
@@ -67,7 +70,7 @@ def recurrence(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) ->
     wide, gates = _padded(units, machine), width // max(units, 1)
     if tiles:
         depth = _up(features, 32) + _up(units, 32)
-        own = wide // 16 * (256 + depth * gates * PAIR) + 32 * depth * 64 + 3 * 64 * wide + 2 * PAIR + 6 * 64
+        own = wide // 16 * (256 + depth * gates * PAIR) + 4 * PAIR + 2 * (32 * depth * 64 + 3 * 64 * wide) + 6 * 64
     else:
         own = 4 * wide * (4 + gates * (features + units) + 3 * _rows(machine))
     return Plan((machine.step(op.name, task, serial=alone, own=own),))
@@ -88,31 +91,26 @@ def recurrence_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Ma
     parts, tiles = 1 if alone else machine.threads, _in_tiles(batch, alone, machine)
     rows = 16 if tiles else 8
     longest = max(BLOCK // (4 * flows * rows * max(width, 1)), 1)
-    block = -(-time // max(_up(time, longest), 1))
+    block = TILE_STEPS if tiles else -(-time // max(_up(time, longest), 1))
     task = recurrence_gradient_task(
         *map(_pointer, (x, kernel, recurrent, hidden, gates, kept, *arrived, rest[0] if rest else None, *made)),
         *(batch, time, features, units, op.reverse, parts, rows, block, tiles),
     )
     wide = _padded(units, machine)
-    own = 4 * (width * (wide + _padded(features, machine)) + 3 * rows * wide + flows * rows * block * width)
-    own += _outer_room(features, units, width) if tiles else 0
+    own = 4 * (width * (wide + _padded(features, machine)) + 3 * rows * wide)
+    own += 4 * flows * width * (16 if tiles else rows * block)
+    own += _room(features, units, width, flows) if tiles else 0
     shared = 4 * parts * (units + features + 2) * width
     walk = machine.step(op.name, task, serial=parts == 1, own=own, shared=shared)
     total = machine.step(f"{op.name}_sum", task, serial=(units + features) * width < 1 << 14, shared=shared)
     return Plan((walk, total))
 
 
-def _outer_room(features: int, units: int, width: int) -> int:
-    """Bytes that the way back in tiles takes: see outer_of in recurrence_amx.c."""
-    depth, x, h, columns = _up(width, 32), *(_up(n, 32) * 2 for n in (features, units, width))
-    return (
-        h * depth * PAIR
-        + 32 * depth * 64
-        + 2 * PAIR
-        + 4 * (max(x, h) + columns) * PAIR
-        + (x + h) * columns * 1024
-        + 512
-    )
+def _room(features: int, units: int, width: int, flows: int) -> int:
+    """Bytes that the way back in tiles takes: see room_of in recurrence_amx_back.c."""
+    depth, x, h = _up(width, 32), *(_up(n, 32) * 2 for n in (features, units))
+    tiles = 2 * (x + h) * depth + 4 * flows * depth + 2 + 4 * (max(x, h) + flows * 2 * depth)
+    return tiles * PAIR + 9 * 64
 
 
 def _served(x: Array, kernel: Array, recurrent: Array, lengths: Sequence[Array]) -> bool:

@@ -11,7 +11,8 @@
 enum { GATES = 3 };
 
 INLINE void remember(const moment *m, const vec *sum, i64 r, int whole) {
-    vec update = gate(sum[0]), reset = gate(sum[1]), inner = sum[3];
+    vec z = gate_below(sum[0]), r_below = gate_below(sum[1]), inverse = one_over(z * r_below), inner = sum[3];
+    vec update = inverse * r_below, reset = inverse * z;
     vec candidate = squash(sum[2] + reset * inner);
     vec before = load(m->before + r * m->state_row + m->first);
     vec h = update * before + (1.0f - update) * candidate;
@@ -40,10 +41,10 @@ INLINE void tile(const moment *m, const int rows, const int whole) {
 }
 
 /* From sums that AMX tiles have made. */
-static void take(const moment *m, const float *sums, i64 rows) {
-    for (i64 r = 0; r < rows; r++, sums += VL) {
+static void take(const moment *m, const float *sums, i64 first, i64 last) {
+    for (i64 r = first; r < last; r++) {
         vec sum[4];
-        UNROLL for (int g = 0; g < 4; g++) sum[g] = load(m->panel + g * VL) + load(sums + g * 16 * VL);
+        UNROLL for (int g = 0; g < 4; g++) sum[g] = load(m->panel + g * VL) + load(sums + (g * 16 + r) * VL);
         if (is_padding(m, r))
             pass_by(m, r, GATES);
         else if (m->lanes == VL)

@@ -8,7 +8,12 @@
 enum { GATES = 4 };
 
 INLINE void remember(const moment *m, const vec *sum, i64 r, int whole) {
-    vec in = gate(sum[0]), forget = gate(sum[1]), candidate = squash(sum[2]), out = gate(sum[3]);
+    vec i = gate_below(sum[0]), f = gate_below(sum[1]), o = gate_below(sum[3]), first = i * f;
+    fraction squashed = squash_parts(sum[2]);
+    vec second = o * squashed.below, inverse = one_over(first * second);
+    vec of_first = inverse * second, of_second = inverse * first;
+    vec in = of_first * f, forget = of_first * i, out = of_second * squashed.below;
+    vec candidate = squashed.above * (of_second * o);
     vec c = forget * load(m->cell + r * m->state_row) + in * candidate;
     vec h = out * squash(c);
     store(m->cell + r * m->state_row, c);
@@ -39,10 +44,10 @@ INLINE void tile(const moment *m, const int rows, const int whole) {
 }
 
 /* From sums that AMX tiles have made. */
-static void take(const moment *m, const float *sums, i64 rows) {
-    for (i64 r = 0; r < rows; r++, sums += VL) {
+static void take(const moment *m, const float *sums, i64 first, i64 last) {
+    for (i64 r = first; r < last; r++) {
         vec sum[4];
-        UNROLL for (int g = 0; g < 4; g++) sum[g] = load(m->panel + g * VL) + load(sums + g * 16 * VL);
+        UNROLL for (int g = 0; g < 4; g++) sum[g] = load(m->panel + g * VL) + load(sums + (g * 16 + r) * VL);
         if (is_padding(m, r))
             pass_by(m, r, GATES);
         else if (m->lanes == VL)
@@ -64,7 +69,8 @@ INLINE void flow_units(const backflow *f, i64 u, int whole) {
     vec in = get(gates, lanes, whole), forget = get(gates + units, lanes, whole);
     vec candidate = get(gates + 2 * units, lanes, whole), out = get(gates + 3 * units, lanes, whole);
     vec before = f->kept_before ? get(f->kept_before + u, lanes, whole) : zeros();
-    vec arrived = load(f->dh + u), squashed = squash(get(f->kept + u, lanes, whole));
+    /* tanh of the cell, from what it gave; where nothing gets out, it does not matter. */
+    vec squashed = get(f->hidden + u, lanes, whole) * one_over(max_or_second(all(1e-30f), out)), arrived = load(f->dh + u);
     if (f->dhidden) arrived += get(f->dhidden + u, lanes, whole);
     vec dcell = load(f->carried + u) + arrived * out * (1.0f - squashed * squashed);
     float *to = f->flowed + u;

@@ -157,14 +157,12 @@ static void add_rows(const float *flowed, i64 steps, i64 width, float *sums) {
 
 static i64 sums_size(const recurrence_gradient_task *t, i64 width) { return (t->units + t->features + 2) * width; }
 
-/* A step of a row, number `slot` of the block. */
-static void flow_row(const back *b, i64 r, i64 step, i64 slot) {
+void flow_row(const back *b, i64 r, i64 step, float *flowed, float *heard) {
     const recurrence_gradient_task *t = b->t;
-    i64 units = t->units, at = (b->first + r) * t->time + step, place = (r * t->block + slot) * b->width;
-    i64 before = t->reverse ? step + 1 : step - 1;
+    i64 units = t->units, at = (b->first + r) * t->time + step, before = t->reverse ? step + 1 : step - 1;
     if (step >= length_of(t, b->first + r)) {
-        memset(b->flowed + place, 0, (size_t)b->width * sizeof(float));
-        memset(b->heard + place, 0, (size_t)b->width * sizeof(float));
+        memset(flowed, 0, (size_t)b->width * sizeof(float));
+        memset(heard, 0, (size_t)b->width * sizeof(float));
         return;
     }
     int from_nothing = before < 0 || before >= t->time;
@@ -173,29 +171,29 @@ static void flow_row(const back *b, i64 r, i64 step, i64 slot) {
                   .kept_before = from_nothing ? 0 : t->kept + there * units,
                   .hidden_before = from_nothing ? 0 : t->hidden + there * units,
                   .dhidden = t->dhidden ? t->dhidden + at * units : 0, .dh = b->dh + r * b->wide,
-                  .carried = b->carried + r * b->wide, .flowed = b->flowed + place, .heard = b->heard + place,
-                  .units = units};
+                  .carried = b->carried + r * b->wide, .flowed = flowed, .heard = heard, .units = units};
     if (!from_nothing) fetch(t->gates + there * b->width, 0, 1, b->width);
     b->kind->flow(&f);
+}
+
+void end_step(back *b, i64 step) {
+    for (i64 r = 0; b->t->lengths && r < b->rows; r++)
+        if (step >= b->t->lengths[b->first + r])
+            memcpy(b->made + r * b->wide, b->dh + r * b->wide, (size_t)b->wide * sizeof(float));
+    float *swap = b->dh;
+    b->dh = b->made;
+    b->made = swap;
 }
 
 /* Steps low to high, from the end at which reading stopped. */
 static void flow_block(back *b, i64 low, i64 high) {
     const recurrence_gradient_task *t = b->t;
     for (i64 i = low; i < high; i++) {
-        i64 step = t->reverse ? i : high - 1 - (i - low), slot = step - low;
-        for (i64 r = 0; r < b->rows; r++) flow_row(b, r, step, slot);
-        if (t->tiles)
-            tiles_turned(b, slot, b->made);
-        else
-            times_turned(b->heard + slot * b->width, t->block * b->width, b->rows, b->recurrent, t->units, b->width,
-                         b->made, b->wide, b->kind->adds ? b->carried : 0);
-        for (i64 r = 0; t->lengths && r < b->rows; r++)
-            if (step >= t->lengths[b->first + r])
-                memcpy(b->made + r * b->wide, b->dh + r * b->wide, (size_t)b->wide * sizeof(float));
-        float *swap = b->dh;
-        b->dh = b->made;
-        b->made = swap;
+        i64 step = t->reverse ? i : high - 1 - (i - low), slot = (step - low) * b->width, row = t->block * b->width;
+        for (i64 r = 0; r < b->rows; r++) flow_row(b, r, step, b->flowed + r * row + slot, b->heard + r * row + slot);
+        times_turned(b->heard + slot, row, b->rows, b->recurrent, t->units, b->width, b->made, b->wide,
+                     b->kind->adds ? b->carried : 0);
+        end_step(b, step);
     }
 }
 
@@ -221,7 +219,7 @@ static void gather_row(const back *b, i64 r, i64 low, i64 high) {
     i64 row = b->first + r, place = r * t->block * b->width, width = b->width, end = least(high, length_of(t, row));
     const float *flowed = b->flowed + place, *heard = b->heard + place;
     float *dbias = b->sums + (t->units + t->features) * width;
-    if (!t->tiles) grow(b, row, low, end, flowed, heard);
+    grow(b, row, low, end, flowed, heard);
     if (t->dbias) add_rows(flowed, end - low, width, dbias);
     if (t->dheard_bias) add_rows(heard, end - low, width, dbias + width);
     if (t->dx)
@@ -239,15 +237,18 @@ static void back_rows(back *b) {
     for (i64 done = 0, size; done < t->time; done += size) {
         size = least(t->block, t->time - done);
         i64 low = t->reverse ? done : t->time - done - size;
-        flow_block(b, low, low + size);
-        if (t->tiles) tiles_outer(b, low, low + size);
-        for (i64 r = 0; r < b->rows; r++) gather_row(b, r, low, low + size);
+        if (t->tiles) {
+            tiles_block(b, low, low + size);
+        } else {
+            flow_block(b, low, low + size);
+            for (i64 r = 0; r < b->rows; r++) gather_row(b, r, low, low + size);
+        }
     }
 }
 
 void walk_back(const recurrence_gradient_task *t, const cell_flow *kind, const context *at) {
     i64 width = kind->gates * t->units, wide = padded_units(t->units), state = t->rows * wide;
-    i64 size = sums_size(t, width), flows = t->rows * t->block * width;
+    i64 size = sums_size(t, width), flows = t->tiles ? 16 * width : t->rows * t->block * width;
     back b = {.t = t, .kind = kind, .width = width, .wide = wide, .recurrent = (float *)at->own};
     b.kernel = b.recurrent + width * wide;
     b.dh = b.kernel + width * padded_units(t->features);
@@ -260,7 +261,7 @@ void walk_back(const recurrence_gradient_task *t, const cell_flow *kind, const c
         tiles_begin(&b);
     else
         pack_turned(t->recurrent, t->units, width, b.recurrent);
-    if (t->dx) pack_turned(t->kernel, t->features, width, b.kernel);
+    if (t->dx && !t->tiles) pack_turned(t->kernel, t->features, width, b.kernel);
     for (i64 p = at->thread; p < t->parts; p += at->threads) {
         i64 first, last;
         share(t->batch, &(context){.thread = p, .threads = t->parts}, &first, &last);

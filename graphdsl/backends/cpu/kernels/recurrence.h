@@ -38,26 +38,37 @@
 #define GATE_ROWS 2
 #endif
 
+/* Gates are quotients. Several of them share one division: 1 / a = b / (a b), so their denominators are kept apart. */
+
+/* 1 + exp(-x), for x > -26; below it stays there, so that products of four are finite: 1 / it is off by 4e-12. */
 #if VL == 16
-/* 1 / (1 + exp(-x)) to 2 units of the last place of 1. 2^t = 2^floor(t) p(t - floor(t)); p is a minimax fit of ours. */
-INLINE vec gate(vec x) {
-    vec t = min_or_second(all(126.0f), x * -LOG2_E);
+/* 2^t = 2^floor(t) p(t - floor(t)); p is a minimax fit of ours. */
+INLINE vec gate_below(vec x) {
+    vec t = min_or_second(all(38.0f), x * -LOG2_E);
     vec f = (vec)_mm512_reduce_ps((__m512)t, 0x09);
     vec p = 8.989340153e-03f + f * 1.877576649e-03f;
     p = 5.582631800e-02f + f * p;
     p = 2.401536171e-01f + f * p;
     p = 6.931530732e-01f + f * p;
     p = 9.999999251e-01f + f * p;
-    vec d = 1.0f + (vec)_mm512_scalef_ps((__m512)p, (__m512)t);
+    return 1.0f + (vec)_mm512_scalef_ps((__m512)p, (__m512)t);
+}
+
+INLINE vec one_over(vec d) {
     vec r = (vec)_mm512_rcp14_ps((__m512)d);
     return r + r * (1.0f - d * r);
 }
 #else
-INLINE vec gate(vec x) { return v_logistic(x); }
+INLINE vec gate_below(vec x) { return 1.0f + v_exp(min_or_second(all(26.3f), -x)); }
+INLINE vec one_over(vec d) { return 1.0f / d; }
 #endif
 
-/* tanh(x) = x P(x²) / Q(x²) to 3 units, for |x| < 9; beyond it is 1. A minimax fit of ours. */
-INLINE vec squash(vec x) {
+typedef struct {
+    vec above, below;
+} fraction;
+
+/* tanh(x) = x P(x²) / Q(x²) to 3 units of the last place, for |x| < 9; beyond it is 1. A minimax fit of ours. */
+INLINE fraction squash_parts(vec x) {
     x = clamped(x, -9.0f, 9.0f);
     vec s = x * x;
     vec p = 2.0608953905e-05f + s * 1.3354489322e-08f;
@@ -66,9 +77,12 @@ INLINE vec squash(vec x) {
     q = 2.5876952156e-02f + s * q;
     p = 1.3381018996e-01f + s * p;
     q = 4.6714334593e-01f + s * q;
-    p = 1.0f + s * p;
-    q = 1.0f + s * q;
-    return quotient(x * p, q);
+    return (fraction){x * (1.0f + s * p), 1.0f + s * q};
+}
+
+INLINE vec squash(vec x) {
+    fraction f = squash_parts(x);
+    return f.above * one_over(f.below);
 }
 
 INLINE vec get(const float *p, i64 lanes, int whole) { return whole ? load(p) : load_part(p, lanes); }
@@ -107,12 +121,13 @@ typedef void (*moment_tile)(const moment *m);
  *
  * apart  whether the recurrent part of the last gate is summed by itself
  * tiles  by rows - 1, and by whether there are VL units
- * take   goes on from sums [4][16][VL] that AMX tiles have made, without biases; panel: the biases [4][VL]
+ * take   goes on with rows first to last from sums [4][16][VL] that AMX tiles have made, without biases; panel: the
+ *        biases [4][VL]
  */
 typedef struct {
     i64 gates, apart;
     moment_tile tiles[GATE_ROWS][2];
-    void (*take)(const moment *m, const float *sums, i64 rows);
+    void (*take)(const moment *m, const float *sums, i64 first, i64 last);
 } cell_kind;
 
 void walk(const recurrence_task *t, const cell_kind *kind, const context *at);
@@ -221,18 +236,22 @@ typedef struct {
     float *dh, *made, *carried;   /* [rows][wide] */
     float *flowed, *heard;        /* [rows][block][width] */
     float *sums;
-    char *tiles; /* scratch of recurrence_amx.c */
+    char *tiles; /* scratch of recurrence_amx_back.c */
 } back;
+
+/* A step of row r of those at hand: what flows into its gates, [width] each. */
+void flow_row(const back *b, i64 r, i64 step, float *flowed, float *heard);
+/* After a step: what was made is dh, but where there was only padding. */
+void end_step(back *b, i64 step);
 
 INLINE i64 length_of(const recurrence_gradient_task *t, i64 row) {
     return t->lengths ? most(least(t->lengths[row], t->time), 0) : t->time;
 }
 
-/* The same in tiles. begin: the recurrent weights ready; turned: dh before a step; outer: d recurrent and d kernel of a
- * block of steps; sums: both to where sums are, at the end of a part of the batch. */
-void tiles_begin(back *b);
-void tiles_turned(const back *b, i64 slot, float *made);
-void tiles_outer(const back *b, i64 low, i64 high);
+/* The same in tiles. begin: weights ready; block: steps low to high; sums: what d recurrent and d kernel have grown to,
+ * to where sums are, at the end of a part of the batch. */
+void tiles_begin(const back *b);
+void tiles_block(back *b, i64 low, i64 high);
 void tiles_sums(const back *b);
 void tiles_end(void);
 
