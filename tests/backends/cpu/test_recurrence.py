@@ -12,7 +12,7 @@ from tests.support.kernels import check, compute, every_isa, machine
 
 SIZES = [(1, 1, 1, 1), (2, 5, 4, 3), (7, 12, 20, 16), (13, 9, 3, 32), (5, 4, 17, 50), (60, 3, 64, 40), (1, 30, 8, 20)]
 """Batch, steps, features, units."""
-GATES = {Lstm: 4, Gru: 3}
+GATES: dict[type, int] = {Lstm: 4, Gru: 3}
 
 cells = pytest.mark.parametrize("cell", [Lstm, Gru])
 directions = pytest.mark.parametrize("reverse", [False, True])
