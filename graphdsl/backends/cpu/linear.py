@@ -34,7 +34,17 @@ BARRIER = 4_000
 """Cycles that one more step for all threads costs."""
 
 
-WHOLE = (1, 1, 1, 1)
+SHORT = 64
+"""Sums of fewer numbers are not worth the way into tiles and out of them."""
+
+WORTH = 0.8
+"""What AMX tiles must take, in parts of what vectors take."""
+
+MULTIPLYING, STORING, TAKING, PAIRING, TURNING = 200.0, 400.0, 500.0, 500.0, 700.0
+"""Cycles for AMX tiles: two by two multiplied, stored; two made of rows, of pairs of rows, turned over besides."""
+
+Parts = tuple[int, int, int, int]
+WHOLE: Parts = (1, 1, 1, 1)
 
 
 class matmul_task(Task):
@@ -68,34 +78,69 @@ PLAIN = Finish()
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a product: matrices [rows, depth] times [depth, columns]; turned: the right one is transposed."""
+    """Of a product: matrices [rows, depth] times [depth, columns].
+
+    turned, across  whether the right one is transposed; the left one
+    """
 
     batch: int
     rows: int
     columns: int
     depth: int
     turned: bool
+    across: bool
 
-    def cycles(self, lanes: int, parts: tuple[int, int, int, int]) -> float:
-        """About how long a part takes where each size is cut into so many: multiplying, packing and reading."""
+    def cut(self, parts: Parts) -> Parts:
+        """The sizes of the largest part."""
         sizes = (self.batch, self.rows, self.columns, self.depth)
-        batch, rows, columns, depth = (-(-n // p) for n, p in zip(sizes, parts, strict=True))
+        return tuple(-(-n // p) for n, p in zip(sizes, parts, strict=True))  # type: ignore[return-value]
+
+    def moving(self, parts: Parts) -> float:
+        """Cycles that reading and writing a part's numbers takes, and adding sums up where the sum is cut."""
+        batch, rows, columns, depth = self.cut(parts)
+        bytes = 4 * (rows * depth + depth * columns + 2 * rows * columns)
+        adding = BARRIER + 2 * self.batch * self.rows * self.columns / 16 if parts[3] > 1 else 0
+        return batch * bytes / (32 if batch * bytes < 1 << 20 else 8) + adding
+
+    def cycles(self, lanes: int, parts: Parts) -> float:
+        """About how long a part takes: multiplying, packing and moving."""
+        batch, rows, columns, depth = self.cut(parts)
         vectors = -(-columns // lanes)
         multiplying = rows * vectors * depth / 2
         packing = depth * vectors * (lanes / 3 if self.turned else 2)
-        bytes = 4 * (rows * depth + depth * columns + 2 * rows * columns)
-        reading = bytes / (32 if batch * bytes < 1 << 20 else 8)
-        adding = BARRIER + 2 * self.batch * self.rows * self.columns / lanes if parts[3] > 1 else 0
-        return batch * (multiplying + packing + reading) + adding
+        return batch * (multiplying + packing) + self.moving(parts)
 
-    def parts(self, lanes: int, threads: int) -> tuple[int, int, int, int]:
+    def parts(self, lanes: int, threads: int) -> Parts:
         """Into how many parts batch, rows, columns and depth are best cut."""
         if threads == 1 or self.cycles(lanes, WHOLE) < SERIAL:
             return WHOLE
         return min(_cuts(threads), key=lambda p: self.cycles(lanes, p))
 
+    def cycles_in_tiles(self, parts: Parts) -> float:
+        """The same in AMX tiles: multiplying, making tiles of both matrices, and moving."""
+        batch, rows, columns, depth = self.cut(parts)
+        high, wide, deep = -(-rows // 32), -(-columns // 32), -(-depth // 32)
+        each = high * wide * (deep * MULTIPLYING + STORING) + (high * self.left + wide * self.right) * deep
+        return batch * each + self.moving(parts)
 
-def _cuts(threads: int) -> Iterator[tuple[int, int, int, int]]:
+    def parts_in_tiles(self, threads: int) -> Parts:
+        """Into how many parts the sizes are best cut for tiles."""
+        if threads == 1 or self.cycles_in_tiles(WHOLE) < SERIAL:
+            return WHOLE
+        return min(_cuts(threads), key=self.cycles_in_tiles)
+
+    @property
+    def left(self) -> float:
+        """Cycles that making two tiles of the left matrix takes."""
+        return TURNING if self.across else TAKING
+
+    @property
+    def right(self) -> float:
+        """The same for the right one."""
+        return TURNING if self.turned else PAIRING
+
+
+def _cuts(threads: int) -> Iterator[Parts]:
     """Every way to cut four sizes into as many parts as there are threads, or fewer."""
     numbers = range(1, threads + 1)
     for batch, rows, columns in product(numbers, numbers, numbers):
@@ -135,8 +180,11 @@ def _product(
 ) -> tuple[Step, ...]:
     rows, columns = c.shape[-2:]
     depth = a.shape[-2 if op.transpose_a else -1]
-    sizes = Sizes(prod(c.shape[:-2]), rows, columns, depth, op.transpose_b)
+    sizes = Sizes(prod(c.shape[:-2]), rows, columns, depth, op.transpose_b, op.transpose_a)
     parts = sizes.parts(machine.lanes, machine.threads)
+    tiles = _in_tiles(sizes, parts, machine)
+    if tiles:
+        parts = sizes.parts_in_tiles(machine.threads)
     task = matmul_task(
         *(pointer(a), pointer(b), pointer(c)),
         *(sizes.batch, rows, columns, depth),
@@ -148,12 +196,21 @@ def _product(
         ctypes.addressof(formula) if formula else None,
     )
     task.keeps = formula
-    own = ctypes.c_int64.in_dll(machine.library.c, "matmul_scratch").value
+    name = "matmul_tiles" if tiles else "matmul"
+    own = ctypes.c_int64.in_dll(machine.library.c, f"{name}_scratch").value
     shared = 4 * c.size * parts[3] if parts[3] > 1 else 0
-    step = machine.step("matmul", task, serial=parts == WHOLE, own=own, shared=shared)
+    step = machine.step(name, task, serial=parts == WHOLE, own=own, shared=shared)
     if parts[3] == 1:
         return (step,)
     return step, machine.step("matmul_sum", task, shared=shared, serial=2 * c.size < SERIAL)
+
+
+def _in_tiles(sizes: Sizes, parts: Parts, machine: Machine) -> bool:
+    """Whether AMX tiles are there, and faster than vectors in these parts."""
+    if not (machine.library.tiles and machine.fast and sizes.depth >= SHORT):
+        return False
+    quick = sizes.cycles_in_tiles(sizes.parts_in_tiles(machine.threads))
+    return quick < WORTH * sizes.cycles(machine.lanes, parts)
 
 
 @binds(MatMul)

@@ -109,7 +109,7 @@ def recurrence_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Ma
 def _room(features: int, units: int, width: int, flows: int) -> int:
     """Bytes that the way back in tiles takes: see room_of in recurrence_amx_back.c."""
     depth, x, h = _up(width, 32), *(_up(n, 32) * 2 for n in (features, units))
-    tiles = 2 * (x + h) * depth + 4 * flows * depth + 2 + 4 * (max(x, h) + flows * 2 * depth)
+    tiles = 2 * (x + h) * depth + 2 * flows * depth + 2 + 4 * (max(x, h) + flows * 2 * depth)
     return tiles * PAIR + 9 * 64
 
 

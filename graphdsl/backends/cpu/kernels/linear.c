@@ -14,8 +14,7 @@
  * as it is. Of a transposed B and few rows, dot products are taken. Where k is cut, each part of it has its own C in
  * shared scratch, and matmul_sum adds them up in order.
  */
-#include "formula.h"
-#include "product.h"
+#include "linear.h"
 
 enum { DEPTH = 192, BLOCK = 8192, CHUNK = 1024, FEW_ROWS = 8, DOT_DEPTH = 64 };
 
@@ -24,37 +23,7 @@ EXPORT const i64 matmul_scratch = DEPTH * PRODUCT_WIDEST * VL * sizeof(float);
 EXPORT const i64 matmul_columns = PRODUCT_WIDEST * VL;
 EXPORT const i64 matmul_rows = PRODUCT_ROWS(PRODUCT_WIDEST);
 
-typedef struct {
-    const float *a, *b;
-    float *c;
-    i64 batch, rows, columns, depth;
-    i64 a_row, a_step;    /* from row to row of A, and along the sum */
-    i64 b_stride, turned; /* of B's rows; turned: B is [columns][depth] */
-    i64 batch_parts, row_parts, column_parts, depth_parts;
-    const float *bias, *add, *mask; /* of the result: see product.h; add and mask have C's shape */
-    double low;
-    i64 bias_step;
-    const formula_task *after; /* what else is done to rows of C once they are there, or NULL */
-} matmul_task;
 TASK(matmul_task);
-
-typedef struct {
-    i64 first, last;
-} range;
-
-static range part_of(i64 n, i64 unit, i64 part, i64 parts) {
-    range r;
-    share_units(n, unit, &(context){.thread = part, .threads = parts}, &r.first, &r.last);
-    return r;
-}
-
-/* A rectangle of C and a stretch of the sum; `last` and c are for the rectangle's first number. */
-typedef struct {
-    const float *a, *b;
-    float *c;
-    i64 rows, columns, depth;
-    finish last;
-} rectangle;
 
 static int reads_in_place(const matmul_task *t, const rectangle *r) {
     if (t->turned) return 0;
@@ -73,10 +42,10 @@ static void block(const matmul_task *t, const rectangle *r, i64 from, i64 depth,
         p.b = t->turned ? r->b + j * t->b_stride + from : r->b + from * t->b_stride + j;
         p.c = r->c + j;
         p.last = last ? r->last : NO_FINISH;
+        p.last.add = from ? p.c : r->last.add ? r->last.add + j : 0;
+        p.last.add_stride = t->columns;
         if (p.last.bias) p.last.bias += j * p.last.bias_step;
         if (p.last.mask) p.last.mask += j;
-        if (p.last.add) p.last.add += j;
-        if (from) p.last.add = p.c, p.last.add_stride = t->columns;
         if (!in_place) {
             (t->turned ? gather_columns : gather_rows)(p.b, t->b_stride, depth, p.columns, packed);
             p.b = packed;
@@ -143,47 +112,16 @@ static void take_row(const matmul_task *t, const rectangle *r) {
     finish_rows(&r->last, r->c, columns, 1, columns);
 }
 
-static finish finish_of(const matmul_task *t, i64 at, i64 column) {
-    return (finish){.bias = t->bias ? t->bias + t->bias_step * column : 0, .bias_step = t->bias_step,
-                    .add = t->add ? t->add + at : 0,
-                    .mask = t->mask ? t->mask + at : 0, .add_stride = t->columns, .mask_stride = t->columns,
-                    .low = (float)t->low};
-}
-
-/* The part of one of the matrices: its rows, columns and stretch of the sum; sums: C, or where this stretch is kept. */
-static void part(const matmul_task *t, i64 matrix, range rows, range columns, range depth, float *sums, float *packed) {
-    i64 at = matrix * t->rows * t->columns + rows.first * t->columns + columns.first;
-    const float *b = t->b + matrix * t->depth * t->columns;
-    rectangle r = {.a = t->a + matrix * t->rows * t->depth + rows.first * t->a_row + depth.first * t->a_step,
-                   .b = t->turned ? b + columns.first * t->b_stride + depth.first
-                                  : b + depth.first * t->b_stride + columns.first,
-                   .c = sums + at, .rows = rows.last - rows.first, .columns = columns.last - columns.first,
-                   .depth = depth.last - depth.first,
-                   .last = t->depth_parts > 1 ? NO_FINISH : finish_of(t, at, columns.first)};
-    if (t->turned && t->a_step == 1 && r.rows <= FEW_ROWS && r.depth >= DOT_DEPTH)
-        take_dots(t, &r);
-    else if (!t->turned && r.rows == 1 && r.depth >= 8)
-        take_row(t, &r);
+static void work_off(const matmul_task *t, const rectangle *r, void *packed) {
+    if (t->turned && t->a_step == 1 && r->rows <= FEW_ROWS && r->depth >= DOT_DEPTH)
+        take_dots(t, r);
+    else if (!t->turned && r->rows == 1 && r->depth >= 8)
+        take_row(t, r);
     else
-        multiply(t, r, packed);
-    if (t->after && t->depth_parts == 1)
-        formula_block(t->after, matrix * t->rows + rows.first, r.rows, columns.first, r.columns, 0, 0);
+        multiply(t, *r, packed);
 }
 
-EXPORT void matmul(const void *task, const context *at) {
-    const matmul_task *t = task;
-    i64 parts = t->batch_parts * t->row_parts * t->column_parts * t->depth_parts;
-    for (i64 p = at->thread; p < parts; p += at->threads) {
-        i64 d = p % t->depth_parts, c = p / t->depth_parts % t->column_parts;
-        i64 r = p / (t->depth_parts * t->column_parts) % t->row_parts;
-        range matrices = part_of(t->batch, 1, p / (t->depth_parts * t->column_parts * t->row_parts), t->batch_parts);
-        range rows = part_of(t->rows, matmul_rows, r, t->row_parts), depth = part_of(t->depth, 1, d, t->depth_parts);
-        range columns = part_of(t->columns, VL, c, t->column_parts);
-        float *sums = t->depth_parts > 1 ? (float *)at->shared + d * t->batch * t->rows * t->columns : t->c;
-        for (i64 m = matrices.first; m < matrices.last; m++)
-            part(t, m, rows, columns, depth, sums, (float *)at->own);
-    }
-}
+EXPORT void matmul(const void *task, const context *at) { each_part(task, at, work_off); }
 
 /* Adds up what the parts of the sum gave: C row by row of all matrices. */
 EXPORT void matmul_sum(const void *task, const context *at) {

@@ -31,7 +31,8 @@ INLINE void remember(const moment *m, const vec *sum, i64 r, int whole) {
 
 INLINE void tile(const moment *m, const int rows, const int whole) {
     vec sum[GATE_ROWS * GATES];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int g = 0; g < GATES; g++) sum[r * 4 + g] = load(m->panel + g * VL);
+    UNROLL for (int r = 0; r < rows; r++)
+        UNROLL for (int g = 0; g < GATES; g++) sum[r * 4 + g] = load(m->panel + g * VL);
     const float *panel = m->panel + GATES * VL;
     panel = accumulate(sum, rows, m->x, m->x_row, m->features, panel, GATES, GATES);
     accumulate(sum, rows, m->before, m->state_row, m->units, panel, GATES, GATES);
@@ -70,7 +71,8 @@ INLINE void flow_units(const backflow *f, i64 u, int whole) {
     vec candidate = get(gates + 2 * units, lanes, whole), out = get(gates + 3 * units, lanes, whole);
     vec before = f->kept_before ? get(f->kept_before + u, lanes, whole) : zeros();
     /* tanh of the cell, from what it gave; where nothing gets out, it does not matter. */
-    vec squashed = get(f->hidden + u, lanes, whole) * one_over(max_or_second(all(1e-30f), out)), arrived = load(f->dh + u);
+    vec squashed = get(f->hidden + u, lanes, whole) * one_over(max_or_second(all(1e-30f), out));
+    vec arrived = load(f->dh + u);
     if (f->dhidden) arrived += get(f->dhidden + u, lanes, whole);
     vec dcell = load(f->carried + u) + arrived * out * (1.0f - squashed * squashed);
     float *to = f->flowed + u;

@@ -68,8 +68,8 @@ void gather_rows(const float *b, i64 stride, i64 count, i64 columns, float *pack
 /* The same from B transposed: column j of B stands at b + j * stride. */
 void gather_columns(const float *b, i64 stride, i64 count, i64 columns, float *packed);
 
-/* Rows of A with rows of B, both as they stand: C(r, j) = sum of a(r, k) b(j, k), added to C where `more`. For few rows,
- * when turning B round would cost more than this does. */
+/* Rows of A with rows of B, both as they stand: C(r, j) = sum of a(r, k) b(j, k), added to C where `more`. For few
+ * rows, when turning B round would cost more than this does. */
 typedef struct {
     const float *a, *b;
     float *c;

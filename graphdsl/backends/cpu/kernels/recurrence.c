@@ -118,7 +118,8 @@ static void pack_turned(const float *weights, i64 rows, i64 width, float *packed
 /* c [rows][columns] = a [rows][width] times turned weights, added to `add` if there is one. */
 static void times_turned(const float *a, i64 a_row, i64 rows, const float *packed, i64 columns, i64 width, float *c,
                          i64 c_row, const float *add) {
-    product p = {.a = a, .a_row = a_row, .a_step = 1, .depth = width, .c_stride = c_row, .padded = 1, .last = NO_FINISH};
+    product p = {.a = a, .a_row = a_row, .a_step = 1, .depth = width, .c_stride = c_row, .padded = 1,
+                 .last = NO_FINISH};
     p.last.add_stride = c_row;
     for (i64 j = 0; j < columns; j += p.columns) {
         p.columns = next_columns(columns - j);

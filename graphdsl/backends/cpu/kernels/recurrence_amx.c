@@ -23,7 +23,7 @@ static char *pack_weights(const float *weights, i64 rows, i64 units, i64 first, 
     return to;
 }
 
-/* Sums of a moment that are made and not yet used: rows done to last are left, so many each time that is there for it. */
+/* Sums of a moment that are made and not yet used: rows done to last are left, to be taken `each` at a time. */
 typedef struct {
     const cell_kind *kind;
     moment m;
@@ -94,7 +94,8 @@ WITH_TILES static void unit_sums(tiled *w, const cell_kind *kind, const char *hi
     use(&w->next, SIDE);
 }
 
-/* Sums are made before those of the moment before them are used, so that tiles and vectors are busy at the same time. */
+/* Sums are made before those of the moment before them are used, so that tiles and vectors work at the same time; where
+ * there is much to multiply, row by row in turn. */
 static void tiled_step(const recurrence_task *t, const cell_kind *kind, tiled *w, const band *b, i64 step) {
     moment m = moment_of(t, kind->gates, step, b->first);
     m.before = b->before;
@@ -108,10 +109,11 @@ static void tiled_step(const recurrence_task *t, const cell_kind *kind, tiled *w
         to_planes(m.before + r * m.state_row, t->units, hi + w->x_tiles * 64, hi + w->x_tiles * 64 + plane);
     }
     const char *panel = w->panels;
+    i64 depth = w->x_tiles + w->h_tiles;
     for (i64 u = 0; u < t->units; u += VL, panel += w->panel) {
         float *sums = w->next.sums == w->sums ? w->sums + TILE_BYTES : w->sums;
         unit_sums(w, kind, b->planes, panel, sums);
-        w->next = (pending){kind, moment_at(&m, 0, u), sums, 0, b->rows, w->x_tiles + w->h_tiles < 4 ? 0 : up(b->rows, 3 * (w->x_tiles + w->h_tiles))};
+        w->next = (pending){kind, moment_at(&m, 0, u), sums, 0, b->rows, depth < 4 ? 0 : up(b->rows, 3 * depth)};
         w->next.m.panel = (const float *)panel;
     }
 }
@@ -181,6 +183,8 @@ WITH_TILES void walk_in_tiles(const recurrence_task *t, const cell_kind *kind, c
 
 #else
 
-void walk_in_tiles(const recurrence_task *t, const cell_kind *kind, const context *at) { (void)t, (void)kind, (void)at; }
+void walk_in_tiles(const recurrence_task *t, const cell_kind *kind, const context *at) {
+    (void)t, (void)kind, (void)at;
+}
 
 #endif

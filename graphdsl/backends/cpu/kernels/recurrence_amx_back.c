@@ -17,8 +17,8 @@
 enum { GROUP = 4 };
 
 
-/* Scratch. Weights turned over: [columns / 16, even][width / 32][hi, lo]; flowed and heard of two bands of rows at two steps,
- * each [hi, lo][16][width]; sums of two C tiles twice; A and B tiles of GROUP times two steps; C. */
+/* Scratch. Weights turned over: [columns / 16, even][width / 32][hi, lo]; flowed and heard of two steps, each [hi, lo]
+ * [16][width]; sums of two C tiles twice; A and B tiles of GROUP times two steps; C. */
 typedef struct {
     i64 depth, row, plane;          /* 32 gates: how many; bytes of a row of a plane, of a plane */
     i64 x_tiles, h_tiles, columns;  /* 16 features, 16 units, 16 gates; even */
@@ -30,15 +30,17 @@ static i64 even(i64 n) { return n + (n & 1); }
 
 static room room_of(const back *b) {
     const recurrence_gradient_task *t = b->t;
-    room o = {.depth = up(b->width, DEPTH), .x_tiles = even(up(t->features, SIDE)), .h_tiles = even(up(t->units, SIDE))};
+    room o = {.depth = up(b->width, DEPTH)};
+    o.x_tiles = even(up(t->features, SIDE));
+    o.h_tiles = even(up(t->units, SIDE));
     o.row = o.depth * 64;
     o.plane = SIDE * o.row;
     o.columns = 2 * o.depth;
     char *memory = b->tiles;
     o.recurrent = laid(&memory, o.h_tiles * o.depth * PAIR);
     o.kernel = laid(&memory, o.x_tiles * o.depth * PAIR);
-    o.flowed = laid(&memory, 8 * o.plane);
-    o.heard = b->kind->two ? laid(&memory, 8 * o.plane) : o.flowed;
+    o.flowed = laid(&memory, 4 * o.plane);
+    o.heard = b->kind->two ? laid(&memory, 4 * o.plane) : o.flowed;
     o.sums = (float *)laid(&memory, 4 * TILE_BYTES);
     o.a = laid(&memory, GROUP * most(o.x_tiles, o.h_tiles) * PAIR);
     o.b = laid(&memory, (b->kind->two + 1) * GROUP * o.columns * PAIR);
@@ -50,20 +52,14 @@ static void clear_c(const room *o) {
     memset(o->c, 0, (size_t)((o->x_tiles + o->h_tiles) * o->columns * TILE_BYTES));
 }
 
-static void turn_tile(char *tile) {
-    ivec rows[SIDE];
-    UNROLL for (int i = 0; i < SIDE; i++) rows[i] = iload((int32_t *)(tile + i * 64));
-    transpose(rows);
-    UNROLL for (int i = 0; i < SIDE; i++) istore((int32_t *)(tile + i * 64), rows[i]);
-}
-
 /* B tiles of weights [rows][width], turned over: neighbours in a row are pairs. */
 static void pack_turned(const float *weights, i64 rows, i64 width, char *to) {
     memset(to, 0, (size_t)(even(up(rows, SIDE)) * up(width, DEPTH) * PAIR));
     for (i64 j = 0; j < rows; j += SIDE)
         for (i64 k = 0; k < width; k += DEPTH, to += PAIR) {
             for (i64 i = 0; i < least(rows - j, SIDE); i++)
-                to_planes(weights + (j + i) * width + k, least(width - k, DEPTH), to + i * 64, to + TILE_BYTES + i * 64);
+                to_planes(weights + (j + i) * width + k, least(width - k, DEPTH), to + i * 64,
+                          to + TILE_BYTES + i * 64);
             turn_tile(to);
             turn_tile(to + TILE_BYTES);
         }
@@ -73,8 +69,8 @@ WITH_TILES void tiles_begin(const back *b) {
     room o = room_of(b);
     pack_turned(b->t->recurrent, b->t->units, b->width, o.recurrent);
     if (b->t->dx) pack_turned(b->t->kernel, b->t->features, b->width, o.kernel);
-    memset(o.flowed, 0, (size_t)(8 * o.plane));
-    memset(o.heard, 0, (size_t)(8 * o.plane));
+    memset(o.flowed, 0, (size_t)(4 * o.plane));
+    memset(o.heard, 0, (size_t)(4 * o.plane));
     clear_c(&o);
     amx_begin();
 }
@@ -105,8 +101,8 @@ WITH_TILES static NOINLINE void turned_sums(const room *o, const char *hi, const
 }
 
 /* to [rows][columns] = 16 rows from hi on times weights turned over, added to `add` if there is one. */
-static void times_turned(const room *o, const char *hi, const char *weights, i64 rows, i64 columns, float *to, i64 to_row,
-                         const float *add) {
+static void times_turned(const room *o, const char *hi, const char *weights, i64 rows, i64 columns, float *to,
+                         i64 to_row, const float *add) {
     for (i64 j = 0; j < columns; j += SIDE) {
         if (j % (2 * SIDE) == 0) turned_sums(o, hi, weights + j / SIDE * o->depth * PAIR);
         const float *sums = o->sums + j / SIDE % 2 * SIDE * SIDE;
@@ -129,79 +125,32 @@ static void add_rows(float *sums, const float *x, i64 rows, i64 width) {
     }
 }
 
-/* 16 rows, or those that are left, and where what flowed into their gates goes. */
-typedef struct {
-    i64 first, rows; /* of those at hand */
-    char *flowed, *heard;
-} band;
-
-static band band_of(const back *b, const room *o, i64 first, i64 parity) {
-    i64 at = (first / SIDE * 2 + parity) * 2 * o->plane;
-    return (band){first, least(b->rows - first, SIDE), o->flowed + at, o->heard + at};
-}
-
-static void take_step(const back *b, const room *o, const band *n, i64 step) {
+/* One step of the rows at hand; flowed and heard: where planes of them go. */
+static void take_step(const back *b, const room *o, i64 step, char *flowed, char *heard) {
     const recurrence_gradient_task *t = b->t;
-    i64 place = n->first * b->wide;
     i64 width = b->width;
     float *dbias = b->sums + (t->units + t->features) * width;
-    for (i64 r = 0; r < n->rows; r++) flow_row(b, n->first + r, step, b->flowed + r * width, b->heard + r * width);
-    for (i64 r = 0; r < n->rows; r++)
-        to_planes(b->heard + r * width, width, n->heard + r * o->row, n->heard + r * o->row + o->plane);
-    for (i64 r = 0; b->kind->two && r < n->rows; r++)
-        to_planes(b->flowed + r * width, width, n->flowed + r * o->row, n->flowed + r * o->row + o->plane);
-    add_rows(dbias, b->flowed, n->rows, width);
-    if (b->kind->two) add_rows(dbias + width, b->heard, n->rows, width);
-    times_turned(o, n->heard, o->recurrent, n->rows, b->wide, b->made + place, b->wide,
-                 b->kind->adds ? b->carried + place : 0);
+    for (i64 r = 0; r < b->rows; r++) flow_row(b, r, step, b->flowed + r * width, b->heard + r * width);
+    for (i64 r = 0; r < b->rows; r++) {
+        to_planes(b->heard + r * width, width, heard + r * o->row, heard + r * o->row + o->plane);
+        if (!b->kind->two) continue;
+        to_planes(b->flowed + r * width, width, flowed + r * o->row, flowed + r * o->row + o->plane);
+    }
+    add_rows(dbias, b->flowed, b->rows, width);
+    if (b->kind->two) add_rows(dbias + width, b->heard, b->rows, width);
+    times_turned(o, heard, o->recurrent, b->rows, b->wide, b->made, b->wide, b->kind->adds ? b->carried : 0);
     if (t->dx)
-        times_turned(o, n->flowed, o->kernel, n->rows, t->features,
-                     t->dx + ((b->first + n->first) * t->time + step) * t->features, t->time * t->features, 0);
+        times_turned(o, flowed, o->kernel, b->rows, t->features, t->dx + (b->first * t->time + step) * t->features,
+                     t->time * t->features, 0);
 }
 
 /* --- weights ------------------------------------------------------------------------------------------------------ */
-
-/* C (2 x 2 tiles) += A (2) · B (2) over `count` times 32 entries. */
-WITH_TILES static NOINLINE void add_2x2(const char *a, i64 a_step, const char *b, i64 b_step, i64 count, float *c,
-                                        i64 stride) {
-    float *below = c + stride * SIDE / 4;
-    _tile_loadd(0, c, stride);
-    _tile_loadd(1, c + SIDE, stride);
-    _tile_loadd(2, below, stride);
-    _tile_loadd(3, below + SIDE, stride);
-    for (; count; count--, a += a_step, b += b_step) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b + TILE_BYTES, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + PAIR + TILE_BYTES, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, a + PAIR, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        _tile_loadd(6, b, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + PAIR, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        _tile_loadd(4, a + TILE_BYTES, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, a + PAIR + TILE_BYTES, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, c, stride);
-    _tile_stored(1, c + SIDE, stride);
-    _tile_stored(2, below, stride);
-    _tile_stored(3, below + SIDE, stride);
-}
 
 static void add_group(const room *o, i64 a_tiles, const char *b, i64 count, float *c) {
     for (i64 i = 0; i < a_tiles; i += 2)
         for (i64 j = 0; j < o->columns; j += 2)
             add_2x2(o->a + i * PAIR, a_tiles * PAIR, b + j * PAIR, o->columns * PAIR, count,
-                    c + (i * o->columns * SIDE + j) * SIDE, o->columns * 64);
+                    c + (i * o->columns * SIDE + j) * SIDE, o->columns * 64, 1);
 }
 
 /* 32 rows of numbers as A tiles. */
@@ -209,7 +158,9 @@ static void turn_entries(const float *const *entry, i64 columns, char *to) {
     for (i64 j = 0; j < columns; j += SIDE, to += PAIR) {
         i64 lanes = least(columns - j, SIDE);
         for (i64 i = 0; i < SIDE; i++) {
-            const float *first = entry[2 * i] ? entry[2 * i] + j : 0, *second = entry[2 * i + 1] ? entry[2 * i + 1] + j : 0;
+            const float *first = entry[2 * i], *second = entry[2 * i + 1];
+            if (first) first += j;
+            if (second) second += j;
             if (lanes == SIDE)
                 put_pair(to + i * 64, first, second, lanes, 1);
             else
@@ -234,45 +185,41 @@ static void pair_planes(const room *o, i64 rows, const char *first, const char *
             }
 }
 
-/* x and the state before, of a band's rows at two steps (`count` of them); NULL where there is none. */
-static void find_entries(const back *b, const band *n, i64 step, i64 next, i64 count, const float **x, const float **h) {
+/* x and the state before, of every row at two steps, `count` of them there; NULL where there is none. */
+static void find_entries(const back *b, i64 step, i64 next, i64 count, const float **x, const float **h) {
     const recurrence_gradient_task *t = b->t;
     for (i64 i = 0; i < DEPTH; i++) {
-        i64 row = b->first + n->first + i / 2, now = i % 2 ? next : step, before = t->reverse ? now + 1 : now - 1;
-        int real = i / 2 < n->rows && i % 2 < count && now < length_of(t, row);
+        i64 row = b->first + i / 2, now = i % 2 ? next : step, before = t->reverse ? now + 1 : now - 1;
+        int real = i / 2 < b->rows && i % 2 < count && now < length_of(t, row);
         int from_nothing = before < 0 || before >= (real ? length_of(t, row) : 0);
         x[i] = real ? t->x + (row * t->time + now) * t->features : 0;
         h[i] = real && !from_nothing ? t->hidden + (row * t->time + before) * t->units : 0;
     }
 }
 
-/* Tiles of two steps, one or two of them there, for a band: number `at` of the group. */
-static void save(const back *b, const room *o, i64 first, i64 step, i64 next, i64 count, i64 at, const float **x) {
+/* Tiles of two steps, `count` of them there: number `at` of the group. x: the rows of x, for later. */
+static void save(const back *b, const room *o, i64 step, i64 next, i64 count, i64 at, const float **x) {
     const float *h[DEPTH];
-    band n = band_of(b, o, first, 0), m = band_of(b, o, first, 1);
     char *heard = o->b + at * o->columns * PAIR, *flowed = heard + GROUP * o->columns * PAIR;
-    pair_planes(o, n.rows, n.heard, count == 2 ? m.heard : 0, heard);
-    if (b->kind->two) pair_planes(o, n.rows, n.flowed, count == 2 ? m.flowed : 0, flowed);
-    find_entries(b, &n, step, next, count, x, h);
+    pair_planes(o, b->rows, o->heard, count == 2 ? o->heard + 2 * o->plane : 0, heard);
+    if (b->kind->two) pair_planes(o, b->rows, o->flowed, count == 2 ? o->flowed + 2 * o->plane : 0, flowed);
+    find_entries(b, step, next, count, x, h);
     turn_entries(h, b->t->units, o->a + at * o->h_tiles * PAIR);
 }
 
-/* Steps low to high, so few that they make no more than GROUP tiles. Tiles of x take the place of those of h. */
+/* Steps low to high, at most 2 GROUP. Tiles of x take the place of those of h. */
 void tiles_block(back *b, i64 low, i64 high) {
     const recurrence_gradient_task *t = b->t;
     room o = room_of(b);
     const float *x[GROUP][DEPTH];
     i64 way = t->reverse ? 1 : -1, start = t->reverse ? low : high - 1, saved = 0;
-    for (i64 i = 0; i < high - low; i += 2) {
+    for (i64 i = 0; i < high - low; i += 2, saved++) {
         i64 step = start + i * way, count = least(high - low - i, 2);
         for (i64 k = 0; k < count; k++) {
-            for (i64 r = 0; r < b->rows; r += SIDE) {
-                band n = band_of(b, &o, r, k);
-                take_step(b, &o, &n, step + k * way);
-            }
+            take_step(b, &o, step + k * way, o.flowed + 2 * k * o.plane, o.heard + 2 * k * o.plane);
             end_step(b, step + k * way);
         }
-        for (i64 r = 0; r < b->rows; r += SIDE, saved++) save(b, &o, r, step, step + way, count, saved, x[saved]);
+        save(b, &o, step, step + way, count, saved, x[saved]);
     }
     add_group(&o, o.h_tiles, o.b, saved, o.c + o.x_tiles * o.columns * SIDE * SIDE);
     if (!t->dkernel) return;
