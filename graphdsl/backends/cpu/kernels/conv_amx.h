@@ -51,4 +51,30 @@ enum { PANEL = 32, PLACES = 32, MOST_PLACES = 64, SLACK = 64 };
 INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
 INLINE i64 vectors_in(i64 filters, i64 panel) { return least(2, up(filters - panel * PANEL, VL)); }
 
+#ifdef AMX
+
+/* What a product reads of the lines laid out. */
+typedef struct {
+    const char *hi, *lo; /* of the first place */
+    i64 step;            /* bytes from place to place */
+    const i64 *offsets;  /* bytes from segment to segment */
+    i64 segments, depth; /* tiles in a segment */
+    const char *ahead;   /* weights that come next, to be fetched meanwhile; or NULL */
+} operand;
+
+/* 32 places times 32 filters, and 64 places times 16. */
+void product_2x2(const operand *a, const char *b, float *c);
+void product_4x1(const operand *a, const char *b, float *c);
+
+/* A block of lines of results, and the lines of x that it reads. */
+typedef struct {
+    i64 image, line, lines;  /* of results */
+    uint16_t *hi, *lo;
+    i64 offsets[];
+} laid_out;
+
+void lay_out_block(const conv_amx_task *t, laid_out *b);
+
+#endif
+
 #endif

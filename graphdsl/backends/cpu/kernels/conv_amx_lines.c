@@ -1,0 +1,49 @@
+/* The lines that a block of results reads, laid out as conv_amx.c draws them. */
+#include "conv_amx.h"
+
+#ifdef AMX
+
+/* 16 bit each, in order. */
+INLINE __m256i upper_halves(ivec x) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)x, 16)); }
+
+static void lay_out(const float *from, i64 n, uint16_t *hi, uint16_t *lo) {
+    i64 i = 0;
+    for (; i + VL <= n; i += VL) {
+        halves h = split(load(from + i));
+        _mm256_storeu_si256((__m256i *)(hi + i), upper_halves(h.hi));
+        _mm256_storeu_si256((__m256i *)(lo + i), upper_halves(h.lo));
+    }
+    if (i < n) {
+        halves h = split(load_part(from + i, n - i));
+        _mm256_mask_storeu_epi16(hi + i, first_lanes(n - i), upper_halves(h.hi));
+        _mm256_mask_storeu_epi16(lo + i, first_lanes(n - i), upper_halves(h.lo));
+    }
+}
+
+static void blank(uint16_t *hi, uint16_t *lo, i64 n) {
+    memset(hi, 0, 2 * (size_t)n);
+    memset(lo, 0, 2 * (size_t)n);
+}
+
+/* Line j of an image, with zeros where it is outside. */
+static void lay_out_line(const conv_amx_task *t, i64 image, i64 j, uint16_t *hi, uint16_t *lo) {
+    i64 c = t->channels, before = least(most(t->left, 0), t->pitch), skipped = most(-t->left, 0);
+    i64 pixels = j < 0 || j >= t->height ? 0 : most(least(t->width - skipped, t->pitch - before), 0);
+    if (t->limit >= 0) pixels = least(pixels, most(t->limit - j * t->width, 0));
+    if (!pixels) before = 0;
+    blank(hi, lo, before * c);
+    const float *x = t->x + image * t->x_image + j * t->x_line + skipped * t->x_pixel;
+    i64 run = t->x_pixel == c ? pixels : 1; /* neighbours in x */
+    for (i64 i = 0; i < pixels; i += run)
+        lay_out(x + i * t->x_pixel, run * c, hi + (before + i) * c, lo + (before + i) * c);
+    blank(hi + (before + pixels) * c, lo + (before + pixels) * c, (t->pitch - before - pixels) * c);
+}
+
+void lay_out_block(const conv_amx_task *t, laid_out *b) {
+    i64 lines = (b->lines - 1) * t->down + (t->taps - 1) * t->dilation + 1, line = t->pitch * t->channels;
+    for (i64 j = 0; j < lines; j++)
+        lay_out_line(t, b->image, b->line * t->down - t->top + j, b->hi + j * line, b->lo + j * line);
+    blank(b->hi + lines * line, b->lo + lines * line, SLACK);
+}
+
+#endif
