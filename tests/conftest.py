@@ -21,6 +21,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--backend", default="reference", metavar="NAME", help="the backend that the suite runs on")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """`--backend simulated`: the kernels for GPUs, run on the CPU."""
+    if config.getoption("--backend") == "simulated":
+        from graphdsl.backends.cuda.backend import CudaBackend
+        from graphdsl.backends.registry import BACKENDS
+        from tests.support.cuda.simulated import SimulatedDevice
+
+        BACKENDS["simulated"] = lambda: CudaBackend(SimulatedDevice())
+
+
 @pytest.fixture(scope="session")
 def backend_name(pytestconfig: pytest.Config) -> str:
     """The backend named on the command line."""

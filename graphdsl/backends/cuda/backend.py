@@ -1,0 +1,145 @@
+"""Runs programs on a GPU: every call a few launches, a program one recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import ClassVar
+
+import numpy as np
+
+from graphdsl.backends.base import Backend, Kernel
+from graphdsl.backends.cuda.array import DeviceArray
+from graphdsl.backends.cuda.device import Device, DeviceMemory
+from graphdsl.backends.cuda.families import LAUNCHERS
+from graphdsl.backends.cuda.launch import Launch, Plan
+from graphdsl.backends.cuda.launcher import Gpu
+from graphdsl.backends.cuda.order import steps_of
+from graphdsl.backends.reference.backend import ReferenceBackend
+from graphdsl.ir import Array, Call, DType
+from graphdsl.report import dataclass
+
+
+class CudaBackend(Backend):
+    """Our own kernels on one GPU. What they do not serve (float64, rare operators) the reference does on the CPU, with
+    its operands copied there and its results back."""
+
+    name: ClassVar[str] = "cuda"
+    passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "together")
+
+    def __init__(self, device: Device, *, precision: str = "float32") -> None:
+        self.device = device
+        self.precision = precision
+
+    def alloc(self, size: int) -> DeviceMemory:
+        return self.device.alloc(size)
+
+    def view(self, memory: DeviceMemory, offset: int, shape: tuple[int, ...], dtype: DType) -> DeviceArray:
+        return DeviceArray(memory, memory.address + offset, shape, np.dtype(dtype.numpy))
+
+    def upload(self, view: DeviceArray, array: Array) -> None:
+        self.device.write(view.address, np.ascontiguousarray(np.broadcast_to(array, view.shape), view.dtype))
+
+    def download(self, view: DeviceArray) -> Array:
+        array: Array = np.empty(view.shape, view.dtype)
+        self.device.read(view.address, array)
+        return array
+
+    def synchronize(self) -> None:
+        self.device.synchronize()
+
+    def kernel(
+        self, call: Call, inputs: Sequence[DeviceArray], outputs: Sequence[DeviceArray], fixed: Collection[int] = ()
+    ) -> Kernel:
+        launcher = LAUNCHERS.get(type(call.op))
+        gpu = Gpu(self.device, self.precision, frozenset(fixed))
+        plan = launcher(call, inputs, outputs, gpu) if launcher else None
+        if plan is None:
+            return Fallback(call, tuple(inputs), tuple(outputs), self)
+        return Native(call, tuple(inputs), tuple(outputs), self.device, plan)
+
+    def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
+        """Neighbours that the GPU makes become one recording; GRAPHDSL_EAGER=1 runs them launch by launch."""
+        made = [k for k in kernels if isinstance(k, Native | Fallback)]
+        assert len(made) == len(kernels), "kernels of another backend"
+        self.device.compile({x.unit for k in made if isinstance(k, Native) for x in k.plan.launches})
+        if os.environ.get("GRAPHDSL_EAGER") == "1":
+            return _InTurn(tuple(made))
+        parts: list[Kernel] = []
+        for native, group in groupby(made, key=lambda k: isinstance(k, Native)):
+            some = list(group)
+            parts += [self._recorded([k for k in some if isinstance(k, Native)])] if native else some
+        return parts[0] if len(parts) == 1 else _InTurn(tuple(parts))
+
+    def preparation(self, kernels: Sequence[Kernel]) -> Kernel:
+        launches = [x for k in kernels if isinstance(k, Native) for x in k.plan.once]
+        self.device.compile({x.unit for x in launches})
+        return _Launches(self.device, tuple(launches))
+
+    def _recorded(self, kernels: Sequence[Native]) -> Kernel:
+        return _Held(self.device.record(steps_of(kernels)), tuple(kernels))
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """A call that the reference makes on the CPU."""
+
+    call: Call
+    inputs: tuple[DeviceArray, ...]
+    outputs: tuple[DeviceArray, ...]
+    backend: CudaBackend
+
+    def __call__(self) -> None:
+        inputs = [self.backend.download(view) for view in self.inputs]
+        outputs: list[Array] = [np.empty(view.shape, view.dtype) for view in self.outputs]
+        ReferenceBackend().kernel(self.call, inputs, outputs)()
+        for view, array in zip(self.outputs, outputs, strict=True):
+            self.backend.upload(view, array)
+
+
+@dataclass(frozen=True)
+class Native:
+    """A call that the GPU makes, on these arrays."""
+
+    call: Call
+    inputs: tuple[DeviceArray, ...]
+    outputs: tuple[DeviceArray, ...]
+    device: Device
+    plan: Plan
+
+    def __call__(self) -> None:
+        self.device.run(self.plan.launches)
+
+
+@dataclass(frozen=True)
+class _Launches:
+    """Launches that are begun when it is called."""
+
+    device: Device
+    launches: tuple[Launch, ...]
+
+    def __call__(self) -> None:
+        self.device.run(self.launches)
+
+
+@dataclass(frozen=True)
+class _InTurn:
+    """Kernels one after another."""
+
+    kernels: tuple[Kernel, ...]
+
+    def __call__(self) -> None:
+        for kernel in self.kernels:
+            kernel()
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A recording with the kernels whose arrays it uses."""
+
+    run: Kernel
+    keeps: tuple[Native, ...]
+
+    def __call__(self) -> None:
+        self.run()

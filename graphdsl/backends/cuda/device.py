@@ -1,0 +1,69 @@
+"""What the backend needs of a GPU, whoever provides it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from graphdsl.backends.cuda.launch import Launch, Step
+from graphdsl.backends.cuda.unit import Unit
+from graphdsl.ir import Array
+
+
+class DeviceMemory(Protocol):
+    """A stretch of memory, free again when nobody holds it."""
+
+    @property
+    def address(self) -> int: ...
+
+
+class Recording(Protocol):
+    """Steps that run again and again at one request."""
+
+    def __call__(self) -> None: ...
+
+
+class Device(ABC):
+    """A GPU, or something that behaves like one.
+
+    name          what people call it
+    architecture  what kernels are compiled for: `sm_90a`
+    processors    how many blocks run at once, at least
+    """
+
+    name: str
+    architecture: str
+    processors: int
+
+    @abstractmethod
+    def alloc(self, size: int) -> DeviceMemory:
+        """size bytes, zeroed, aligned to 256. Raises MemoryError where there is no room."""
+
+    @abstractmethod
+    def write(self, address: int, array: Array) -> None:
+        """Copies an array in row order to the device, in order with what has been begun."""
+
+    @abstractmethod
+    def read(self, address: int, array: Array) -> None:
+        """Fills array from the device, once all that was begun is done."""
+
+    @abstractmethod
+    def compile(self, units: Collection[Unit]) -> None:
+        """Sees to it that these kernels are there. Raises Failed E0807 for one that does not compile."""
+
+    @abstractmethod
+    def run(self, launches: Sequence[Launch]) -> None:
+        """Begins the launches, one after another."""
+
+    @abstractmethod
+    def record(self, steps: Sequence[Step]) -> Recording:
+        """The steps as one request. Steps that do not wait for each other may run at the same time."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Returns when all that was begun is done."""
+
+    def facts(self) -> dict[str, Any]:
+        """What is worth saying of it in a report."""
+        return {"name": self.name, "architecture": self.architecture, "processors": self.processors}

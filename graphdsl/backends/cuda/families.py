@@ -1,0 +1,8 @@
+"""Every family of kernels that there is: importing one registers its launchers."""
+
+from graphdsl.backends.cuda import (  # noqa: F401
+    softmax,
+)
+from graphdsl.backends.cuda.launcher import LAUNCHERS
+
+__all__ = ["LAUNCHERS"]
