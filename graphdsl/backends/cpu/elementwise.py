@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from math import prod
 
-from graphdsl.backends.cpu.axes import coalesced
+from graphdsl.backends.axes import coalesced
 from graphdsl.backends.cpu.formula import Lying, bound
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64
 from graphdsl.ir import Call

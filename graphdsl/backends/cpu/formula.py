@@ -8,9 +8,9 @@ from functools import cache
 from math import prod
 
 from graphdsl.backends.cpu.formula_code import Code, coded
-from graphdsl.backends.cpu.formula_text import RESULTS, Canonical, canonical
 from graphdsl.backends.cpu.library import Library
 from graphdsl.backends.cpu.task import Task, address, i64, pointer
+from graphdsl.backends.formula_text import LETTERS, RESULTS, Canonical, canonical
 from graphdsl.ir import Array
 from graphdsl.ops import Elementwise, Formulas
 from graphdsl.ops.expression import Apply
@@ -18,11 +18,6 @@ from graphdsl.report import dataclass
 
 KINDS = {"float32": 0, "bool": 1, "int32": 2}
 """What the C side calls the kinds of numbers."""
-LETTERS = {
-    **{("float32", True): "v", ("float32", False): "s", ("bool", True): "b", ("bool", False): "t"},
-    **{("int32", True): "i", ("int32", False): "j"},
-}
-"""An operand's letter in formula_text.py: by what it holds, and whether it goes along the row."""
 SHORT_ROW = 32
 """Columns up to which one number a row is written out as often as there are columns."""
 

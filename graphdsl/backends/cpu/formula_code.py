@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import lru_cache
 
-from graphdsl.backends.cpu.formula_text import COMMUTATIVE, RESULTS
+from graphdsl.backends.formula_text import COMMUTATIVE, RESULTS
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 from graphdsl.report import dataclass

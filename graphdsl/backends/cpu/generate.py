@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
 
-from graphdsl.backends.cpu.formula_text import RESULTS, SUMS, Parameter, loop_name, read
+from graphdsl.backends.formula_text import RESULTS, SUMS, Parameter, loop_name, read
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Literal, Operand
 

@@ -9,10 +9,9 @@ from math import prod
 
 import numpy as np
 
-from graphdsl.backends.cpu.axes import Axes, coalesced
+from graphdsl.backends.axes import Axes, coalesced
 from graphdsl.backends.cpu.elementwise import elementwise
 from graphdsl.backends.cpu.formula import KINDS, Lying, bound, formula_operand, formula_task, letters, operand_of
-from graphdsl.backends.cpu.formula_text import SUMS, canonical
 from graphdsl.backends.cpu.task import (
     Arrays,
     Machine,
@@ -26,6 +25,7 @@ from graphdsl.backends.cpu.task import (
     pointer,
     room,
 )
+from graphdsl.backends.formula_text import SUMS, canonical
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Broadcast, Elementwise, Moments, Reduced, Sum
 from graphdsl.ops.expression import Apply, Expression, Operand

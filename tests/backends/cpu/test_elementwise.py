@@ -11,8 +11,8 @@ import pytest
 from graphdsl.backends.cpu import generate
 from graphdsl.backends.cpu.elementwise import elementwise_task
 from graphdsl.backends.cpu.formula import epilogue
-from graphdsl.backends.cpu.formula_text import RESULTS, SUMS, Parameter, canonical, read
 from graphdsl.backends.cpu.library import load
+from graphdsl.backends.formula_text import RESULTS, SUMS, Parameter, canonical, read
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Elementwise, Formulas
 from graphdsl.ops import expression as e

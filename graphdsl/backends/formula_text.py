@@ -26,6 +26,11 @@ from graphdsl.report import dataclass
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "equal", "both"})
 SUMS, RESULTS = "sums", "results"
 """What stands before several formulas that are summed, or computed, together."""
+LETTERS = {
+    **{("float32", True): "v", ("float32", False): "s", ("bool", True): "b", ("bool", False): "t"},
+    **{("int32", True): "i", ("int32", False): "j"},
+}
+"""An operand's letter: by what it holds, and whether it goes along the row."""
 STRUCTURAL = frozenset({0.0, 1.0, -1.0, 2.0})
 """Numbers that stay in the text."""
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
-from graphdsl.ir import Array
 from graphdsl.report import dataclass
+
+
+class Shaped(Protocol):
+    """An array, wherever it lies."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,12 @@ class Axes:
     summed: tuple[bool, ...]
 
 
-def coalesced(arrays: Sequence[Array], whole: tuple[int, ...], summed: Collection[int] = ()) -> Axes:
+def coalesced(arrays: Sequence[Shaped], whole: tuple[int, ...], summed: Collection[int] = ()) -> Axes:
     """Neighbours that every array has, or lacks, together become one axis; two axes are left at least.
 
     [32, 28, 28, 8] + [8] is a table of 25088 rows and 8 columns. Axes that are summed over and others stay apart.
     """
-    padded = [(1,) * (len(whole) - a.ndim) + a.shape for a in arrays]
+    padded = [(1,) * (len(whole) - len(a.shape)) + a.shape for a in arrays]
     shape: list[int] = []
     kinds: list[tuple[bool, ...]] = []
     for axis, size in enumerate(whole):
