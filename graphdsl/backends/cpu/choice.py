@@ -20,9 +20,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields, replace
 from enum import Enum
+from functools import cache
+from hashlib import blake2b
 from math import ceil, isfinite, log2
+from pathlib import Path
 
-from graphdsl.backends.cpu import kept
+from graphdsl.backends import kept
+from graphdsl.backends.cpu.library import Library, processor
 from graphdsl.backends.cpu.program import seconds
 from graphdsl.backends.cpu.task import BINDERS, Machine, room
 from graphdsl.backends.cpu.winograd import POINTS, TILE, convolution, rows_of, tiles_at_once
@@ -159,7 +163,7 @@ _known: dict[str, Rates] = {}
 
 def rates(machine: Machine) -> Rates:
     """Of this machine: measured now where they were never before."""
-    name = kept.name_of(machine.library)
+    name = name_of(machine.library)
     if name not in _known:
         found = _read(kept.text(name))
         if found is None and kept.writable():
@@ -168,6 +172,14 @@ def rates(machine: Machine) -> Rates:
             found = measured if kept.keep(name, json.dumps(asdict(measured), indent=1)) else None
         _known[name] = found or typical(machine)
     return _known[name]
+
+
+@cache
+def name_of(library: Library) -> str:
+    """Of the file for this processor, these kernels and so many threads."""
+    known = blake2b(Path(library.c._name).read_bytes(), digest_size=8)
+    known.update(f"{processor()} {library.isa} {library.threads}".encode())
+    return f"rates-{known.hexdigest()}.json"
 
 
 def typical(machine: Machine) -> Rates:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphdsl.backends.cpu import choice, kept
+from graphdsl.backends.cpu import choice
 from graphdsl.backends.cpu.backend import CpuBackend, Native
 from graphdsl.backends.cpu.choice import Rates, Way, Work, convolution_way, gradient_way, rates, typical
 from graphdsl.backends.cpu.library import available, load
@@ -37,7 +37,7 @@ def machine() -> Machine:
 @pytest.fixture
 def common(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine with the rates of any other."""
-    monkeypatch.setattr(choice, "_known", {kept.name_of(machine.library): typical(machine)})
+    monkeypatch.setattr(choice, "_known", {choice.name_of(machine.library): typical(machine)})
     return machine
 
 
@@ -89,7 +89,7 @@ def test_measured_once(machine: Machine, folder: Path, monkeypatch: pytest.Monke
     first = rates(machine)
     assert all(rate > 0 for rate in asdict(first).values())
     (file,) = folder.iterdir()
-    assert file.name == kept.name_of(machine.library)
+    assert file.name == choice.name_of(machine.library)
     monkeypatch.setattr(choice, "_measured", None)
     monkeypatch.setattr(choice, "_known", {})
     assert rates(machine) == first
@@ -102,7 +102,7 @@ def test_damaged_files_are_measured_again(
     made = typical(machine)
     monkeypatch.setattr(choice, "_measured", lambda _: made)
     folder.mkdir()
-    (folder / kept.name_of(machine.library)).write_bytes(text.encode("latin-1"))
+    (folder / choice.name_of(machine.library)).write_bytes(text.encode("latin-1"))
     assert rates(machine) == made
     assert len(list(folder.iterdir())) == 1
 
