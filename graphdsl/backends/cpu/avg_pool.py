@@ -6,7 +6,8 @@ import numpy as np
 
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, pointer
-from graphdsl.backends.cpu.window import GEOMETRY, geometry
+from graphdsl.backends.cpu.window import GEOMETRY
+from graphdsl.backends.layout import window_numbers
 from graphdsl.ir import Array, Call
 from graphdsl.ops import AvgPool, AvgPoolGradient
 
@@ -23,7 +24,7 @@ def avg_pool(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> P
     whole, pooled = (x, y) if isinstance(op, AvgPool) else (y, x)
     if not all_float32(x) or x.ndim not in (3, 4):
         return None
-    numbers = geometry(whole.shape, pooled.shape, op.size, op.stride, op.pad)
+    numbers = window_numbers(whole.shape, pooled.shape, op.size, op.stride, op.pad)
     _, height, width, channels, out_height, out_width, *window = numbers
     down = _scales(height, out_height, window[0], window[2], window[4], op.count_padding)
     across = _scales(width, out_width, window[1], window[3], window[5], op.count_padding)

@@ -9,6 +9,7 @@ import numpy as np
 from graphdsl.backends.cpu.shape import copied
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64, pointer
+from graphdsl.backends.layout import box_axes
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Concat, Pad, Slice, numbers
 
@@ -54,17 +55,10 @@ def pad(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan |
 
 
 def _box(x: Array, y: Array, offsets: tuple[int, ...], machine: Machine) -> Plan:
-    """y[place] = x[place + offsets]. Axes that x and y have in full melt into the one before them."""
+    """y[place] = x[place + offsets]."""
     if x.shape == y.shape:
         return copied(x, y, machine)
-    axes = [(y.itemsize, x.itemsize, 0)]
-    for size, limit, offset in reversed(list(zip(y.shape, x.shape, offsets, strict=True))):
-        inner_size, inner_limit, _ = axes[0]
-        if inner_size == inner_limit:
-            axes[0] = (size * inner_size, limit * inner_limit, offset * inner_size)
-        else:
-            axes.insert(0, (size, limit, offset))
-    axes = [(1, 1, 0)] * (2 - len(axes)) + axes
+    axes = box_axes(y.shape, x.shape, offsets, y.itemsize)
     tables = np.array(axes, np.int64).T.copy()
     task = box_task(pointer(x), pointer(y), *(pointer(row) for row in tables), len(axes))
     return Plan((machine.step("box", task, serial=small(2 * y.size), keeps=(tables,)),))

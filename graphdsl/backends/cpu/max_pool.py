@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, i64, pointer
-from graphdsl.backends.cpu.window import GEOMETRY, geometry
+from graphdsl.backends.cpu.window import GEOMETRY
+from graphdsl.backends.layout import window_numbers
 from graphdsl.ir import Call, Operator
 from graphdsl.ops import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 
@@ -31,7 +32,7 @@ def max_pool(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> P
     assert isinstance(op, MaxPool)
     if not all_float32(x) or x.ndim not in (3, 4):
         return None
-    numbers = geometry(x.shape, y.shape, op.size, op.stride, op.pad)
+    numbers = window_numbers(x.shape, y.shape, op.size, op.stride, op.pad)
     task = max_pool_task(pointer(x), pointer(y), pointer(winner), *numbers)
     return Plan((machine.step("max_pool", task, serial=small(x.size, y.size)),))
 
@@ -43,7 +44,7 @@ def max_pool_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Mach
     assert isinstance(op, MaxPoolGradient)
     if not all_float32(dy) or dx.ndim not in (3, 4):
         return None
-    numbers = geometry(dx.shape, dy.shape, op.size, op.stride, op.pad)
+    numbers = window_numbers(dx.shape, dy.shape, op.size, op.stride, op.pad)
     task = max_pool_gradient_task(pointer(dy), pointer(winner), pointer(dx), *numbers)
     return Plan((machine.step("max_pool_gradient", task, serial=small(dx.size)),))
 

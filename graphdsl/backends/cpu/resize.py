@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, all_float32, binds, i64, pointer
+from graphdsl.backends.layout import interpolation
 from graphdsl.ir import Call
 from graphdsl.ops import Interpolate
 
@@ -27,13 +26,7 @@ def interpolate(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -
     if not all_float32(x):
         return None
     before, after = x.shape[op.axis], y.shape[op.axis]
-    shares = op.shares(min(before, after))
-    shares = shares.T if op.adjoint else shares
-    firsts = (shares > 0).argmax(axis=1).astype(np.int64)
-    counts = (shares > 0).sum(axis=1).astype(np.int64)
-    weights = np.zeros((after, int(counts.max())), np.float32)
-    for j in range(after):
-        weights[j, : counts[j]] = shares[j, firsts[j] : firsts[j] + counts[j]]
+    weights, firsts, counts = interpolation(op, before, after)
     tables = (weights, firsts, counts)
     outer, inner = prod(x.shape[: op.axis]), prod(x.shape[op.axis + 1 :])
     sizes = (outer, before, after, inner, weights.shape[1])

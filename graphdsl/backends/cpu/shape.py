@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import prod
 
 import numpy as np
 
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, binds, i64, pointer
+from graphdsl.backends.layout import joined_axes
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Reshape, Transpose
 
@@ -59,19 +59,3 @@ def _step(name: str, x: Array, y: Array, sizes: list[int], strides: list[int], t
     tables = np.array([sizes, strides], np.int64)
     task = transpose_task(pointer(x), pointer(y), pointer(tables[0]), pointer(tables[1]), len(sizes), turned)
     return machine.step(name, task, serial=small(2 * y.size), keeps=(tables,))
-
-
-def joined_axes(axes: tuple[int, ...], shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The axes of x in their new order; neighbours that stay neighbours together, those of size 1 left out.
-
-    (0, 2, 3, 1) of [8, 5, 6, 7] is [(0,), (2, 3), (1,)].
-    """
-    real = [a for a in range(len(shape)) if shape[a] != 1]
-    follows = dict(pairwise(real))
-    groups: list[tuple[int, ...]] = []
-    for axis in (a for a in axes if shape[a] != 1):
-        if groups and follows.get(groups[-1][-1]) == axis:
-            groups[-1] = (*groups[-1], axis)
-        else:
-            groups.append((axis,))
-    return groups

@@ -6,12 +6,9 @@ import numpy as np
 
 from graphdsl.backends.cpu.small import small
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64, pointer
-from graphdsl.ir import Call, Dim, LengthOf
+from graphdsl.backends.postfix import MOST_CODE, postfix
+from graphdsl.ir import Call, LengthOf
 from graphdsl.ops import DimNumber
-
-PUSH, LENGTH, ADD, MULTIPLY, DIVIDE = range(5)
-MOST_CODE = 64
-"""The stack in C is as deep as this; no more than every instruction can push."""
 
 
 class put_number_task(Task):
@@ -41,17 +38,3 @@ def length_of(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> 
         return None
     task = length_of_task(pointer(lengths), pointer(y), pointer(code), len(code), len(lengths))
     return Plan((machine.step("length_of", task, serial=small(len(code) * len(lengths)), keeps=(code,)),))
-
-
-def postfix(dim: Dim) -> list[tuple[int, int]]:
-    """What the machine in C does to work out a size from the one length it depends on."""
-    if isinstance(dim, int):
-        return [(PUSH, dim)]
-    code = [(PUSH, 0)]
-    for monomial, coefficient in dim.terms:
-        code.append((PUSH, coefficient))
-        for atom in monomial:
-            code += [(LENGTH, 0)] if isinstance(atom, str) else [*postfix(atom.numerator), (DIVIDE, atom.denominator)]
-            code.append((MULTIPLY, 0))
-        code.append((ADD, 0))
-    return code

@@ -1,6 +1,15 @@
 """Every family of kernels that there is: importing one registers its launchers."""
 
 from graphdsl.backends.cuda import (  # noqa: F401
+    avg_pool,
+    concat,
+    crossentropy,
+    embedding,
+    mask,
+    max_pool,
+    resize,
+    shape,
+    size,
     softmax,
 )
 from graphdsl.backends.cuda.launcher import LAUNCHERS

@@ -21,13 +21,15 @@ import numpy as np
 from graphdsl.backends.cuda.array import DeviceArray
 from graphdsl.backends.cuda.device import Device
 from graphdsl.backends.cuda.launch import Plan
-from graphdsl.ir import Call, Operator
+from graphdsl.ir import Array, Call, Operator
 from graphdsl.report import dataclass
 
 Arrays = Sequence[DeviceArray]
 
 THREADS = 256
 """In a block, where nothing speaks for another number."""
+WAVES = 16
+"""Blocks for each processor, at most, where threads may take several elements."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class Gpu:
         kind = np.dtype(dtype)
         memory = self.device.alloc(prod(shape) * kind.itemsize)
         return DeviceArray(memory, memory.address, shape, kind)
+
+    def constant(self, array: Array) -> DeviceArray:
+        """A table that kernels read, copied to the device."""
+        made = self.room(*array.shape, dtype=array.dtype.name)
+        self.device.write(made.address, np.ascontiguousarray(array))
+        return made
+
+    def grid(self, count: int, each: int = THREADS) -> tuple[int, int, int]:
+        """Blocks of which every thread takes one of count elements, or several where that would be very many."""
+        return blocks(count, each, WAVES * self.device.processors)
 
 
 Launcher = Callable[[Call, Arrays, Arrays, Gpu], Plan | None]
@@ -84,3 +96,13 @@ def in_turn(*plans: Plan | None) -> Plan | None:
 def blocks(items: int, each: int = THREADS, most: int = 1 << 30) -> tuple[int, int, int]:
     """A grid along x for so many items, each block taking `each` of them; no more than `most` blocks."""
     return (max(1, min(ceil(items / each), most)), 1, 1)
+
+
+def index_type(count: int) -> str:
+    """What kernels count so many elements with: dividing 32 bits takes a fraction of the time of 64."""
+    return "u32" if count < 1 << 31 else "i64"
+
+
+def element_type(bytes: int) -> str:
+    """What moves so many bytes at a time: 1, 4, 8 or 16."""
+    return {1: "u8", 4: "u32", 8: "u64", 16: "words"}[bytes]

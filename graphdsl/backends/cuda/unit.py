@@ -25,6 +25,7 @@ class Arguments(ctypes.Structure):
 
 address = ctypes.c_void_p
 i32 = ctypes.c_int32
+u32 = ctypes.c_uint32
 i64 = ctypes.c_int64
 u64 = ctypes.c_uint64
 f32 = ctypes.c_float
