@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from math import ceil, prod
 
+from graphdsl.backends.axes import coalesced
 from graphdsl.backends.cuda.array import DeviceArray
 from graphdsl.backends.cuda.launch import Launch, Plan
 from graphdsl.backends.cuda.launcher import THREADS, Arrays, Gpu, element_type, launches
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, i64
 from graphdsl.backends.layout import joined_axes
 from graphdsl.ir import Call
-from graphdsl.ops import Reshape, Transpose
+from graphdsl.ops import Broadcast, Reshape, Transpose
 
 RANK, SIDE = 8, 32
 MOST_BLOCKS = 65535
@@ -65,3 +66,16 @@ def transpose(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | N
         unit = Unit("shape", f"transpose<{kind}>", transpose_args)
         return Plan((Launch(unit, gpu.grid(y.size), THREADS, arguments),))
     return Plan((Launch(Unit("shape", f"transpose_square<{kind}>", transpose_args), squares, THREADS, arguments),))
+
+
+@launches(Broadcast)
+def broadcast(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | None:
+    """Axes along which x is stretched have a stride of 0."""
+    (x,), (y,) = inputs, outputs
+    axes = coalesced((x,), y.shape)
+    if not y.size or len(axes.shape) > RANK:
+        return None
+    columns = ((i64 * RANK)(*axes.shape), (i64 * RANK)(*axes.strides[0]))
+    arguments = transpose_args(x.address, y.address, *columns, len(axes.shape), y.size)
+    unit = Unit("shape", f"transpose<{element_type(x.dtype.itemsize)}>", transpose_args)
+    return Plan((Launch(unit, gpu.grid(y.size), THREADS, arguments),))
