@@ -5,6 +5,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     concat,
     crossentropy,
     embedding,
+    linear,
     mask,
     max_pool,
     resize,

@@ -1,0 +1,94 @@
+"""Products of matrices on our kernels: every tile, transposed or not, sizes that fit and that do not, shared sums."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+import pytest
+
+from graphdsl.backends.cuda import linear
+from graphdsl.backends.cuda.linear import TILES, Sizes, Tile
+from graphdsl.ops import MatMul
+from tests.support.cuda.kernels import check, computed, every_schedule, needs_compiler, wave
+
+pytestmark = needs_compiler
+turned = pytest.mark.parametrize("turn_a, turn_b", [(False, False), (True, False), (False, True), (True, True)])
+every_tile = pytest.mark.parametrize("tile", TILES, ids=lambda t: f"{t.rows}x{t.columns}")
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch, tile: Tile) -> Tile:
+    """All products are made of this tile."""
+    monkeypatch.setattr(linear, "TILES", (tile,))
+    return tile
+
+
+def product(turn_a: bool, turn_b: bool, rows: int, columns: int, depth: int, *batch: int, **how: object) -> None:
+    a, b = wave(*batch, rows, depth), wave(*batch, depth, columns)
+    a, b = a.swapaxes(-1, -2) if turn_a else a, b.swapaxes(-1, -2) if turn_b else b
+    op = MatMul(turn_a, turn_b)
+    check(op, np.ascontiguousarray(a), np.ascontiguousarray(b), tolerance=3e-6, **how)
+
+
+@every_schedule
+@every_tile
+@turned
+def test_sizes_that_fit_no_tile(only: Tile, turn_a: bool, turn_b: bool, seed: int) -> None:
+    product(turn_a, turn_b, only.rows + 3, only.columns + 1, only.stage + 7, seed=seed, processors=1)
+
+
+@every_schedule
+@every_tile
+@turned
+def test_quads(only: Tile, turn_a: bool, turn_b: bool, seed: int) -> None:
+    depth = only.stage * only.stages + 8
+    product(turn_a, turn_b, only.rows + 4, only.columns // 2 + 4, depth, seed=seed, processors=1)
+
+
+@every_schedule
+@pytest.mark.parametrize("shift", [0, 8])
+def test_a_sum_that_blocks_share(seed: int, shift: int) -> None:
+    product(True, False, 8, 12, 900, seed=seed, processors=8, shift=shift)
+
+
+@every_schedule
+def test_matrix_after_matrix(seed: int) -> None:
+    product(False, True, 5, 7, 9, 3, 2, seed=seed)
+    product(True, False, 4, 20, 300, 2, seed=seed, processors=16)
+
+
+@every_schedule
+@turned
+def test_one_column(turn_a: bool, turn_b: bool, seed: int) -> None:
+    product(turn_a, turn_b, 37, 1, 20, seed=seed)
+    product(turn_a, turn_b, 1, 1, 3, seed=seed)
+
+
+def test_nothing_to_add_up_is_zero() -> None:
+    (made,) = computed(MatMul(), np.empty((3, 0), np.float32), np.empty((0, 5), np.float32))
+    np.testing.assert_array_equal(made, np.zeros((3, 5)))
+    (none,) = computed(MatMul(), wave(0, 4), wave(4, 3))
+    assert none.shape == (0, 3)
+
+
+def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
+    a, b = wave(20, 40), wave(40, 24)
+    a[3, 39], b[0, 5] = np.nan, np.inf
+    (made,) = computed(MatMul(), a, b)
+    assert np.isnan(made[3]).all() and not np.isfinite(made[:, 5]).any()
+    assert np.isfinite(np.delete(np.delete(made, 3, 0), 5, 1)).all()
+
+
+def test_few_outputs_of_long_sums_are_shared_and_large_ones_are_not() -> None:
+    tile, parts = Sizes(1, 64, 256, 12800).best(132)
+    assert parts > 1 and Sizes(1, 64, 256, 12800).tiles(tile) * parts > 100
+    tile, parts = Sizes(1, 4096, 4096, 4096).best(132)
+    assert (tile.rows, tile.columns, parts) == (128, 128, 1)
+    assert Sizes(1, 1, 4096, 4096).best(132)[0].rows == 4
+
+
+@pytest.mark.parametrize("tile", TILES)
+def test_shared_memory_that_every_gpu_has(tile: Tile) -> None:
+    assert max(tile.shared(a, b) for a in (False, True) for b in (False, True)) <= 99 << 10
+    assert tile.threads % 32 == 0 and tile.stage % 4 == 0 and ceil(tile.threads / 1024) == 1
