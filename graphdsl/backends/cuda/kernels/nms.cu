@@ -1,0 +1,128 @@
+/* Non-maximum suppression without a word to the CPU: of boxes that overlap much, the one with the best score stays.
+ *
+ *   nms_order   ranks the boxes by score, the best first; of equal scores the one that stands first. A thread counts
+ *               for one box, over all scores, which pass through shared memory in tiles
+ *   nms_masks   for 64 boxes a block, 64 others after them: bit b of masks[i][j] says that box i overlaps box 64 j + b,
+ *               which is of the same class. Only words with 64 j + 63 > i are written
+ *   nms_sweep   one block goes down the ranks, 64 at a time. One thread decides those 64, of which the diagonal words
+ *               tell who removes whom; then all threads put the words of those that stay into what is removed:
+ *
+ *                   removed  [0 0 1 0 | 0 1 ... ]     rank 0 stays: removed |= masks[0]
+ *                             ^ decided | later words by all threads
+ *
+ * The masks are those of torchvision's nms_kernel.cu; there the sweep is the CPU's. Two boxes overlap when
+ * intersection > threshold * union; NaN overlaps nothing.
+ */
+#include "index.cuh"
+
+struct nms_args {
+    const float *boxes; /* [n, 4]: left, top, right, bottom */
+    const float *scores;
+    const i32 *classes; /* or NULL: all of one */
+    i64 *kept, *count;  /* [most]: which stay; how many */
+    i32 *ranked;        /* [n]: boxes by rank */
+    i32 *found;         /* how many have enough score */
+    u64 *masks;         /* [n, words] */
+    i64 n, words, most;
+    float overlap, score;
+};
+
+enum { TILE = 256, BITS = 64, SWEEPERS = 1024, PARTS = 4 };
+
+/* Grows as the score falls; all ones where it is not enough. */
+DEVICE u32 key_of(const nms_args &a, i64 i) {
+    float score = a.scores[i] + 0.0f; /* -0 is 0 */
+    u32 bits = float_to_bits(score);
+    return !(score >= a.score) ? ~0u : bits >> 31 ? bits : ~bits & 0x7fffffff;
+}
+
+KERNEL(TILE) nms_order(const nms_args a) {
+    __shared__ u32 tile[TILE];
+    i64 own = (i64)blockIdx.x * TILE + threadIdx.x, rank = 0, found = 0;
+    u32 key = own < a.n ? key_of(a, own) : 0;
+    for (i64 start = 0; start < a.n; start += TILE) {
+        i64 there = least(TILE, a.n - start);
+        __syncthreads();
+        if ((i64)threadIdx.x < there) tile[threadIdx.x] = key_of(a, start + threadIdx.x);
+        __syncthreads();
+        for (i64 k = 0; k < there; k++) {
+            rank += tile[k] < key || (tile[k] == key && start + k < own);
+            found += tile[k] != ~0u;
+        }
+    }
+    if (own < a.n) a.ranked[rank] = (i32)own;
+    if (own == 0) *a.found = (i32)found;
+}
+
+struct box {
+    float left, top, right, bottom, area;
+    i32 kind;
+};
+
+DEVICE box box_at(const nms_args &a, i64 rank) {
+    i32 i = a.ranked[rank];
+    const float *b = a.boxes + 4 * (i64)i;
+    return {b[0], b[1], b[2], b[3], (b[2] - b[0]) * (b[3] - b[1]), a.classes ? a.classes[i] : 0};
+}
+
+DEVICE bool overlap(const box &one, const box &other, float threshold) {
+    float wide = smaller(one.right, other.right) - larger(one.left, other.left);
+    float high = smaller(one.bottom, other.bottom) - larger(one.top, other.top);
+    float both = larger(wide, 0.0f) * larger(high, 0.0f);
+    return both > (one.area + other.area - both) * threshold;
+}
+
+KERNEL(BITS) nms_masks(const nms_args a) {
+    __shared__ box others[BITS];
+    i64 row = (i64)blockIdx.y * BITS + threadIdx.x, first = (i64)blockIdx.x * BITS, found = *a.found;
+    if (blockIdx.x < blockIdx.y || first >= found) return;
+    if (first + threadIdx.x < found) others[threadIdx.x] = box_at(a, first + threadIdx.x);
+    __syncthreads();
+    if (row >= found) return;
+    box own = box_at(a, row);
+    u64 word = 0;
+    for (int b = 0; b < BITS && first + b < found; b++)
+        if (first + b > row && others[b].kind == own.kind && overlap(others[b], own, a.overlap)) word |= 1ull << b;
+    a.masks[row * a.words + blockIdx.x] = word;
+}
+
+/* Of 64 ranks those that stay; kept and count go on. */
+DEVICE u64 decided(const nms_args &a, const u64 *diagonal, u64 removed, i64 first, i64 found, i64 &count) {
+    u64 stay = 0;
+    for (int b = 0; b < BITS && first + b < found && count < a.most; b++) {
+        if (removed >> b & 1) continue;
+        stay |= 1ull << b;
+        removed |= diagonal[b];
+        a.kept[count++] = a.ranked[first + b];
+    }
+    return stay;
+}
+
+KERNEL(SWEEPERS) nms_sweep(const nms_args a) {
+    SHARED_BYTES(room);
+    __shared__ u64 diagonal[BITS], stay;
+    __shared__ i64 count;
+    u64 *removed = (u64 *)room;
+    i64 found = *a.found, words = (found + BITS - 1) / BITS, part = threadIdx.x / (SWEEPERS / PARTS);
+    for (i64 w = threadIdx.x; w < words; w += SWEEPERS) removed[w] = 0;
+    if (threadIdx.x == 0) count = 0;
+    for (i64 group = 0; group < words; group++) {
+        i64 first = group * BITS;
+        __syncthreads();
+        if (count >= a.most) break;
+        if (threadIdx.x < BITS && first + threadIdx.x < found)
+            diagonal[threadIdx.x] = a.masks[(first + threadIdx.x) * a.words + group];
+        __syncthreads();
+        if (threadIdx.x == 0) stay = decided(a, diagonal, removed[group], first, found, count);
+        __syncthreads();
+        for (i64 w = group + 1 + threadIdx.x % (SWEEPERS / PARTS); w < words; w += SWEEPERS / PARTS) {
+            u64 more = 0;
+            UNROLL for (int b = 0; b < BITS / PARTS; b++) {
+                i64 bit = part * (BITS / PARTS) + b;
+                if (stay >> bit & 1) more |= a.masks[(first + bit) * a.words + w];
+            }
+            if (more) atomicOr(&removed[w], more);
+        }
+    }
+    if (threadIdx.x == 0) *a.count = count;
+}

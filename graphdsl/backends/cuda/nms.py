@@ -1,0 +1,97 @@
+"""Non-maximum suppression of boxes, entirely on the device: nms.cu."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+
+from graphdsl.backends.cuda.array import DeviceArray
+from graphdsl.backends.cuda.device import Device
+from graphdsl.backends.cuda.launch import Launch, Plan
+from graphdsl.backends.cuda.launcher import Gpu, blocks
+from graphdsl.backends.cuda.unit import Arguments, Unit, address, f32, i64
+from graphdsl.ir import Array
+
+TILE, BITS, SWEEPERS = 256, 64, 1024
+MOST_BOXES = 1 << 18
+"""What is removed must fit the shared memory of a block; the masks of so many boxes are 8 GiB."""
+
+
+class nms_args(Arguments):
+    _fields_ = (
+        *((name, address) for name in ("boxes", "scores", "classes", "kept", "count", "ranked", "found", "masks")),
+        *(("n", i64), ("words", i64), ("most", i64), ("overlap", f32), ("score", f32)),
+    )
+
+
+def suppression(
+    gpu: Gpu,
+    boxes: DeviceArray,
+    scores: DeviceArray,
+    classes: DeviceArray | None,
+    kept: DeviceArray,
+    count: DeviceArray,
+    *,
+    overlap: float,
+    score: float,
+) -> Plan:
+    """What fills kept (int64 [most]) and count (int64 [1]) from boxes [n, 4], scores [n] and classes (int32 [n]).
+
+    The numbers mean what they mean for `nms`.
+    """
+    n = scores.size
+    assert 0 < n <= MOST_BOXES, f"{n} boxes; at most {MOST_BOXES} can be held against each other"
+    words = ceil(n / BITS)
+    room = (gpu.room(n, dtype="int32"), gpu.room(1, dtype="int32"), gpu.room(n, words, dtype="uint64"))
+    pointers = (boxes.address, scores.address, classes.address if classes else None, kept.address, count.address)
+    arguments = nms_args(*pointers, *(r.address for r in room), n, words, kept.size, overlap, score)
+    stages = (
+        ("nms_order", blocks(n, TILE), TILE, 0),
+        ("nms_masks", (words, words, 1), BITS, 0),
+        ("nms_sweep", (1, 1, 1), SWEEPERS, 8 * words),
+    )
+    return Plan(
+        tuple(
+            Launch(Unit("nms", name, nms_args), grid, threads, arguments, shared, keeps=room)
+            for name, grid, threads, shared in stages
+        )
+    )
+
+
+def nms(
+    boxes: Array,
+    scores: Array,
+    classes: Array | None = None,
+    *,
+    overlap: float = 0.5,
+    score: float = 0.0,
+    most: int | None = None,
+    device: Device,
+) -> Array:
+    """Which boxes stay when of those that overlap much only the best does.
+
+    boxes    [n, 4]: left, top, right, bottom, with left <= right and top <= bottom, in any unit
+    scores   [n]
+    classes  [n], whole numbers from 0; boxes of different classes leave each other alone. None: all are of one
+    returns  int64 [at most `most`]: indices of boxes, the best score first
+
+    overlap  a box goes when intersection / union with a better one that stays is above this
+    score    boxes with a lower score, or with NaN, are left out
+    most     how many stay at most; None: no limit
+
+    Equal scores: the box that stands first is the better one. Boxes without area, or with NaN, overlap nothing.
+    """
+    n = len(scores)
+    limit = n if most is None else min(most, n)
+    if not limit:
+        return np.zeros(0, np.int64)
+    gpu = Gpu(device)
+    kept, count = gpu.room(limit, dtype="int64"), gpu.room(1, dtype="int64")
+    kinds = None if classes is None else gpu.constant(np.asarray(classes, np.int32))
+    given = (gpu.constant(np.asarray(boxes, np.float32)), gpu.constant(np.asarray(scores, np.float32)))
+    device.run(suppression(gpu, *given, kinds, kept, count, overlap=overlap, score=score).launches)
+    number, found = np.zeros(1, np.int64), np.zeros(limit, np.int64)
+    device.read(count.address, number)
+    device.read(kept.address, found)
+    return found[: number[0]]
