@@ -20,9 +20,9 @@ SHORT = 12
 TILE, DEPTH = 16, 32
 """Rows and columns of an AMX tile of sums; how many products each sums."""
 FEW, MANY = 4, 8
-"""Channels up to which, and from which on, AMX tiles are faster than vectors."""
-NEAR = 28 << 10
-"""Bytes of tiles that stay in the first cache."""
+"""Channels up to which, and from which on, AMX tiles are faster than vectors and Winograd's way."""
+NEAR, FIRST, SECOND = 28 << 10, 40 << 10, 3 << 19
+"""Bytes of tiles that stay in the first cache; the same with those of lines around; that stay in the second cache."""
 PLACES = 320
 """About as many as a block of AMX tiles should have."""
 SMALL = 1 << 16
@@ -49,7 +49,12 @@ class conv_kernel_amx_task(Task):
         *((n, i64) for n in ("window_height", "window_width", "stride_height", "stride_width")),
         *((n, i64) for n in ("pad_height", "pad_width", "dilation_height", "dilation_width")),
         *((n, i64) for n in ("lines", "columns", "block", "pitch", "places", "depth", "parts", "slices", "sums")),
+        *((n, i64) for n in ("chunk", "near")),
     )
+
+
+class conv_kernel_amx_ending_task(Task):
+    _fields_ = (("dkernel", address), *((n, i64) for n in ("channels", "filters", "taps", "parts", "sums")))
 
 
 class conv_kernel_ending_task(Task):
@@ -147,18 +152,18 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
         return None
     if depthwise.served(op, x, dy):
         return depthwise.kernel_gradient(op, x, dy, dkernel, machine)
-    if op.size == (3, 3) and op.stride == op.dilation == (1, 1) and op.groups == 1:
-        batch, height, width, filters = dy.shape
-        way = gradient_way(Work(batch, height, width, x.shape[3], filters), machine)
-        if way is not Way.DIRECT:
-            (top, _), (left, _) = op.pad
-            return winograd.kernel_gradient(x, dy, dkernel, (top, left), machine, staged=way is Way.FAR)
     g = geometry(op, x, dy)
     if machine.library.tiles and machine.fast and g.groups == 1 and dy.size * dkernel.size // g.filters >= SERIAL:
         if g.channels >= MANY:
             return conv_kernel_amx(g, x, dy, dkernel, machine)
         if g.channels <= FEW and prod(g.window) > 1:
             return conv_kernel_few(g, x, dy, dkernel, machine)
+    if op.size == (3, 3) and op.stride == op.dilation == (1, 1) and op.groups == 1:
+        batch, height, width, filters = dy.shape
+        way = gradient_way(Work(batch, height, width, x.shape[3], filters), machine)
+        if way is not Way.DIRECT:
+            (top, _), (left, _) = op.pad
+            return winograd.kernel_gradient(x, dy, dkernel, (top, left), machine, staged=way is Way.FAR)
     return conv_kernel(g, x, dy, dkernel, machine)
 
 
@@ -201,6 +206,8 @@ def _ending(task: conv_kernel_ending_task, shared: int, machine: Machine) -> Ste
 class Bands:
     """How results are cut up for tiles: see conv_kernel_amx.h.
 
+    pitch   places from line to line
+    depth   steps along the places of a band
     shift   of the last tap against the first, in lines and in places
     behind  places that the last tiles may read behind a band's
     """
@@ -214,64 +221,71 @@ class Bands:
     behind: int
 
 
-def _bands(g: Geometry, most: int) -> Bands:
+def _bands(g: Geometry, most: int, step: int) -> Bands:
+    """Bands of about `most` places, of which a step takes `step`."""
     shift = tuple((k - 1) * d // s for k, d, s in zip(g.window, g.dilation, g.stride, strict=True))
     columns = ceil(g.out[1] / ceil(g.out[1] / most))
-    lines = _lines(g, shift, most) if columns == g.out[1] else 1
-    pitch = columns + shift[1] + (columns + shift[1]) % 2
+    lines = _lines(g, shift, most, step) if columns == g.out[1] else 1
+    pitch = columns + shift[1]
+    if step == DEPTH:  # lines begin with a pair of places
+        pitch += pitch % 2
+    elif columns == g.out[1] and g.stride[1] == 1:  # the zeros behind a line are those before the next one
+        pitch -= max(0, min(shift[1], g.pad[1], pitch - g.size[1] - g.pad[1]))
     count = g.batch * ceil(g.out[0] / lines) * ceil(g.out[1] / columns)
-    behind = shift[0] * pitch + shift[1] + 2 if prod(g.window) > 1 else 0
-    return Bands(lines, columns, pitch, ceil(lines * pitch / DEPTH), count, shift, behind)
+    behind = shift[0] * pitch + shift[1]
+    return Bands(lines, columns, pitch, ceil(((lines - 1) * pitch + columns) / step), count, shift, behind)
 
 
 def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
     """For many channels."""
-    taps, bands = prod(g.window), _bands(g, PLACES)
-    vectors, filters = ceil(g.channels / TILE), ceil(g.filters / TILE)
-    line = taps * vectors * TILE
-    sums = filters * TILE * line
+    taps, vectors, filters = prod(g.window), ceil(g.channels / TILE), ceil(g.filters / TILE)
+    phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
+    bands = _bands(g, max(TILE, min(PLACES, SECOND // (256 * (phases * vectors + filters)))), TILE)
+    sums = filters * taps * vectors * TILE * TILE
     wide = machine.threads <= filters and sums > (x.size + dy.size) // 4
     parts, slices = (1, machine.threads) if wide else (min(machine.threads, bands.count), 1)
-    block = min(ceil(bands.count / parts), max(1, PLACES // (bands.depth * DEPTH)))
-    places = bands.depth * DEPTH + bands.behind
-    phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
-    plane = 128 * places // (2 if taps == 1 else 1)
-    own = block * bands.depth * (8 + 2048 * filters) + block * phases * vectors * plane + 256
+    block = min(ceil(ceil(bands.count / parts) / 2), max(1, PLACES // (bands.depth * TILE)))
+    places = bands.depth * TILE + bands.behind
+    own = block * bands.depth * (8 + 2048 * filters) + block * phases * vectors * 128 * places + 8 * taps * vectors + 64
+    near = taps * max(1, 4 // taps)
+    row = 128 * TILE * ceil(near / taps)
+    chunk = max(4, (FIRST - 128 * bands.behind) // (row + 2048 * min(2, filters)))
     task = conv_kernel_amx_task(
         *(pointer(x), pointer(dy), *g.numbers[:-1], bands.lines, bands.columns, block),
-        *(bands.pitch, places, bands.depth, parts, slices, sums),
+        *(bands.pitch, places, bands.depth, parts, slices, sums, chunk, near),
     )
-    ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, taps, g.channels, line, True, parts, sums)
+    ending = conv_kernel_amx_ending_task(pointer(dkernel), g.channels, g.filters, taps, parts, sums)
     shared = 4 * sums * parts
-    return Plan((machine.step("conv_kernel_amx", task, own=own, shared=shared), _ending(ending, shared, machine)))
+    first = machine.step("conv_kernel_amx", task, own=own, shared=shared)
+    return Plan((first, machine.step("conv_kernel_amx_ending", ending, serial=shared < SMALL, shared=shared)))
 
 
 def conv_kernel_few(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
     """For few channels."""
-    bands, rows = _bands(g, 2 * PLACES), prod(g.window) * g.channels
+    bands, rows = _bands(g, 2 * PLACES, DEPTH), prod(g.window) * g.channels
     tiles, filters = ceil(rows / TILE), ceil(g.filters / TILE)
     line = filters * TILE
     sums, parts = tiles * TILE * line, min(machine.threads, bands.count)
-    places = bands.depth * DEPTH + bands.behind + DEPTH
+    places = bands.depth * DEPTH + bands.behind + 2 + DEPTH
     phases = prod(s if k > 1 else 1 for k, s in zip(g.window, g.stride, strict=True))
     planes = g.channels * phases * 2 * (2 * places + 64)
     block = max(2, min(bands.depth, NEAR // (2048 * (tiles + filters))))
     own = 8 * rows + 64 + block * 2048 * (tiles + filters) + planes
     task = conv_kernel_amx_task(
         *(pointer(x), pointer(dy), *g.numbers[:-1], bands.lines, bands.columns, block),
-        *(bands.pitch, places, bands.depth, parts, 1, sums),
+        *(bands.pitch, places, bands.depth, parts, 1, sums, 0, 0),
     )
     ending = conv_kernel_ending_task(pointer(dkernel), 1, g.filters, 1, rows, line, False, parts, sums)
     shared = 4 * sums * parts
     return Plan((machine.step("conv_kernel_few", task, own=own, shared=shared), _ending(ending, shared, machine)))
 
 
-def _lines(g: Geometry, shift: tuple[int, ...], most: int) -> int:
+def _lines(g: Geometry, shift: tuple[int, ...], most: int, step: int) -> int:
     """Lines of a band, so that few places are in vain."""
 
     def waste(lines: int) -> float:
         bands, places = ceil(g.out[0] / lines), lines * (g.out[1] + shift[1])
-        return bands * (ceil(places / DEPTH) * DEPTH + 0.25 * shift[0] * (g.out[1] + shift[1]))
+        return bands * (ceil(places / step) * step + 0.25 * shift[0] * (g.out[1] + shift[1]))
 
     few = max(1, min(g.out[0], 2 * most // (g.out[1] + shift[1])))
     return min(range(few, 0, -1), key=waste)

@@ -11,6 +11,7 @@ import pytest
 from graphdsl.backends.cpu import choice
 from graphdsl.backends.cpu.backend import CpuBackend, Native
 from graphdsl.backends.cpu.choice import Rates, Way, Work, convolution_way, gradient_way, rates, typical
+from graphdsl.backends.cpu.conv_kernel import conv_kernel_amx_task
 from graphdsl.backends.cpu.library import available, load
 from graphdsl.backends.cpu.task import Machine, Task
 from graphdsl.backends.cpu.winograd import winograd_kernel_task, winograd_task
@@ -82,7 +83,8 @@ def test_backends_ask(common: Machine) -> None:
         assert (winograd_task in tasks(machine, op, pictures, weights, pictures)) is way
         assert (winograd_task in tasks(machine, op.for_input((32, 32)), pictures, weights, pictures)) is way
         found = tasks(machine, op.for_kernel((3, 3)), pictures, pictures, weights)
-        assert (winograd_kernel_task in found) is way
+        assert (winograd_kernel_task in found) is (way and not common.library.tiles)
+        assert (conv_kernel_amx_task in found) is (way and bool(common.library.tiles))
 
 
 def test_measured_once(machine: Machine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,15 @@ TURNED = Convolution(Conv((1, 1), ((0, 0), (0, 0)), (1, 1), 1), (9, 9, 9, 20), (
 STRAIGHT = Convolution(Conv((1, 1), ((1, 1), (1, 1)), (1, 1), 1), (1, 2, 3, 40), (3, 3, 40, 192), (1, 2, 3, 192))
 LONG = Convolution(Conv((2,), ((1, 0),), (1,), 1), (2, 1400, 3), (4, 3, 20), (2, 699, 20))
 POINTS = Convolution(Conv((1, 1), ((0, 0), (0, 0)), (1, 1), 2), (3, 20, 20, 34), (1, 1, 17, 66), (3, 20, 20, 66))
+PAIRS = Convolution(Conv((1, 1), ((0, 0), (0, 0)), (1, 1), 1), (3, 20, 21, 50), (1, 1, 50, 36), (3, 20, 21, 36))
+CUT = Convolution(Conv((2,), ((1, 0),), (1,), 1), (3, 1400, 33), (4, 33, 40), (3, 699, 40))
+ODD = Convolution(Conv((1, 1), ((2, 2), (2, 2)), (2, 2), 1), (7, 40, 19, 40), (3, 3, 40, 50), (7, 40, 19, 50))
+STRIDED = Convolution(Conv((2, 2), ((0, 1), (0, 1)), (1, 1), 1), (5, 34, 34, 16), (3, 3, 16, 80), (5, 17, 17, 80))
+PADDED = Convolution(Conv((1, 1), ((3, 3), (3, 3)), (1, 1), 1), (4, 9, 9, 20), (2, 2, 20, 20), (4, 14, 14, 20))
+CASES = {
+    **{"turned": TURNED, "straight": STRAIGHT, "long": LONG, "points": POINTS},
+    **{"pairs": PAIRS, "cut": CUT, "odd": ODD, "strided": STRIDED, "padded": PADDED},
+}
 
 
 def _check(case: Convolution, isa: str, threads: int, *, fast: bool = True) -> None:
@@ -50,6 +59,6 @@ def test_random_convolutions(seed: int, isa: str, fast: bool) -> None:
 
 @pytest.mark.parametrize("fast", [True, False])
 @pytest.mark.parametrize("isa", available())
-@pytest.mark.parametrize("case", [TURNED, STRAIGHT, LONG, POINTS], ids=["turned", "straight", "long", "points"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_every_layout(case: Convolution, isa: str, fast: bool) -> None:
     _check(case, isa, 3, fast=fast)

@@ -5,56 +5,98 @@
  * Both operands of a band (some lines of results of one picture) are laid out flat, in lines of `pitch` places; dy has
  * zeros in the places behind its pixels. Then a tap is a shift:
  *
- *     dy, 3 pixels a line   d0 d1 d2 0  0  | d3 d4 d5 0  0  | ...       transposed: A[filter][place]
- *     x, padded             x0 x1 x2 x3 x4 | x5 x6 x7 x8 x9 | ...       pairs of neighbours: B[place][channel]
+ *     dy, 3 pixels a line   d0 d1 d2 0  0  | d3 d4 d5 0  0  | ...
+ *     x, padded             x0 x1 x2 x3 x4 | x5 x6 x7 x8 x9 | ...
  *                           tap (0, 0)      sums d0 x0 + d1 x1 + d2 x2 + d3 x5 ...
  *                           tap (1, 2)      sums the same d with x 7 places on
  *
- * With a stride s there is such a plane of x for every phase: every s-th line and column. A pair starts at every place,
- * so that shifts may be odd; windows of one tap need every second only.
+ * With a stride s there is such a plane of x for every phase: every s-th line and column. Two bands, d and e with x and
+ * z, make the pairs of tiles, so that a shift by any number of places finds its pairs:
  *
- *     for each vector of channels, up to three taps of a window row, vector of filters:
- *         C[filter][channel] of each tap += A (hi, lo) * B (hi, lo), over all places of a block of bands
+ *     A    a filter a row    (d0 e0) (d1 e1) (d2 e2) ...         transposed
+ *     B    a place a row     (x0 z0) of each of 16 channels
  *
- * What comes out is the transpose, [filter][tap][channel]: conv_kernel_ending turns it round and adds up the parts.
+ * The tiles of a block of bands stay in the second cache, and `chunk` of them along the places in the first one:
+ *
+ *     for each chunk, vector of channels, two vectors of filters, two or three taps:
+ *         C[filter][channel] of each += A (hi, lo) * B (hi, lo)
+ *
+ * Sums are tiles [part][filters][channels][tap]: conv_kernel_amx_ending adds up the parts and turns them round.
  */
 #include "conv_kernel_amx.h"
 
 TASK(conv_kernel_amx_task);
 
+typedef struct {
+    float *dkernel;
+    i64 channels, filters, taps, parts, sums;
+} conv_kernel_amx_ending_task;
+TASK(conv_kernel_amx_ending_task);
+
 #ifdef AMX
 
-/* Where things are in a thread's scratch. */
+/* Where things are in a thread's scratch, and which work is its own. */
 typedef struct {
-    i64 *offset;     /* [block * depth] */
-    char *a, *b;     /* A: [band][depth][filters][hi, lo]; B: [band][phase][channels][hi, lo][entry] */
-    i64 every, plane; /* places a pair; bytes of a plane, hi and lo */
-    i64 phases_down, phases_across, band_bytes;
-    i64 first, end;   /* vectors of filters */
+    i64 *offset;  /* [block * depth] */
+    i64 *column;  /* [channels][tap]: where the plane of a column of tiles begins, from the place that the tap reads */
+    char *a, *b;  /* A: [block * depth][vector of filters][hi, lo]; B: [block][phase][channels][hi, lo][place] */
+    i64 plane;    /* bytes, hi and lo */
+    i64 phases_down, phases_across, pair_bytes;
+    i64 first, end; /* vectors of filters */
+    i64 band, pairs, stop; /* bands band + k and band + pairs + k are a pair, where before `stop` */
 } room;
 
-static room room_of(const conv_kernel_amx_task *t, i64 slice, char *own) {
+static void find_columns(const conv_kernel_amx_task *t, room *r) {
+    i64 *at = r->column;
+    for (i64 c = 0; c < vectors(t->channels); c++)
+        for (i64 i = 0; i < t->window_height; i++)
+            for (i64 k = 0; k < t->window_width; k++) {
+                i64 high = i * t->dilation_height, wide = k * t->dilation_width;
+                i64 phase = high % t->stride_height * r->phases_across + wide % t->stride_width;
+                i64 shift = high / t->stride_height * t->pitch + wide / t->stride_width;
+                *at++ = (phase * vectors(t->channels) + c) * r->plane + shift * 64;
+            }
+}
+
+static room room_of(const conv_kernel_amx_task *t, i64 part, i64 slice, char *own) {
     room r = {.offset = (i64 *)own};
     r.first = vectors(t->filters) * slice / t->slices;
     r.end = vectors(t->filters) * (slice + 1) / t->slices;
-    r.every = t->window_height * t->window_width == 1 ? 2 : 1;
-    r.plane = 2 * 64 * (t->places / r.every);
+    r.plane = 2 * 64 * t->places;
     r.phases_down = phase_count(t->window_height, t->stride_height, t->dilation_height);
     r.phases_across = phase_count(t->window_width, t->stride_width, t->dilation_width);
-    r.band_bytes = r.phases_down * r.phases_across * vectors(t->channels) * r.plane;
-    r.a = own + (t->block * t->depth * 8 + 63) / 64 * 64;
-    r.b = r.a + t->block * t->depth * vectors(t->filters) * 2 * TILE_BYTES + 64;
+    r.pair_bytes = r.phases_down * r.phases_across * vectors(t->channels) * r.plane;
+    r.column = r.offset + t->block * t->depth;
+    i64 columns = vectors(t->channels) * t->window_height * t->window_width;
+    r.a = own + ((t->block * t->depth + columns) * 8 + 63) / 64 * 64;
+    r.b = r.a + t->block * t->depth * vectors(t->filters) * 2 * TILE_BYTES;
+    i64 bands = band_count(t);
+    r.band = bands * part / t->parts, r.stop = bands * (part + 1) / t->parts;
+    r.pairs = (r.stop - r.band + 1) / 2;
+    find_columns(t, &r);
     return r;
 }
 
-/* 32 places of dy as the A tiles of each vector of filters from f to end, [vector][hi, lo]. */
-static void spread_places(const conv_kernel_amx_task *t, const float *const *pixel, i64 f, i64 end, char *to) {
+/* Pair k of bands; where there is no second one, it has no lines. */
+typedef struct {
+    band bands[2];
+} pair;
+
+static pair pair_of(const conv_kernel_amx_task *t, const room *r, i64 k) {
+    i64 second = r->band + r->pairs + k;
+    pair p = {{band_of(t, r->band + k), band_of(t, least(second, r->stop - 1))}};
+    if (second >= r->stop) p.bands[1].rows = 0;
+    return p;
+}
+
+/* 16 places of two bands of dy as the A tiles of each vector of filters from f to end, [vector][hi, lo]. */
+static void spread_places(const conv_kernel_amx_task *t, const float *const (*pixel)[16], i64 f, i64 end, char *to) {
     for (; f < end; f += TILE_SIDE, to += 2 * TILE_BYTES) {
         i64 lanes = least(TILE_SIDE, t->filters - f);
         ivec hi[16], lo[16];
         for (i64 i = 0; i < 16; i++) {
-            halves a = split(pixel[2 * i] ? load_part(pixel[2 * i] + f, lanes) : zeros());
-            halves b = split(pixel[2 * i + 1] ? load_part(pixel[2 * i + 1] + f, lanes) : zeros());
+            halves a = split(pixel[0][i] ? load_part(pixel[0][i] + f, lanes) : zeros());
+            halves b = split(pixel[1][i] ? load_part(pixel[1][i] + f, lanes) : zeros());
             hi[i] = pair_hi(a, b), lo[i] = pair_lo(a, b);
         }
         transpose(hi);
@@ -64,197 +106,165 @@ static void spread_places(const conv_kernel_amx_task *t, const float *const *pix
     }
 }
 
-static void spread_dy(const conv_kernel_amx_task *t, const room *r, band b, char *to) {
+static void spread_dy(const conv_kernel_amx_task *t, const room *r, const pair *p, char *to) {
     i64 row = 0, column = 0, tile = 2 * TILE_BYTES * (r->end - r->first);
-    i64 start = (b.n * t->out_height + b.row) * t->out_width + b.column;
-    const float *at = t->dy + start * t->filters;
+    const float *at[2];
+    for (int i = 0; i < 2; i++) {
+        const band *b = &p->bands[i];
+        at[i] = t->dy + ((b->n * t->out_height + b->row) * t->out_width + b->column) * t->filters;
+    }
     for (i64 k = 0; k < t->depth; k++) {
-        const float *pixel[TILE_DEPTH];
-        for (i64 i = 0; i < TILE_DEPTH; i++) {
-            pixel[i] = row < b.rows && column < b.columns ? at : 0;
-            at += t->filters;
-            if (++column == t->pitch) column = 0, row++, at += (t->out_width - t->pitch) * t->filters;
+        const float *pixel[2][16];
+        for (i64 i = 0; i < 16; i++) {
+            for (int j = 0; j < 2; j++) {
+                const band *b = &p->bands[j];
+                int there = row < b->rows && column < b->columns;
+                pixel[j][i] = there ? at[j] + (row * t->out_width + column) * t->filters : 0;
+            }
+            if (++column == t->pitch) column = 0, row++;
         }
         spread_places(t, pixel, r->first * TILE_SIDE, least(r->end * TILE_SIDE, t->filters), to + k * tile);
     }
 }
 
-/* A plane of x for one vector of channels, being written: pairs go to hi and lo. */
+/* A line of x: place i is at from + i * step for first <= i < end, and zero elsewhere. */
 typedef struct {
-    halves last;
-    char *hi, *lo;
-    i64 place, every;
-} writer;
+    const float *from;
+    i64 first, end;
+} line;
 
-INLINE void put(writer *w, vec x) {
-    halves now = split(x);
-    if (w->every == 1 || (w->place & 1)) {
-        istore((int32_t *)w->hi, pair_hi(w->last, now));
-        istore((int32_t *)w->lo, pair_lo(w->last, now));
-        w->hi += 64, w->lo += 64;
-    }
-    w->place++;
-    w->last = now;
+INLINE vec place_of(const line *l, i64 i, i64 step, i64 lanes) {
+    return i >= l->first && i < l->end ? load_part(l->from + i * step, lanes) : zeros();
 }
 
-INLINE void put_line(const conv_kernel_amx_task *t, writer *w, const float *from, i64 first, i64 before, i64 end, i64 c,
-                     i64 every) {
-    i64 lanes = least(TILE_SIDE, t->channels - c), step = t->stride_width * t->channels;
-    writer own = *w;
-    own.every = every;
-    for (i64 i = 0; i < before; i++) put(&own, zeros());
-    from += first + before * step + c;
+INLINE void put(vec x, vec z, char *hi, char *lo) {
+    halves a = split(x), b = split(z);
+    istore((int32_t *)hi, pair_hi(a, b));
+    istore((int32_t *)lo, pair_lo(a, b));
+}
+
+static void put_line(const conv_kernel_amx_task *t, const line *x, const line *z, i64 c, char *hi, char *lo) {
+    i64 lanes = least(TILE_SIDE, t->channels - c), step = t->stride_width * t->channels, i = 0;
+    i64 first = most(x->first, z->first), end = most(least(x->end, z->end), first);
+    for (; i < first; i++) put(place_of(x, i, step, lanes), place_of(z, i, step, lanes), hi + 64 * i, lo + 64 * i);
     if (lanes == TILE_SIDE)
-        for (i64 i = before; i < end; i++, from += step) put(&own, load(from));
-    else
-        for (i64 i = before; i < end; i++, from += step) put(&own, load_part(from, lanes));
-    for (i64 i = end; i < t->pitch; i++) put(&own, zeros());
-    *w = own;
+        for (; i < end; i++) put(load(x->from + i * step), load(z->from + i * step), hi + 64 * i, lo + 64 * i);
+    for (; i < t->pitch; i++)
+        put(place_of(x, i, step, lanes), place_of(z, i, step, lanes), hi + 64 * i, lo + 64 * i);
 }
 
-/* One plane: lines and columns of phase (down, across), channels from c on. The first pair has nothing before it, so it
- * is written one entry early. */
-static void spread_plane(const conv_kernel_amx_task *t, band b, i64 down, i64 across, i64 c, i64 every, char *to) {
-    i64 entries = t->places / every;
-    i64 lines = b.rows + shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
-    writer w = {.last = split(zeros()), .every = every};
-    w.hi = to - (every == 1 ? 64 : 0), w.lo = w.hi + entries * 64;
-    i64 left = b.column * t->stride_width + across - t->pad_width;
-    i64 before = left < 0 ? least((-left + t->stride_width - 1) / t->stride_width, t->pitch) : 0;
-    i64 end = most(least((t->width - left + t->stride_width - 1) / t->stride_width, t->pitch), before);
-    for (i64 r = 0; r < lines; r++) {
-        i64 row = (b.row + r) * t->stride_height + down - t->pad_height;
-        int there = row >= 0 && row < t->height;
-        const float *from = t->x + (b.n * t->height + row) * t->width * t->channels;
-        i64 skip = there ? before : t->pitch, stop = there ? end : t->pitch;
-        if (every == 1)
-            put_line(t, &w, from, left * t->channels, skip, stop, c, 1);
-        else
-            put_line(t, &w, from, left * t->channels, skip, stop, c, 2);
+/* Line `row` of phase (down, across) of a band, channels from c on. */
+static line line_of(const conv_kernel_amx_task *t, const band *b, i64 row, i64 down, i64 across, i64 c) {
+    i64 at = (b->row + row) * t->stride_height + down - t->pad_height;
+    i64 lines = b->rows + shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
+    i64 left = b->column * t->stride_width + across - t->pad_width;
+    line l = {.from = t->x + ((b->n * t->height + at) * t->width + left) * t->channels + c};
+    if (!b->rows || row >= lines || at < 0 || at >= t->height) return l;
+    l.first = left < 0 ? least((-left + t->stride_width - 1) / t->stride_width, t->pitch) : 0;
+    l.end = most(least((t->width - left + t->stride_width - 1) / t->stride_width, t->pitch), l.first);
+    return l;
+}
+
+static void spread_plane(const conv_kernel_amx_task *t, const pair *p, i64 down, i64 across, i64 c, char *to) {
+    i64 lines = most(p->bands[0].rows, p->bands[1].rows);
+    lines += shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
+    char *lo = to + 64 * t->places;
+    for (i64 row = 0; row < lines; row++, to += 64 * t->pitch, lo += 64 * t->pitch) {
+        line x = line_of(t, &p->bands[0], row, down, across, c), z = line_of(t, &p->bands[1], row, down, across, c);
+        put_line(t, &x, &z, c, to, lo);
     }
-    for (; w.place < t->places + (every == 1); ) put(&w, zeros());
+    memset(to, 0, (size_t)(64 * (t->places - lines * t->pitch)));
+    memset(lo, 0, (size_t)(64 * (t->places - lines * t->pitch)));
 }
 
-typedef struct {
-    const char *a;       /* tiles of a vector of filters: a_step bytes from depth to depth */
-    i64 a_step;
-    const char *b[3];    /* of each tap */
-    i64 lo, b_row;       /* from hi to lo; from row to row */
-    const i64 *offset;   /* of each step of depth, in b */
-    i64 depth;
-    float *c[3];
-    i64 c_stride, add;
-} product;
-
-WITH_TILES INLINE void begin_sums(const product *p, const int taps) {
-    if (p->add) {
-        _tile_loadd(0, p->c[0], p->c_stride * 4);
-        if (taps > 1) _tile_loadd(1, p->c[1], p->c_stride * 4);
-        if (taps > 2) _tile_loadd(2, p->c[2], p->c_stride * 4);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-    }
-}
-
-/* Tiles: C 0 1 2, A hi 3, lo 4, B 5 6 7. */
-WITH_TILES INLINE void multiply(const product *p, const int taps) {
-    begin_sums(p, taps);
-    const char *a = p->a;
-    for (i64 k = 0; k < p->depth; k++, a += p->a_step) {
-        i64 at = p->offset[k], lo = at + p->lo;
-        _tile_loadd(3, a, 64);
-        _tile_loadd(5, p->b[0] + at, p->b_row);
-        _tile_dpbf16ps(0, 3, 5);
-        if (taps > 1) {
-            _tile_loadd(6, p->b[1] + at, p->b_row);
-            _tile_dpbf16ps(1, 3, 6);
-        }
-        if (taps > 2) {
-            _tile_loadd(7, p->b[2] + at, p->b_row);
-            _tile_dpbf16ps(2, 3, 7);
-        }
-        _tile_loadd(4, a + TILE_BYTES, 64);
-        _tile_dpbf16ps(0, 4, 5);
-        if (taps > 1) _tile_dpbf16ps(1, 4, 6);
-        if (taps > 2) _tile_dpbf16ps(2, 4, 7);
-        _tile_loadd(5, p->b[0] + lo, p->b_row);
-        _tile_dpbf16ps(0, 3, 5);
-        if (taps > 1) {
-            _tile_loadd(6, p->b[1] + lo, p->b_row);
-            _tile_dpbf16ps(1, 3, 6);
-        }
-        if (taps > 2) {
-            _tile_loadd(7, p->b[2] + lo, p->b_row);
-            _tile_dpbf16ps(2, 3, 7);
-        }
-    }
-    _tile_stored(0, p->c[0], p->c_stride * 4);
-    if (taps > 1) _tile_stored(1, p->c[1], p->c_stride * 4);
-    if (taps > 2) _tile_stored(2, p->c[2], p->c_stride * 4);
-}
-
-WITH_TILES static NOINLINE void multiply_1(const product *p) { multiply(p, 1); }
-WITH_TILES static NOINLINE void multiply_2(const product *p) { multiply(p, 2); }
-WITH_TILES static NOINLINE void multiply_3(const product *p) { multiply(p, 3); }
-
-/* How many taps of a window row, from `across` on, go together: three, or two where four are left. */
-INLINE i64 together(const conv_kernel_amx_task *t, i64 across) {
-    i64 left = t->window_width - across;
-    return left == 4 ? 2 : least(3, left);
-}
-
-/* All products of a block of bands that has been spread, for vectors of channels. */
-static void multiply_block(const conv_kernel_amx_task *t, const room *r, i64 depth, float *sums, i64 add) {
-    i64 taps = t->window_height * t->window_width, channels = vectors(t->channels);
-    i64 line = taps * channels * TILE_SIDE;
-    product p = {.lo = r->plane / 2, .b_row = 128 / r->every, .offset = r->offset, .depth = depth, .c_stride = line};
-    p.a_step = (r->end - r->first) * 2 * TILE_BYTES;
-    p.add = add;
-    for (i64 c = 0; c < channels; c++)
-        for (i64 f = r->first; f < r->end; f++) {
-            p.a = r->a + (f - r->first) * 2 * TILE_BYTES;
-            for (i64 tap = 0, count; tap < taps; tap += count) {
-                i64 high = tap / t->window_width * t->dilation_height, across = tap % t->window_width;
-                count = together(t, across);
-                for (i64 i = 0; i < count; i++) {
-                    i64 wide = (across + i) * t->dilation_width;
-                    i64 phase = high % t->stride_height * r->phases_across + wide % t->stride_width;
-                    i64 shift = high / t->stride_height * t->pitch + wide / t->stride_width;
-                    p.b[i] = r->b + (phase * channels + c) * r->plane + shift / r->every * 64;
-                    p.c[i] = sums + f * TILE_SIDE * line + ((tap + i) * channels + c) * TILE_SIDE;
-                }
-                (count == 1 ? multiply_1 : count == 2 ? multiply_2 : multiply_3)(&p);
-            }
-        }
-}
-
-static void spread_band(const conv_kernel_amx_task *t, const room *r, band b, i64 index) {
-    spread_dy(t, r, b, r->a + index * t->depth * (r->end - r->first) * 2 * TILE_BYTES);
-    char *to = r->b + index * r->band_bytes;
+static void spread_pair(const conv_kernel_amx_task *t, const room *r, const pair *p, i64 index) {
+    spread_dy(t, r, p, r->a + index * t->depth * (r->end - r->first) * 2 * TILE_BYTES);
+    char *to = r->b + index * r->pair_bytes;
     for (i64 down = 0; down < r->phases_down; down++)
         for (i64 across = 0; across < r->phases_across; across++)
             for (i64 c = 0; c < vectors(t->channels); c++, to += r->plane)
-                spread_plane(t, b, down, across, c * TILE_SIDE, r->every, to);
-    for (i64 k = 0; k < t->depth; k++)
-        r->offset[index * t->depth + k] = index * r->band_bytes + k * TILE_DEPTH / r->every * 64;
+                spread_plane(t, p, down, across, c * TILE_SIDE, to);
+    for (i64 k = 0; k < t->depth; k++) r->offset[index * t->depth + k] = index * r->pair_bytes + k * 16 * 64;
+}
+
+static void (*const products[2][MOST_COUNT])(const product *) = {
+    {multiply_1x1, multiply_1x2, multiply_1x3, multiply_1x4, multiply_1x5},
+    {multiply_2x1, multiply_2x2, multiply_2x3},
+};
+
+/* How many of `left` columns of tiles go together, with one vector of filters or two. */
+INLINE i64 together(i64 left, i64 filters) {
+    if (filters == 2) return left == 3 ? 3 : least(2, left);
+    i64 groups = (left + MOST_COUNT - 1) / MOST_COUNT;
+    return (left + groups - 1) / groups;
+}
+
+/* All products of `depth` steps from `first` on, of pairs of bands that have been spread. */
+static void multiply_chunk(const conv_kernel_amx_task *t, const room *r, i64 first, i64 depth, float *sums, i64 add) {
+    i64 taps = t->window_height * t->window_width, columns = vectors(t->channels) * taps;
+    i64 near = t->near, width = r->end - r->first;
+    product p = {.lo = r->plane / 2, .offset = r->offset + first, .depth = depth, .c_step = 256 * columns, .add = add};
+    p.a_step = width * 2 * TILE_BYTES;
+    for (i64 from = 0; from < columns; from += near) {
+        i64 end = least(from + near, columns);
+        for (i64 f = r->first, filters; f < r->end; f += filters) {
+            filters = least(2, r->end - f);
+            p.a = r->a + first * p.a_step + (f - r->first) * 2 * TILE_BYTES;
+            for (i64 column = from, count; column < end; column += count) {
+                count = together(end - column, filters);
+                for (i64 i = 0; i < count; i++) p.b[i] = r->b + r->column[column + i];
+                p.c = sums + (f * columns + column) * 256;
+                products[filters - 1][count - 1](&p);
+            }
+        }
+    }
 }
 
 WITH_TILES EXPORT void conv_kernel_amx(const void *task, const context *at) {
     const conv_kernel_amx_task *t = task;
-    i64 bands = band_count(t);
     amx_begin();
     for (i64 job = at->thread; job < t->parts * t->slices; job += at->threads) {
-        i64 part = job / t->slices, first = bands * part / t->parts, end = bands * (part + 1) / t->parts;
-        room r = room_of(t, job % t->slices, at->own);
-        for (i64 i = first; i < end; i += t->block) {
-            i64 count = least(t->block, end - i);
-            for (i64 k = 0; k < count; k++) spread_band(t, &r, band_of(t, i + k), k);
-            multiply_block(t, &r, count * t->depth, (float *)at->shared + part * t->sums, i > first);
+        i64 part = job / t->slices;
+        room r = room_of(t, part, job % t->slices, at->own);
+        float *sums = (float *)at->shared + part * t->sums;
+        for (i64 k = 0; k < r.pairs; k += t->block) {
+            i64 count = least(t->block, r.pairs - k), depth = count * t->depth;
+            for (i64 i = 0; i < count; i++) {
+                pair p = pair_of(t, &r, k + i);
+                spread_pair(t, &r, &p, i);
+            }
+            for (i64 i = 0; i < depth; i += t->chunk)
+                multiply_chunk(t, &r, i, least(t->chunk, depth - i), sums, k || i);
         }
     }
     amx_end();
+}
+
+/* The sum of all parts of a tile, turned round: a row for each channel. */
+static void end_tile(const conv_kernel_amx_ending_task *t, const float *sums, i64 rows, float *to, i64 lanes) {
+    ivec sum[16];
+    for (i64 i = 0; i < 16; i++) {
+        vec row = load(sums + i * 16);
+        for (i64 part = 1; part < t->parts; part++) row += load(sums + part * t->sums + i * 16);
+        sum[i] = (ivec)row;
+    }
+    transpose(sum);
+    for (i64 i = 0; i < rows; i++) store_part(to + i * t->filters, (vec)sum[i], lanes);
+}
+
+/* Adds up the parts, in order, and lays the sums out as the kernel is. */
+EXPORT void conv_kernel_amx_ending(const void *task, const context *at) {
+    const conv_kernel_amx_ending_task *t = task;
+    i64 columns = vectors(t->channels) * t->taps, first, end;
+    share(columns, at, &first, &end);
+    for (i64 column = first; column < end; column++) {
+        i64 c = column / t->taps * TILE_SIDE, tap = column % t->taps;
+        float *to = t->dkernel + (tap * t->channels + c) * t->filters;
+        for (i64 f = 0; f < t->filters; f += TILE_SIDE) {
+            const float *sums = (const float *)at->shared + (f / TILE_SIDE * columns + column) * 256;
+            end_tile(t, sums, least(TILE_SIDE, t->channels - c), to + f, least(TILE_SIDE, t->filters - f));
+        }
+    }
 }
 
 #endif

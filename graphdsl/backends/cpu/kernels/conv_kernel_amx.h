@@ -16,6 +16,7 @@ typedef struct {
     i64 depth;          /* tiles along the places of a band */
     i64 parts, slices;  /* of the bands; of the vectors of filters */
     i64 sums;           /* floats of a part */
+    i64 chunk, near;    /* steps of depth, columns of tiles that are worked on together */
 } conv_kernel_amx_task;
 
 #ifdef AMX
@@ -42,6 +43,30 @@ INLINE i64 shift_of(i64 tap, i64 dilation, i64 stride) { return tap * dilation /
 INLINE i64 phase_count(i64 window, i64 stride, i64 dilation) {
     return (window > 1 && stride > 1) ? (dilation % stride ? stride : 1) : 1;
 }
+
+enum { MOST_COUNT = 5 };
+
+/* Sums over steps of depth: dy of vectors of filters times x of taps. */
+typedef struct {
+    const char *a;             /* tiles of a vector of filters, hi and lo, then those of the next */
+    i64 a_step;                /* bytes from step to step of depth */
+    const char *b[MOST_COUNT]; /* of each tap */
+    i64 lo;                    /* bytes from hi to lo of b */
+    const i64 *offset;         /* of each step of depth, in b */
+    i64 depth;
+    float *c;                  /* tiles of each tap, one behind another; c_step floats on, of the next filters */
+    i64 c_step, add;
+} product;
+
+/* Vectors of filters x taps. */
+void multiply_1x1(const product *p);
+void multiply_1x2(const product *p);
+void multiply_1x3(const product *p);
+void multiply_1x4(const product *p);
+void multiply_1x5(const product *p);
+void multiply_2x1(const product *p);
+void multiply_2x2(const product *p);
+void multiply_2x3(const product *p);
 
 #endif
 #endif
