@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import prod
 from typing import Protocol
 
 from graphdsl.report import dataclass
@@ -59,3 +60,38 @@ def _strides(shape: Sequence[int], present: Sequence[bool]) -> tuple[int, ...]:
             own[axis] = step
             step *= shape[axis]
     return tuple(own)
+
+
+@dataclass(frozen=True)
+class Lying:
+    """How an operand lies in a table of rows and columns: element (r, c) is number
+
+    (r / every) % period * row + c * column
+    """
+
+    row: int
+    column: int
+    every: int = 1
+    period: int = 1
+
+
+def lying_in(array: Shaped, whole: tuple[int, ...]) -> Lying | None:
+    """How array lies where it is stretched to the shape whole, a table whose columns are the last axis.
+
+    None where the axes before it that array has are no neighbours.
+    """
+    shape = (1,) * (len(whole) - len(array.shape)) + array.shape
+    columns = shape[-1] if shape else 1
+    if not whole:
+        return Lying(0, 0)
+    column = 0 if columns == 1 else 1
+    if whole[-1] == 1:
+        column = 1 if prod(whole) == prod(shape) else 0
+    axes = [a for a, size in enumerate(shape[:-1]) if size != 1]
+    if not axes:
+        return Lying(0, column)
+    inner = [a for a in range(axes[0], axes[-1] + 1) if whole[a] != 1]
+    if axes != inner:
+        return None
+    every = prod(whole[axes[-1] + 1 : -1])
+    return Lying(columns, column, every, prod(shape[:-1]))

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.backends.axes import coalesced
+from graphdsl.backends.axes import Lying, coalesced
 from graphdsl.backends.cpu.backend import CpuBackend
-from graphdsl.backends.cpu.formula import Lying, letters
+from graphdsl.backends.cpu.formula import letters
 from graphdsl.backends.cpu.generate import FORMULAS as LIST
 from graphdsl.backends.cpu.reduce import layout_of
 from graphdsl.backends.formula_text import RESULTS, SUMS, canonical

@@ -22,7 +22,8 @@ from typing import Protocol
 
 import numpy as np
 
-from graphdsl.backends.cpu.formula import Bound, Lying, bound
+from graphdsl.backends.axes import Lying
+from graphdsl.backends.cpu.formula import Bound, bound
 from graphdsl.backends.cpu.task import Machine, Step, Task, address, i64, pointer
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Elementwise, Formulas

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 from math import prod
 
-from graphdsl.backends.axes import coalesced
-from graphdsl.backends.cpu.formula import Lying, bound
+from graphdsl.backends.axes import Lying, coalesced
+from graphdsl.backends.cpu.formula import bound
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Task, address, binds, i64
 from graphdsl.ir import Call
 from graphdsl.ops import Elementwise, Formulas

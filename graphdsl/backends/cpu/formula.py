@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from math import prod
 
+from graphdsl.backends.axes import Lying, lying_in
 from graphdsl.backends.cpu.formula_code import Code, coded
 from graphdsl.backends.cpu.library import Library
 from graphdsl.backends.cpu.task import Task, address, i64, pointer
@@ -50,16 +50,6 @@ class formula_task(Task):
 
 
 @dataclass(frozen=True)
-class Lying:
-    """How an operand lies in a table of rows and columns, in elements; formula.h draws it."""
-
-    row: int
-    column: int
-    every: int = 1
-    period: int = 1
-
-
-@dataclass(frozen=True)
 class Bound:
     """A formula bound to its arrays. order: by number the arrays that the task has, the result last."""
 
@@ -75,32 +65,13 @@ def epilogue(library: Library, op: Elementwise, operands: Sequence[Array], outpu
     a way that C does not follow.
     """
     columns = output.shape[-1] if output.ndim else 1
-    found = [_lying(a, output.shape) for a in operands]
-    if not operands or any(lying is None for lying in found):
+    found = [lying_in(a, output.shape) for a in operands]
+    if not operands or any(at is None for at in found):
         return None
-    full = _lying(output, output.shape)
+    full = lying_in(output, output.shape)
     assert full is not None
-    made = bound(library, op, [*operands, output], [*(lying for lying in found if lying), full], columns, place)
+    made = bound(library, op, [*operands, output], [*(at for at in found if at), full], columns, place)
     return made.task if made else None
-
-
-def _lying(array: Array, whole: tuple[int, ...]) -> Lying | None:
-    """The rows are all axes but the last; those that array has must be neighbours."""
-    shape = (1,) * (len(whole) - array.ndim) + array.shape
-    columns = shape[-1] if shape else 1
-    if not whole:
-        return Lying(0, 0)
-    column = 0 if columns == 1 else 1
-    if whole[-1] == 1:
-        column = 1 if prod(whole) == prod(shape) else 0
-    axes = [a for a, size in enumerate(shape[:-1]) if size != 1]
-    if not axes:
-        return Lying(0, column)
-    inner = [a for a in range(axes[0], axes[-1] + 1) if whole[a] != 1]
-    if axes != inner:
-        return None
-    every = prod(whole[axes[-1] + 1 : -1])
-    return Lying(columns, column, every, prod(shape[:-1]))
 
 
 def bound(

@@ -9,9 +9,9 @@ from math import prod
 
 import numpy as np
 
-from graphdsl.backends.axes import Axes, coalesced
+from graphdsl.backends.axes import Axes, Lying, coalesced
 from graphdsl.backends.cpu.elementwise import elementwise
-from graphdsl.backends.cpu.formula import KINDS, Lying, bound, formula_operand, formula_task, letters, operand_of
+from graphdsl.backends.cpu.formula import KINDS, bound, formula_operand, formula_task, letters, operand_of
 from graphdsl.backends.cpu.task import (
     Arrays,
     Machine,

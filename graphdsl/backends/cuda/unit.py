@@ -20,7 +20,8 @@ _INCLUDE = re.compile(r'^#include "([^"]+)"\n', re.MULTILINE)
 
 
 class Arguments(ctypes.Structure):
-    """The struct of the same name in CUDA, which its kernels take by value: address, i32, i64, u64 and f32 fields."""
+    """The struct of the same name in CUDA, which its kernels take by value: address, i32, u32, i64, u64 and f32 fields,
+    arrays of them, and structs like it."""
 
 
 address = ctypes.c_void_p
@@ -38,7 +39,7 @@ class Unit:
     stem        of its file in kernels/
     expression  what C++ calls it: `softmax<256>`
     arguments   the struct that it takes
-    code        text generated for it, such as a formula; stands before the kernel's own
+    code        text generated for it, such as a formula; stands before the kernel's own, and may include what it needs
     """
 
     stem: str
@@ -54,19 +55,23 @@ def source(unit: Unit, device: str = "") -> str:
     met.add(DEVICE)
     struct, size = unit.arguments.__name__, ctypes.sizeof(unit.arguments)
     check = f'static_assert(sizeof({struct}) == {size}, "{struct} in CUDA is not what it is in Python");\n'
-    return f"{head}\n{unit.code}\n{_inlined(f'{unit.stem}.cu', met)}\n{check}"
+    code = _expanded(unit.code, met)
+    return f"{head}\n{code}\n{_inlined(f'{unit.stem}.cu', met)}\n{check}"
 
 
 def _inlined(name: str, met: set[str]) -> str:
     """A file with what it includes in place, each once."""
+    return _expanded(_text(name), met)
 
+
+def _expanded(text: str, met: set[str]) -> str:
     def replaced(found: re.Match[str]) -> str:
         if found[1] in met:
             return ""
         met.add(found[1])
         return _inlined(found[1], met)
 
-    return _INCLUDE.sub(replaced, _text(name))
+    return _INCLUDE.sub(replaced, text)
 
 
 @cache

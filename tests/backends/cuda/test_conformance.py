@@ -18,8 +18,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "conv": "no kernel yet",
     "conv_input_gradient": "no kernel yet",
     "conv_kernel_gradient": "no kernel yet",
-    "elementwise": "no kernel yet",
-    "formulas": "no kernel yet",
     "fused": "no kernel yet",
     "fused_moments": "no kernel yet",
     "fused_pool": "no kernel yet",

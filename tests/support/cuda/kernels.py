@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pytest
@@ -29,23 +29,28 @@ def computed(
     processors: int = 4,
     shift: int = 0,
     fixed: Collection[int] = (),
+    onto: Mapping[int, int] | None = None,
 ) -> tuple[Array, ...]:
     """The results of op, from our kernels. Fails where none serves it, or one writes beside its results.
 
     shift  how many bytes behind a multiple of 256 arrays begin
     fixed  positions of the operands that are the same in every run
+    onto   results that lie where an operand lies, each with that operand's position
     """
     backend = CudaBackend(SimulatedDevice(seed=seed, processors=processors), precision=precision)
     types = op.type(*(TensorType(a.shape, DType(a.dtype.name)) for a in arrays))
     given = [_placed(backend, a, shift) for a in arrays]
     made = types if isinstance(types, tuple) else (types,)
     ends = [_placed(backend, np.full(t.bind({}), 77, t.dtype.numpy), shift) for t in made]
+    ends = [given[(onto or {})[n]] if n in (onto or {}) else end for n, end in enumerate(ends)]
     places, outputs = tuple(range(len(given))), tuple(range(len(given), len(given) + len(ends)))
     kernel = backend.kernel(Call(op.name, op, places, outputs), given, ends, fixed)
     assert isinstance(kernel, Native), f"{op} is left to the reference"
     sequence = backend.sequence([kernel])
     backend.preparation([kernel])()
     for _ in range(2):
+        for view, array in zip(given, arrays, strict=True):
+            backend.upload(view, array)
         sequence()
     for end in ends:
         _demand_untouched(backend, end)

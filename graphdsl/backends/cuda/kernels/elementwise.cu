@@ -1,0 +1,88 @@
+/* y[i] = formula(x0[i], x1[i], …), one or several results, where operands are stretched to the shape of the results.
+ *
+ * Before this stands the formula (formula.py). A thread takes N neighbours along the last axis, then those a grid
+ * further on. What is read and written goes as 16 bytes where N is 4. An operand may lie where a result lies: a thread
+ * has read its elements before it writes them, and nobody else does either.
+ *
+ *     i, a step:     [ 0 0 0 0 | 1 1 1 1 | 2 2 … ]         RANK 1: one long row, whose end may be a part of a step
+ *
+ *                    [ 0 0 0 0 | 1 1 1 1 ]                 RANK 2: the last axis in whole steps; i is divided into
+ *                    [ 2 2 2 2 | 3 3 3 3 ]                 row and column, and each operand has its strides
+ */
+#include "device.cuh"
+#include "divider.cuh"
+
+enum : int { AXES = 6 };
+constexpr int at_least_one(int n) { return n > 0 ? n : 1; }
+
+/* count: elements of a result. sizes: of the axes, the last in steps. strides: in elements, of all axes but the last,
+ * along which an operand goes on by 1 or not at all, as the formula knows. */
+struct elementwise_args {
+    const void *operands[at_least_one(formula::OPERANDS)];
+    void *results[formula::RESULTS];
+    i64 count;
+    divider sizes[AXES];
+    i32 strides[at_least_one(formula::OPERANDS)][AXES];
+    float k[at_least_one(formula::LITERALS)];
+};
+
+template <class T> DEVICE void read(const T *p, T (&x)[1]) { x[0] = *p; }
+DEVICE void read(const float *p, float (&x)[4]) {
+    quad q = *(const quad *)p;
+    x[0] = q.x, x[1] = q.y, x[2] = q.z, x[3] = q.w;
+}
+DEVICE void read(const i32 *p, i32 (&x)[4]) {
+    words q = *(const words *)p;
+    x[0] = q.x, x[1] = q.y, x[2] = q.z, x[3] = q.w;
+}
+DEVICE void read(const bool *p, bool (&x)[4]) {
+    u32 all = *(const u32 *)p;
+    UNROLL for (int i = 0; i < 4; i++) x[i] = all >> 8 * i & 1;
+}
+template <class T> DEVICE void write(T *p, const T (&y)[1]) { *p = y[0]; }
+DEVICE void write(float *p, const float (&y)[4]) { *(quad *)p = quad{y[0], y[1], y[2], y[3]}; }
+DEVICE void write(i32 *p, const i32 (&y)[4]) { *(words *)p = words{(u32)y[0], (u32)y[1], (u32)y[2], (u32)y[3]}; }
+DEVICE void write(bool *p, const bool (&y)[4]) {
+    *(u32 *)p = (u32)y[0] | (u32)y[1] << 8 | (u32)y[2] << 16 | (u32)y[3] << 24;
+}
+
+/* N elements: where they lie in the results, and in each operand. */
+template <int RANK, int N, class Index> struct elements {
+    const elementwise_args &a;
+    Index first, column, at[AXES];
+
+    DEVICE elements(const elementwise_args &args, Index step) : a(args), first(step * N), column(first) {
+        if (RANK == 1) return;
+        UNROLL for (int axis = RANK - 1; axis > 0; axis--) {
+            Index rest = quotient(step, a.sizes[axis]);
+            at[axis] = step - rest * a.sizes[axis].divisor;
+            step = rest;
+        }
+        at[0] = step;
+        column = at[RANK - 1] * N;
+    }
+    DEVICE const float *literals() const { return a.k; }
+    DEVICE Index row(int number) const {
+        Index offset = 0;
+        UNROLL for (int axis = 0; axis < RANK - 1; axis++) offset += at[axis] * (Index)a.strides[number][axis];
+        return offset;
+    }
+    template <class T> DEVICE void load(int number, T (&x)[N]) const {
+        read((const T *)a.operands[number] + row(number) + column, x);
+    }
+    template <class T> DEVICE void load_one(int number, T &x) const { x = ((const T *)a.operands[number])[row(number)]; }
+    template <class T> DEVICE void store(int number, const T (&y)[N]) const { write((T *)a.results[number] + first, y); }
+};
+
+template <int RANK, int N, class Index> DEVICE void compute_at(const elementwise_args &a, Index step) {
+    elements<RANK, N, Index> place(a, step);
+    formula::at<N>(place);
+}
+
+template <int RANK, int N, class Index> KERNEL(256) elementwise(const elementwise_args a) {
+    const Index count = a.count, whole = count / N;
+    const Index own = (Index)blockIdx.x * 256 + threadIdx.x, all = (Index)gridDim.x * 256;
+    for (Index step = own; step < whole; step += all) compute_at<RANK, N, Index>(a, step);
+    if (RANK > 1) return;
+    for (Index i = whole * N + own; i < count; i += all) compute_at<1, 1, Index>(a, i);
+}
