@@ -10,6 +10,7 @@ Memory is planned ahead, so two calls depend on each other where one writes byte
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -30,24 +31,49 @@ class Planned(Protocol):
 
 def steps_of(calls: Sequence[Planned]) -> list[Step]:
     """The calls in their order, each with the latest of those that it must wait for."""
+    stretches = _Stretches(a for call in calls for a in (*call.inputs, *call.outputs))
+    writers: dict[int, int] = {}
+    readers: dict[int, list[int]] = {}
     steps: list[Step] = []
-    before: list[set[int]] = []
+    ended: list[int] = []  # a bit for every call that has ended before this one begins
     for number, call in enumerate(calls):
-        direct = {n for n in range(number) if _clash(calls[n], call)}
-        known = set().union(*(before[n] for n in direct))
-        before.append(direct | known)
-        steps.append(Step(call.plan.launches, tuple(sorted(direct - known))))
+        read = {s for a in call.inputs for s in stretches.of(a)}
+        written = {s for a in call.outputs for s in stretches.of(a)}
+        direct = {writers[s] for s in read | written if s in writers}
+        direct |= {reader for s in written for reader in readers.get(s, ())}
+        steps.append(Step(call.plan.launches, _latest(direct, ended)))
+        ended.append(_bits(direct, ended))
+        for s in written:
+            writers[s], readers[s] = number, []
+        for s in read - written:
+            readers.setdefault(s, []).append(number)
     return steps
 
 
-def _clash(earlier: Planned, later: Planned) -> bool:
-    return (
-        _overlap(earlier.outputs, later.inputs)
-        or _overlap(earlier.inputs, later.outputs)
-        or _overlap(earlier.outputs, later.outputs)
-    )
+def _bits(direct: Iterable[int], ended: Sequence[int]) -> int:
+    """All that has ended when these have."""
+    bits = 0
+    for n in direct:
+        bits |= ended[n] | 1 << n
+    return bits
 
 
-def _overlap(some: Iterable[DeviceArray], others: Iterable[DeviceArray]) -> bool:
-    others = tuple(others)
-    return any(a.address < b.end and b.address < a.end for a in some for b in others)
+def _latest(direct: set[int], ended: Sequence[int]) -> tuple[int, ...]:
+    """Those that no other of them waits for."""
+    known = 0
+    for n in direct:
+        known |= ended[n]
+    return tuple(sorted(n for n in direct if not known >> n & 1))
+
+
+class _Stretches:
+    """Memory cut wherever an array begins or ends: arrays meet exactly where they have a stretch in common."""
+
+    def __init__(self, arrays: Iterable[DeviceArray]) -> None:
+        self._cuts = sorted({cut for a in arrays if a.nbytes for cut in (a.address, a.end)})
+
+    def of(self, array: DeviceArray) -> range:
+        """The numbers of the stretches that the array covers."""
+        if not array.nbytes:
+            return range(0)
+        return range(bisect_left(self._cuts, array.address), bisect_left(self._cuts, array.end))
