@@ -13,7 +13,6 @@ from graphdsl.backends.cuda.array import DeviceArray
 from graphdsl.backends.cuda.launch import Plan
 from graphdsl.backends.cuda.order import steps_of
 
-
 NOTHING = Plan(())
 
 
