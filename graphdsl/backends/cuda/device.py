@@ -64,6 +64,10 @@ class Device(ABC):
     def synchronize(self) -> None:
         """Returns when all that was begun is done."""
 
+    def spare(self) -> int | None:
+        """Bytes that can still be allocated; None where nobody knows."""
+        return None
+
     def facts(self) -> dict[str, Any]:
         """What is worth saying of it in a report."""
         return {"name": self.name, "architecture": self.architecture, "processors": self.processors}

@@ -110,6 +110,17 @@ def architectures() -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
+def architecture(major: int, minor: int) -> str:
+    """What to compile for on a GPU of this compute capability: `sm_90a` for 9.0. The closest that the compiler knows:
+    what was made for 8.0 runs on 8.9. Raises Failed E0808 where it knows none."""
+    fits = [known for known in architectures() if 10 * major <= known <= 10 * major + minor]
+    if not fits:
+        made = ".".join(map(str, version()))
+        help = 'pip install --upgrade "graphdsl[gpu]"'
+        raise fail("E0808", f"NVRTC {made} does not know GPUs of compute capability {major}.{minor}", help=help)
+    return "sm_90a" if fits[-1] == 90 else f"sm_{fits[-1]}"
+
+
 @cache
 def library() -> ctypes.CDLL:
     """NVRTC with what it needs itself. Raises Failed E0808 where it is not found."""

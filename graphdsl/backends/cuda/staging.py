@@ -1,0 +1,85 @@
+"""Arrays on their way to the GPU, while it works.
+
+A copy out of ordinary memory would wait for the GPU, so arrays are put into pinned memory first, of which there are
+several places taken in turn; a place is used again when its copy has ended. Small arrays go from there to where they
+are wanted, in order with the GPU's work. Large ones take two steps, and the slow one goes on beside the work before:
+
+    host      array 1 -> place 1     array 2 -> place 2                    ...
+    copying              place 1 -> room 1     place 2 -> room 2
+    working   step 0 ..................  room 1 -> x, step 1 ............  room 2 -> x, step 2
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from itertools import cycle
+
+from graphdsl.backends.cuda.api import NON_BLOCKING, TO_DEVICE, UNTIMED, WITHIN, Api, owned
+from graphdsl.ir import Array
+from graphdsl.report import dataclass
+
+SMALL = 64 << 10
+PLACES = {SMALL: 16, 1 << 20: 4, 16 << 20: 4}
+"""How many of what size; longer arrays go in pieces of the largest."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """host: pinned memory; room: as much on the GPU, or 0. copied, taken: events, when each is free again."""
+
+    host: int
+    room: int
+    copied: int
+    taken: int
+
+
+class Staging:
+    """The places, and the stream that copies beside the work of another one, `working`."""
+
+    def __init__(self, api: Api, working: int) -> None:
+        self._api = api
+        self._working = working
+        self._copying = api.runtime.streamCreateWithFlags(NON_BLOCKING)
+        self._places = {size: self._turns(size, count) for size, count in PLACES.items()}
+        owned(self, api.runtime.streamDestroy, self._copying)
+
+    def write(self, address: int, array: Array) -> None:
+        """Copies an array in row order to the GPU, after all that it was given to do. The array may change at once."""
+        assert array.flags.c_contiguous
+        start, most = array.ctypes.data, max(PLACES)
+        for done in range(0, array.nbytes, most):
+            size = min(most, array.nbytes - done)
+            place = next(self._places[min(fits for fits in PLACES if fits >= size)])
+            self._api.runtime.eventSynchronize(place.copied)
+            ctypes.memmove(place.host, start + done, size)
+            send = self._beside if place.room else self._in_order
+            send(place, address + done, size)
+
+    def _in_order(self, place: _Place, address: int, size: int) -> None:
+        r = self._api.runtime
+        r.memcpyAsync(address, place.host, size, TO_DEVICE, self._working)
+        r.eventRecord(place.copied, self._working)
+
+    def _beside(self, place: _Place, address: int, size: int) -> None:
+        r = self._api.runtime
+        r.streamWaitEvent(self._copying, place.taken)
+        r.memcpyAsync(place.room, place.host, size, TO_DEVICE, self._copying)
+        r.eventRecord(place.copied, self._copying)
+        r.streamWaitEvent(self._working, place.copied)
+        r.memcpyAsync(address, place.room, size, WITHIN, self._working)
+        r.eventRecord(place.taken, self._working)
+
+    def _turns(self, size: int, count: int) -> Iterator[_Place]:
+        """The places of a size in turn, each made when it is first needed."""
+        made = []
+        for _ in range(count):
+            made.append(self._place(size))
+            yield made[-1]
+        yield from cycle(made)
+
+    def _place(self, size: int) -> _Place:
+        r = self._api.runtime
+        host = self._api.made(lambda: r.hostAlloc(size, 0))
+        room = self._api.made(lambda: r.malloc(size)) if size > SMALL else 0
+        return _Place(host, room, r.eventCreateWithFlags(UNTIMED), r.eventCreateWithFlags(UNTIMED))
