@@ -48,16 +48,6 @@ WITH_TILES void product_2x2(const operand *a, const char *b, float *c) {
     _tile_stored(3, c + 528, 128);
 }
 
-#define ROUND(plane, weights)                                                                                         \
-    _tile_loadd(4, plane, a->step);                                                                                   \
-    _tile_dpbf16ps(0, 4, weights);                                                                                    \
-    _tile_loadd(5, plane + next, a->step);                                                                            \
-    _tile_dpbf16ps(1, 5, weights);                                                                                    \
-    _tile_loadd(4, plane + 2 * next, a->step);                                                                        \
-    _tile_dpbf16ps(2, 4, weights);                                                                                    \
-    _tile_loadd(5, plane + 3 * next, a->step);                                                                        \
-    _tile_dpbf16ps(3, 5, weights);
-
 /* 64 places times 16 filters. */
 WITH_TILES void product_4x1(const operand *a, const char *b, float *c) {
     _tile_zero(0);
@@ -72,9 +62,26 @@ WITH_TILES void product_4x1(const operand *a, const char *b, float *c) {
             if (ahead) fetch(ahead, 2 * TILE_BYTES), ahead += 2 * TILE_BYTES;
             _tile_loadd(6, b, 64);
             _tile_loadd(7, b + TILE_BYTES, 64);
-            ROUND(hi, 7)
-            ROUND(hi, 6)
-            ROUND(lo, 6)
+            _tile_loadd(4, hi, a->step);
+            _tile_dpbf16ps(0, 4, 7);
+            _tile_loadd(5, hi + next, a->step);
+            _tile_dpbf16ps(1, 5, 7);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(4, hi + 2 * next, a->step);
+            _tile_dpbf16ps(2, 4, 7);
+            _tile_dpbf16ps(1, 5, 6);
+            _tile_loadd(5, hi + 3 * next, a->step);
+            _tile_dpbf16ps(3, 5, 7);
+            _tile_dpbf16ps(2, 4, 6);
+            _tile_dpbf16ps(3, 5, 6);
+            _tile_loadd(4, lo, a->step);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(5, lo + next, a->step);
+            _tile_dpbf16ps(1, 5, 6);
+            _tile_loadd(4, lo + 2 * next, a->step);
+            _tile_dpbf16ps(2, 4, 6);
+            _tile_loadd(5, lo + 3 * next, a->step);
+            _tile_dpbf16ps(3, 5, 6);
         }
     }
     _tile_stored(0, c, 64);
@@ -82,7 +89,5 @@ WITH_TILES void product_4x1(const operand *a, const char *b, float *c) {
     _tile_stored(2, c + 512, 64);
     _tile_stored(3, c + 768, 64);
 }
-
-#undef ROUND
 
 #endif
