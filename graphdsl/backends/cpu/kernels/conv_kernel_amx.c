@@ -18,7 +18,7 @@
  *
  * The tiles of a block of bands stay in the second cache, and `chunk` of them along the places in the first one:
  *
- *     for each chunk, vector of channels, two vectors of filters, two or three taps:
+ *     for each chunk, vector of channels, two vectors of filters, two taps:
  *         C[filter][channel] of each += A (hi, lo) * B (hi, lo)
  *
  * Sums are tiles [part][filters][channels][tap]: conv_kernel_amx_ending adds up the parts and turns them round.
@@ -89,9 +89,20 @@ static pair pair_of(const conv_kernel_amx_task *t, const room *r, i64 k) {
     return p;
 }
 
+/* Pixels of the next 16 places. They lie one behind another, which the order of spread_places would not show. */
+INLINE void fetch_places(const conv_kernel_amx_task *t, const float *const (*pixel)[16], i64 first, i64 end) {
+    for (i64 j = 0; j < 2; j++)
+        for (i64 i = first; i < end; i++)
+            for (i64 f = 0; pixel[j][i] && f < t->filters; f += 16)
+                __builtin_prefetch(pixel[j][i] + 16 * t->filters + f, 0, 3);
+}
+
 /* 16 places of two bands of dy as the A tiles of each vector of filters from f to end, [vector][hi, lo]. */
 static void spread_places(const conv_kernel_amx_task *t, const float *const (*pixel)[16], i64 f, i64 end, char *to) {
+    i64 each = most(TILE_SIDE * TILE_SIDE / t->filters, 1), fetched = 0;
     for (; f < end; f += TILE_SIDE, to += 2 * TILE_BYTES) {
+        fetch_places(t, pixel, fetched, least(fetched + each, 16));
+        fetched = least(fetched + each, 16);
         i64 lanes = least(TILE_SIDE, t->filters - f);
         ivec hi[16], lo[16];
         for (i64 i = 0; i < 16; i++) {
@@ -133,8 +144,8 @@ typedef struct {
     i64 first, end;
 } line;
 
-INLINE vec place_of(const line *l, i64 i, i64 step, i64 lanes) {
-    return i >= l->first && i < l->end ? load_part(l->from + i * step, lanes) : zeros();
+INLINE vec place_of(const line *l, i64 i, i64 step, i64 c, i64 lanes) {
+    return i >= l->first && i < l->end ? load_part(l->from + i * step + c, lanes) : zeros();
 }
 
 INLINE void put(vec x, vec z, char *hi, char *lo) {
@@ -143,58 +154,73 @@ INLINE void put(vec x, vec z, char *hi, char *lo) {
     istore((int32_t *)lo, pair_lo(a, b));
 }
 
-static void put_line(const conv_kernel_amx_task *t, const line *x, const line *z, i64 c, char *hi, char *lo) {
-    i64 lanes = least(TILE_SIDE, t->channels - c), step = t->stride_width * t->channels, i = 0;
-    i64 first = most(x->first, z->first), end = most(least(x->end, z->end), first);
-    for (; i < first; i++) put(place_of(x, i, step, lanes), place_of(z, i, step, lanes), hi + 64 * i, lo + 64 * i);
-    if (lanes == TILE_SIDE)
-        for (; i < end; i++) put(load(x->from + i * step), load(z->from + i * step), hi + 64 * i, lo + 64 * i);
-    for (; i < t->pitch; i++)
-        put(place_of(x, i, step, lanes), place_of(z, i, step, lanes), hi + 64 * i, lo + 64 * i);
+/* Places of a line, all channels: each vector of channels has a plane of its own. */
+static void put_places(const conv_kernel_amx_task *t, const line *x, const line *z, i64 i, i64 end, char *to) {
+    i64 step = t->stride_width * t->channels, lo = 64 * t->places;
+    for (; i < end; i++) {
+        char *at = to + 64 * i;
+        for (i64 c = 0; c < t->channels; c += TILE_SIDE, at += 2 * lo) {
+            i64 lanes = least(TILE_SIDE, t->channels - c);
+            put(place_of(x, i, step, c, lanes), place_of(z, i, step, c, lanes), at, at + lo);
+        }
+    }
 }
 
-/* Line `row` of phase (down, across) of a band, channels from c on. */
-static line line_of(const conv_kernel_amx_task *t, const band *b, i64 row, i64 down, i64 across, i64 c) {
+static void put_line(const conv_kernel_amx_task *t, const line *x, const line *z, char *to) {
+    i64 step = t->stride_width * t->channels, lo = 64 * t->places;
+    i64 first = most(x->first, z->first), end = t->channels % TILE_SIDE ? first : most(least(x->end, z->end), first);
+    put_places(t, x, z, 0, first, to);
+    const float *from = x->from + first * step, *other = z->from + first * step;
+    for (i64 i = first; i < end; i++, from += step, other += step) {
+        char *at = to + 64 * i;
+        for (i64 c = 0; c < t->channels; c += TILE_SIDE, at += 2 * lo)
+            put(load(from + c), load(other + c), at, at + lo);
+    }
+    put_places(t, x, z, end, t->pitch, to);
+}
+
+/* Line `row` of phase (down, across) of a band. */
+static line line_of(const conv_kernel_amx_task *t, const band *b, i64 row, i64 down, i64 across) {
     i64 at = (b->row + row) * t->stride_height + down - t->pad_height;
     i64 lines = b->rows + shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
     i64 left = b->column * t->stride_width + across - t->pad_width;
-    line l = {.from = t->x + ((b->n * t->height + at) * t->width + left) * t->channels + c};
+    line l = {.from = t->x + ((b->n * t->height + at) * t->width + left) * t->channels};
     if (!b->rows || row >= lines || at < 0 || at >= t->height) return l;
     l.first = left < 0 ? least((-left + t->stride_width - 1) / t->stride_width, t->pitch) : 0;
     l.end = most(least((t->width - left + t->stride_width - 1) / t->stride_width, t->pitch), l.first);
     return l;
 }
 
-static void spread_plane(const conv_kernel_amx_task *t, const pair *p, i64 down, i64 across, i64 c, char *to) {
-    i64 lines = most(p->bands[0].rows, p->bands[1].rows);
+/* The planes of x that have lines of phase `down`. */
+static void spread_planes(const conv_kernel_amx_task *t, const room *r, const pair *p, i64 down, char *to) {
+    i64 lines = most(p->bands[0].rows, p->bands[1].rows), phase = vectors(t->channels) * r->plane;
     lines += shift_of(t->window_height - 1, t->dilation_height, t->stride_height);
-    char *lo = to + 64 * t->places;
-    for (i64 row = 0; row < lines; row++, to += 64 * t->pitch, lo += 64 * t->pitch) {
-        line x = line_of(t, &p->bands[0], row, down, across, c), z = line_of(t, &p->bands[1], row, down, across, c);
-        put_line(t, &x, &z, c, to, lo);
-    }
-    memset(to, 0, (size_t)(64 * (t->places - lines * t->pitch)));
-    memset(lo, 0, (size_t)(64 * (t->places - lines * t->pitch)));
+    for (i64 row = 0; row < lines; row++)
+        for (i64 across = 0; across < r->phases_across; across++) {
+            line x = line_of(t, &p->bands[0], row, down, across), z = line_of(t, &p->bands[1], row, down, across);
+            put_line(t, &x, &z, to + across * phase + row * 64 * t->pitch);
+        }
+    i64 done = lines * 64 * t->pitch, half = r->plane / 2;
+    for (char *plane = to; plane < to + r->phases_across * phase; plane += half)
+        memset(plane + done, 0, (size_t)(half - done));
 }
 
 static void spread_pair(const conv_kernel_amx_task *t, const room *r, const pair *p, i64 index) {
     spread_dy(t, r, p, r->a + index * t->depth * (r->end - r->first) * 2 * TILE_BYTES);
     char *to = r->b + index * r->pair_bytes;
     for (i64 down = 0; down < r->phases_down; down++)
-        for (i64 across = 0; across < r->phases_across; across++)
-            for (i64 c = 0; c < vectors(t->channels); c++, to += r->plane)
-                spread_plane(t, p, down, across, c * TILE_SIDE, to);
+        spread_planes(t, r, p, down, to + down * r->phases_across * vectors(t->channels) * r->plane);
     for (i64 k = 0; k < t->depth; k++) r->offset[index * t->depth + k] = index * r->pair_bytes + k * 16 * 64;
 }
 
 static void (*const products[2][MOST_COUNT])(const product *) = {
     {multiply_1x1, multiply_1x2, multiply_1x3, multiply_1x4, multiply_1x5},
-    {multiply_2x1, multiply_2x2, multiply_2x3},
+    {multiply_2x1, multiply_2x2},
 };
 
 /* How many of `left` columns of tiles go together, with one vector of filters or two. */
 INLINE i64 together(i64 left, i64 filters) {
-    if (filters == 2) return left == 3 ? 3 : least(2, left);
+    if (filters == 2) return least(2, left);
     i64 groups = (left + MOST_COUNT - 1) / MOST_COUNT;
     return (left + groups - 1) / groups;
 }

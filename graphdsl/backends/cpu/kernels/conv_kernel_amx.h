@@ -66,7 +66,6 @@ void multiply_1x4(const product *p);
 void multiply_1x5(const product *p);
 void multiply_2x1(const product *p);
 void multiply_2x2(const product *p);
-void multiply_2x3(const product *p);
 
 #endif
 #endif

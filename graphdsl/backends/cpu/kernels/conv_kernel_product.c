@@ -85,41 +85,6 @@ WITH_TILES INLINE void multiply_2(const product *p, const int taps) {
     if (taps > 1) _tile_stored(3, p->c + p->c_step + 256, 64);
 }
 
-/* Two vectors of filters, three taps: C 0 1 2 / 3 4 5, A 6, B 7. */
-#define HALF_ROUND(from, plane_b, first, second, third)                                                               \
-    _tile_loadd(6, from, 64);                                                                                         \
-    FROM_B(7, 0, plane_b);                                                                                            \
-    _tile_dpbf16ps(first, 6, 7);                                                                                      \
-    FROM_B(7, 1, plane_b);                                                                                            \
-    _tile_dpbf16ps(second, 6, 7);                                                                                  \
-    FROM_B(7, 2, plane_b);                                                                                            \
-    _tile_dpbf16ps(third, 6, 7);
-
-WITH_TILES void multiply_2x3(const product *p) {
-    BEGIN(0, p->c);
-    BEGIN(1, p->c + 256);
-    BEGIN(2, p->c + 512);
-    BEGIN(3, p->c + p->c_step);
-    BEGIN(4, p->c + p->c_step + 256);
-    BEGIN(5, p->c + p->c_step + 512);
-    const char *a = p->a;
-    for (i64 k = 0; k < p->depth; k++, a += p->a_step) {
-        i64 at = p->offset[k];
-        HALF_ROUND(a, 0, 0, 1, 2)
-        HALF_ROUND(a + 2 * TILE_BYTES, 0, 3, 4, 5)
-        HALF_ROUND(a + TILE_BYTES, 0, 0, 1, 2)
-        HALF_ROUND(a + 3 * TILE_BYTES, 0, 3, 4, 5)
-        HALF_ROUND(a, p->lo, 0, 1, 2)
-        HALF_ROUND(a + 2 * TILE_BYTES, p->lo, 3, 4, 5)
-    }
-    _tile_stored(0, p->c, 64);
-    _tile_stored(1, p->c + 256, 64);
-    _tile_stored(2, p->c + 512, 64);
-    _tile_stored(3, p->c + p->c_step, 64);
-    _tile_stored(4, p->c + p->c_step + 256, 64);
-    _tile_stored(5, p->c + p->c_step + 512, 64);
-}
-
 WITH_TILES void multiply_1x1(const product *p) { multiply_1(p, 1); }
 WITH_TILES void multiply_1x2(const product *p) { multiply_1(p, 2); }
 WITH_TILES void multiply_1x3(const product *p) { multiply_1(p, 3); }
@@ -136,6 +101,5 @@ WITH_TILES void multiply_2x2(const product *p) { multiply_2(p, 2); }
 #undef LO_TAP
 #undef END_TAP
 #undef ROUND
-#undef HALF_ROUND
 
 #endif
