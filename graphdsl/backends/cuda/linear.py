@@ -28,7 +28,8 @@ class product_args(Arguments):
     _fields_ = (
         *((n, address) for n in ("a", "b", "c", "sums", "came")),
         *((n, i64) for n in ("batch_a", "batch_b")),
-        *((n, i32) for n in ("rows", "columns", "depth", "line_a", "line_b", "part")),
+        *((n, i32) for n in ("rows", "columns", "depth", "line_a", "line_b", "part", "time", "shift")),
+        ("lengths", address),
     )
 
 
@@ -112,26 +113,44 @@ class Sizes:
             yield from ((tile, parts) for parts in range(1, max(most, 1) + 1))
 
 
+@dataclass(frozen=True)
+class Steps:
+    """Of a left matrix, transposed, whose lines are steps of sequences: each is read `shift` steps off; those behind
+    the ends and the lengths are zeros.
+
+    lengths  int32 [batch], or None
+    """
+
+    time: int
+    shift: int
+    lengths: DeviceArray | None
+
+
 @launches(MatMul)
 def matmul(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | None:
     assert isinstance(call.op, MatMul)
     return multiplied(call.op, inputs[0], inputs[1], outputs[0], gpu)
 
 
-def multiplied(op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, gpu: Gpu) -> Plan | None:
+def multiplied(
+    op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, gpu: Gpu, steps: Steps | None = None
+) -> Plan | None:
     """The product a · b into c; None where no kernel serves it."""
     if not all_of("float32", a, b, c) or max(a.size, b.size, c.size) > LARGEST:
         return None
     rows, columns = c.shape[-2:]
-    if columns == 1 < rows:
+    if columns == 1 < rows and not steps:
         op, a, b, rows, columns = MatMul(not op.transpose_b, not op.transpose_a), b, a, columns, rows
     if c.size == 0:
         return Plan(())
     depth = a.shape[-2 if op.transpose_a else -1]
-    return Plan((_launch(op, a, b, c, Sizes(prod(c.shape[:-2]), rows, columns, depth), gpu),))
+    sizes = Sizes(prod(c.shape[:-2]), rows, columns, depth)
+    return Plan((_launch(op, a, b, c, sizes, gpu, steps),))
 
 
-def _launch(op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, sizes: Sizes, gpu: Gpu) -> Launch:
+def _launch(
+    op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, sizes: Sizes, gpu: Gpu, steps: Steps | None
+) -> Launch:
     tile, parts = sizes.best(gpu.device.processors)
     part = ceil(ceil(sizes.depth / parts) / tile.stage) * tile.stage if parts > 1 else sizes.depth
     parts = max(1, ceil(sizes.depth / max(part, 1)))
@@ -143,9 +162,11 @@ def _launch(op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, sizes: S
         *((x.address for x in keeps) if keeps else (None, None)),
         *(sizes.rows * sizes.depth, sizes.columns * sizes.depth),
         *(sizes.rows, sizes.columns, sizes.depth, *lines, part),
+        *((steps.time, steps.shift, steps.lengths.address if steps.lengths else None) if steps else (1, 0, None)),
     )
-    steps = [4 if line % 4 == 0 and x.address % 16 == 0 else 1 for line, x in zip(lines, (a, b), strict=True)]
+    quads = [4 if line % 4 == 0 and x.address % 16 == 0 else 1 for line, x in zip(lines, (a, b), strict=True)]
     turns = [str(t).lower() for t in (op.transpose_a, op.transpose_b)]
-    expression = f"product<{tile.text}, {turns[0]}, {steps[0]}, {turns[1]}, {steps[1]}, as_it_is>"
+    left = "steps_matrix" if steps else "plain_matrix"
+    expression = f"product<{tile.text}, {left}, {turns[0]}, {quads[0]}, {turns[1]}, {quads[1]}, as_it_is>"
     shared = tile.shared(op.transpose_a, op.transpose_b)
     return Launch(Unit("linear", expression, product_args), (tiles, parts, 1), tile.threads, arguments, shared, keeps)

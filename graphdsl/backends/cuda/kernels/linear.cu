@@ -15,7 +15,25 @@ struct product_args {
     i32 rows, columns, depth;
     i32 line_a, line_b;         /* floats from a line to the next */
     i32 part;                   /* how many k a part takes */
+    i32 time, shift;            /* where a has a line for each step of sequences: see steps_matrix */
+    const i32 *lengths;
 };
+
+/* Lines that are steps of sequences [sample][time], read `shift` steps off; zeros behind the lengths and the ends. */
+struct steps_matrix {
+    i64 line;
+    i32 lines, items, time, shift;
+    const i32 *lengths;
+    DEVICE i64 at(i32 l, i32 i) const {
+        i32 sample = l / time, t = l % time;
+        bool there = l < lines && i < items && t + shift >= 0 && t + shift < time;
+        return there && (!lengths || t < lengths[sample]) ? (l + shift) * line + i : -1;
+    }
+};
+DEVICE void describe(plain_matrix &m, const product_args &p, i32 lines, i32 items) { m = {p.line_a, lines, items}; }
+DEVICE void describe(steps_matrix &m, const product_args &p, i32 lines, i32 items) {
+    m = {p.line_a, lines, items, p.time, p.shift, p.lengths};
+}
 
 /* A tile's numbers become c's. */
 template <class Tile, class Finish> struct stored {
@@ -48,7 +66,7 @@ struct as_it_is {
     DEVICE float operator()(float x, i64, i32) const { return x; }
 };
 
-template <class Tile, bool TURN_A, int STEP_A, bool TURN_B, int STEP_B, class Finish>
+template <class Tile, class Left, bool TURN_A, int STEP_A, bool TURN_B, int STEP_B, class Finish>
 KERNEL(Tile::THREADS) product(const product_args p) {
     SHARED_BYTES(room);
     float *shared = (float *)room;
@@ -57,7 +75,8 @@ KERNEL(Tile::THREADS) product(const product_args p) {
     u32 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
     i32 row = tile % down * Tile::ROWS, column = tile / down * Tile::COLUMNS;
     i32 k = blockIdx.y * p.part, end = min(p.depth, k + p.part);
-    plain_matrix a = {p.line_a, TURN_A ? end : p.rows, TURN_A ? p.rows : end};
+    Left a;
+    describe(a, p, TURN_A ? end : p.rows, TURN_A ? p.rows : end);
     plain_matrix b = {p.line_b, TURN_B ? p.columns : end, TURN_B ? end : p.columns};
     Tile::template make<TURN_A, STEP_A, TURN_B, STEP_B>(shared, p.a + batch * p.batch_a, a, p.b + batch * p.batch_b, b,
                                                         row, column, k, end);
