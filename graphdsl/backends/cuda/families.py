@@ -10,6 +10,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     linear,
     mask,
     max_pool,
+    noise,
     recurrence,
     resize,
     shape,

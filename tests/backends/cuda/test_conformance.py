@@ -24,7 +24,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "fused_sums": "no kernel yet",
     "max": "no kernel yet",
     "moments": "no kernel yet",
-    "random_uniform": "no kernel yet",
     "reduced": "no kernel yet",
     "standardize": "no kernel yet",
     "sum": "no kernel yet",
