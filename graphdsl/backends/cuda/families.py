@@ -12,6 +12,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     max_pool,
     noise,
     recurrence,
+    reduce,
     resize,
     shape,
     size,
