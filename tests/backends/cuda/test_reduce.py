@@ -70,7 +70,7 @@ def test_arrays_at_no_round_address(shift: int) -> None:
 
 @needs_compiler
 def test_nothing_cancels_in_a_variance() -> None:
-    """Far from 0, and where the first number is unlike all others."""
+    """Far from 0, where a float32 is off by a hundredth of the deviation, and where the first number is an outlier."""
     far = (1000 + wave(3000, 8) / 100).astype(np.float32)
     spike = np.zeros((5000, 4), np.float32)
     spike[0] = 1
@@ -78,7 +78,7 @@ def test_nothing_cancels_in_a_variance() -> None:
         for axis, array in ((0, x), (1, np.ascontiguousarray(x.T))):
             _, variance = computed(Moments((axis,)), array)
             wide = array.astype(np.float64)
-            np.testing.assert_allclose(variance, wide.var(axis, keepdims=True), rtol=2e-4)
+            np.testing.assert_allclose(variance, wide.var(axis, keepdims=True), rtol=1e-3)
 
 
 @needs_compiler
