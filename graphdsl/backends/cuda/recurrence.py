@@ -164,10 +164,10 @@ def recurrence_gradient(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -
         plans.append(multiplied(MatMul(False, True), flowed, kernel, dx.reshaped(every, features), gpu))
     if dkernel:
         steps = Steps(time, 0, lengths)
-        plans.append(multiplied(MatMul(True), x.reshaped(every, features), flowed, dkernel, gpu, steps))
+        plans.append(multiplied(MatMul(True), x.reshaped(every, features), flowed, dkernel, gpu, steps=steps))
     if drecurrent:
         steps = Steps(time, 1 if op.reverse else -1, None)
-        plans.append(multiplied(MatMul(True), hidden.reshaped(every, units), heard, drecurrent, gpu, steps))
+        plans.append(multiplied(MatMul(True), hidden.reshaped(every, units), heard, drecurrent, gpu, steps=steps))
     if any(dbiases):
         plans.append(_biases(sums, dbiases))
     return in_turn(*plans)
