@@ -3,6 +3,7 @@
 from graphdsl.backends.cuda import (  # noqa: F401
     avg_pool,
     concat,
+    conv,
     crossentropy,
     elementwise,
     embedding,
@@ -10,9 +11,6 @@ from graphdsl.backends.cuda import (  # noqa: F401
     linear,
     mask,
     max_pool,
-    noise,
-    recurrence,
-    reduce,
     resize,
     shape,
     size,
