@@ -25,6 +25,8 @@ WITHOUT_A_CASE = {
     "E0618": "of arguments that a Python program gives: the command line checks its own",
     "E0603": "commands bind their data, which tells E0510 or E0513 first: only `graphdsl.runtime` takes bare arrays",
     "E0806": "of a machine without compiled kernels, or of a variable of the environment that names others",
+    "E0807": "of a compiler for GPUs that refuses our kernels",
+    "E0808": "of a machine without a GPU, or with one that cannot be used",
 }
 """Codes that no files and one command can trigger, and why; each has a test marked with it instead."""
 

@@ -41,7 +41,7 @@ LAYERS = {
 OPTIONAL = {"PIL", "rich", "graphviz", "pygraphviz", "safetensors", "cupy"}
 """Costly or optional: imported inside the function that needs them."""
 
-ON_DEMAND = {"graphdsl/__init__.py", "graphdsl/cli/app.py"}
+ON_DEMAND = {"graphdsl/__init__.py", "graphdsl/cli/app.py", "graphdsl/backends/registry.py"}
 """Files whose work is to import by name when asked: they alone call import_module."""
 
 ONE_PACKAGE = {"lark": "lang"}

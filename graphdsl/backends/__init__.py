@@ -1,8 +1,25 @@
 """Machines that run programs: what each must be able to do, and those there are."""
 
-from graphdsl.backends.base import Backend, Kernel, Memory, View
+from graphdsl.backends.base import BF16, PRECISIONS, SINGLE, STRICT, TF32, Backend, Kernel, Memory, View
 from graphdsl.backends.null.backend import NullBackend
 from graphdsl.backends.reference.backend import ReferenceBackend
-from graphdsl.backends.registry import BACKENDS, DEFAULT, backend
+from graphdsl.backends.registry import AUTO, BACKENDS, DEFAULT, automatic, backend
 
-__all__ = ["BACKENDS", "Backend", "DEFAULT", "Kernel", "Memory", "NullBackend", "ReferenceBackend", "View", "backend"]
+__all__ = [
+    "AUTO",
+    "BACKENDS",
+    "BF16",
+    "DEFAULT",
+    "PRECISIONS",
+    "SINGLE",
+    "STRICT",
+    "TF32",
+    "Backend",
+    "Kernel",
+    "Memory",
+    "NullBackend",
+    "ReferenceBackend",
+    "View",
+    "automatic",
+    "backend",
+]

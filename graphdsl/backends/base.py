@@ -14,6 +14,10 @@ Memory = Any
 View = Any
 """An array inside such a stretch, as its backend knows it."""
 
+SINGLE, STRICT, TF32, BF16 = PRECISIONS = "float32", "strict", "tf32", "bf16"
+"""Of products of float32 numbers. strict: sums as they stand, by no way that rounds more, however fast. tf32, bf16:
+sums in float32 of factors rounded to 10, to 7 bits behind the point, which tensor cores multiply many times faster."""
+
 Kernel = Callable[[], None]
 """A call that is ready: operator, operands and results are inside."""
 
@@ -27,8 +31,9 @@ class Backend(ABC):
     name: ClassVar[str]
     passes: ClassVar[tuple[str, ...]] = ()
 
-    def strict(self) -> Backend:
-        """The same machine, which takes float32 sums as they stand: by no way that rounds more, however fast."""
+    def precise(self, precision: str) -> Backend:
+        """The same machine, with products of float32 numbers in one of PRECISIONS. Where it has no unit for tf32 or
+        bf16, they are taken in float32."""
         return self
 
     @abstractmethod

@@ -25,7 +25,7 @@ from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
 from graphdsl.learn.plan import Objective, Plan, plans
-from graphdsl.learn.precision import DOUBLE, STRICT, in_double
+from graphdsl.learn.precision import DOUBLE, in_double, shared
 from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
 from graphdsl.learn.run import Done, Job, run
@@ -41,7 +41,6 @@ __all__ = [
     "Callback",
     "Cosine",
     "DOUBLE",
-    "STRICT",
     "Done",
     "Ended",
     "EpochDone",
@@ -94,4 +93,5 @@ __all__ = [
     "schedule_of",
     "steps_that_exist",
     "weights_of_run",
+    "shared",
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from graphdsl.backends import SINGLE
 from graphdsl.ir import Graph, Made, Registry, Result, Role, TypeRuleError, Value
 from graphdsl.lang import LossTerm, MetricTerm, Recipe, Section, Spec
 from graphdsl.learn.callbacks import CALLBACKS, Callback
 from graphdsl.learn.metrics import METRICS, Metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
-from graphdsl.learn.precision import SINGLE
 from graphdsl.learn.reading import Reading
 from graphdsl.learn.schedules import SCHEDULES
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED

@@ -1,15 +1,23 @@
-"""What `precision` in a train section means: float32, strict (float32 without shortcuts) or float64."""
+"""What `precision` in a train section means: of products of float32 numbers, or float64 for everything."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from typing import Any
 
+from graphdsl.backends import BF16, SINGLE, STRICT, TF32
 from graphdsl.ir import Builder, Constant, DType, Node, Operator, TensorType, Value, fold
 from graphdsl.lang import Port, Spec
 
-SINGLE, STRICT, DOUBLE = "float32", "strict", "float64"
-"""strict: float32, and every sum as it stands. Otherwise a machine may take sums by ways that round a little more."""
+DOUBLE = "float64"
+CHOICES = (SINGLE, STRICT, TF32, BF16, DOUBLE)
+
+
+def shared(asked: Collection[str]) -> str:
+    """The one for all sections, which share their weights: float64 or strict where any of them asks for it, else the
+    fastest that any of them asks for."""
+    return next((precision for precision in (DOUBLE, STRICT, BF16, TF32) if precision in asked), SINGLE)
 
 
 def in_double(spec: Spec) -> Spec:

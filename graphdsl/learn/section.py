@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from graphdsl.backends import BF16, SINGLE, STRICT, TF32
 from graphdsl.ir import SECTIONS, Choice, EntryOf, Many, SectionKind, SectionSetting, Slot, TextDomain, Whole
-from graphdsl.learn.precision import DOUBLE, SINGLE, STRICT
+from graphdsl.learn.precision import CHOICES
 
 EPOCHS = 10
 SEED = 0
@@ -39,8 +40,9 @@ TRAIN = SECTIONS.add(
             SectionSetting("load", TextDomain(), doc="a weights file to begin with"),
             SectionSetting(
                 "precision",
-                Choice((SINGLE, STRICT, DOUBLE)),
-                doc=f"of all numbers, in all sections; {SINGLE} unless set; {STRICT}: {SINGLE} without shortcuts",
+                Choice(CHOICES),
+                doc=f"of all numbers, in all sections; {SINGLE} unless set; {STRICT}: {SINGLE} without shortcuts; "
+                f"{TF32}, {BF16}: factors of products rounded, on a GPU",
             ),
         ),
         nested=(STEP,),

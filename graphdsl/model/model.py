@@ -18,7 +18,6 @@ from graphdsl.lang import elaborate, read_source, unread
 from graphdsl.learn import (
     CHECKPOINT,
     DOUBLE,
-    STRICT,
     SUMMARY,
     Callback,
     Done,
@@ -37,6 +36,7 @@ from graphdsl.learn import (
     plans,
     progress,
     run,
+    shared,
 )
 from graphdsl.model import arguments
 from graphdsl.model.arguments import count, dataset, validation
@@ -72,7 +72,8 @@ class Model:
         self.spec = elaborate(source, VOCABULARY, self.settings, reporter)
         reporter.raise_if_failed()
         self.plans = plans(self.spec)
-        if any(plan.precision == DOUBLE for plan in self.plans):
+        self._precision = shared([plan.precision for plan in self.plans])
+        if self._precision == DOUBLE:
             self.spec = in_double(self.spec)
         self._backend = backend
         self._filled: set[str] = set()
@@ -96,9 +97,7 @@ class Model:
     @cached_property
     def executor(self) -> Executor:
         """The backend with the weights, which begin as the first section's seed says."""
-        machine = backend(self._backend)
-        strict = any(plan.precision == STRICT for plan in self.plans)
-        made = Executor(machine.strict() if strict else machine)
+        made = Executor(backend(self._backend).precise(self._precision))
         made.weights.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in self.spec.weights:
             report = fill_used(made.weights, file, self.graph)

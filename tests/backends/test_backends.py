@@ -45,7 +45,7 @@ def test_new_memory_is_zero_and_aligned() -> None:
     assert machine.view(machine.alloc(0), 0, (0, 3), DType.FLOAT32).shape == (0, 3)
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", sorted(BACKENDS.keys() - {"cuda"}))
 def test_a_backend_is_made_once(name: str) -> None:
     assert backend(name) is backend(name)
     assert backend(name).name == name

@@ -29,6 +29,7 @@ from graphdsl.learn import (
     load_callbacks,
     new_folder,
     newest_weights,
+    shared,
 )
 from graphdsl.model import Model
 from graphdsl.report import Failed
@@ -187,6 +188,29 @@ def test_strict_precision(tmp_path: Path, said: str, fast: bool) -> None:
     assert machine.machine.fast is fast
     fit(model, tmp_path)
     assert model.predict(samples()[0])["class"].dtype == np.float32
+
+
+@pytest.mark.parametrize("said", ["tf32", "bf16"])
+def test_precision_of_products_for_gpus(tmp_path: Path, said: str) -> None:
+    """Elsewhere it means float32."""
+    model = compiled(CLASSIFY % f"precision = {said}", tmp_path)
+    assert {a.dtype for a in weights(model).values()} == {np.dtype(np.float32)}
+    assert fit(model, tmp_path).metrics["valid"]["loss"] < 1.1
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ((), "float32"),
+        (("float32", "float32"), "float32"),
+        (("float32", "tf32"), "tf32"),
+        (("bf16", "tf32"), "bf16"),
+        (("bf16", "strict"), "strict"),
+        (("strict", "float64", "bf16"), "float64"),
+    ],
+)
+def test_sections_share_a_precision(asked: tuple[str, ...], found: str) -> None:
+    assert shared(asked) == found
 
 
 def test_what_is_learned_may_be_the_picture_itself(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from graphdsl.backends.base import Backend, Kernel
+from graphdsl.backends.base import STRICT, Backend, Kernel
 from graphdsl.backends.cpu import families
 from graphdsl.backends.cpu.chains import Together, arranged
 from graphdsl.backends.cpu.library import Library, stale
@@ -35,8 +35,8 @@ class CpuBackend(Backend):
         self.machine = Machine(library, library.threads, fast=fast)
         self._reference = ReferenceBackend()
 
-    def strict(self) -> CpuBackend:
-        return CpuBackend(self.library, fast=False)
+    def precise(self, precision: str) -> CpuBackend:
+        return CpuBackend(self.library, fast=False) if precision == STRICT else self
 
     def alloc(self, size: int) -> Array:
         return self._reference.alloc(size)

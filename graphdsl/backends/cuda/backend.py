@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from graphdsl.backends.base import Backend, Kernel
+from graphdsl.backends.base import BF16, SINGLE, TF32, Backend, Kernel
 from graphdsl.backends.cuda.array import DeviceArray
 from graphdsl.backends.cuda.device import Device, DeviceMemory
 from graphdsl.backends.cuda.families import LAUNCHERS
@@ -28,9 +28,12 @@ class CudaBackend(Backend):
     name: ClassVar[str] = "cuda"
     passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "together")
 
-    def __init__(self, device: Device, *, precision: str = "float32") -> None:
+    def __init__(self, device: Device, *, precision: str = SINGLE) -> None:
         self.device = device
         self.precision = precision
+
+    def precise(self, precision: str) -> CudaBackend:
+        return CudaBackend(self.device, precision=precision if precision in (TF32, BF16) else SINGLE)
 
     def alloc(self, size: int) -> DeviceMemory:
         return self.device.alloc(size)

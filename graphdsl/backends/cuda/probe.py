@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
 
+from graphdsl.backends.cuda import present
 from graphdsl.backends.cuda.api import Api, by_cupy
 from graphdsl.backends.cuda.cupy_device import CupyDevice, version
 from graphdsl.backends.cuda.device import Device
@@ -19,8 +18,8 @@ from graphdsl.report import Failed, dataclass, fail
 OLDEST = (8, 0)
 """The first compute capability with the instructions that our kernels use."""
 INSTALL = 'pip install "graphdsl[gpu]"'
-NO_DRIVER, OLD_DRIVER, NO_DEVICE = "no NVIDIA driver is installed", 35, 100
-"""The last two are the numbers of CUDA's errors."""
+OLD_DRIVER, NO_DEVICE = 35, 100
+"""CUDA's errors."""
 
 
 class probe_args(Arguments):
@@ -37,15 +36,11 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """device: or None, with the reason and what to do. expected: whether the machine looks like one with a GPU."""
+    """device: or None, with the reason and what to do."""
 
     device: Device | None
     reason: str = ""
     help: str = ""
-
-    @property
-    def expected(self) -> bool:
-        return self.reason != NO_DRIVER
 
 
 @cache
@@ -67,22 +62,14 @@ def gpu() -> Device:
 
 def _api() -> Api:
     """CuPy's, which is imported only where it can be of use: that takes a second."""
-    if not _driver_is_there():
-        raise Unusable(NO_DRIVER)
+    if not present.driver():
+        raise Unusable("no NVIDIA driver is installed")
     if find_spec("cupy") is None:
         raise Unusable("CuPy is not installed", INSTALL)
     try:
         return by_cupy()
     except ImportError as error:
         raise Unusable(f"CuPy cannot be loaded: {_line(error)}", INSTALL) from None
-
-
-def _driver_is_there() -> bool:
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _usable(api: Api) -> Device:

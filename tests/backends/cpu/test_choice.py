@@ -79,7 +79,7 @@ def tasks(
 def test_backends_ask(common: Machine) -> None:
     op, pictures, weights = Conv((1, 1), ((1, 1), (1, 1)), (1, 1), 1), (4, 32, 32, 64), (3, 3, 64, 64)
     fast = CpuBackend(common.library)
-    for machine, way in ((fast, True), (fast.strict(), False)):
+    for machine, way in ((fast, True), (fast.precise("strict"), False)):
         assert (winograd_task in tasks(machine, op, pictures, weights, pictures)) is way
         assert (winograd_task in tasks(machine, op.for_input((32, 32)), pictures, weights, pictures)) is way
         found = tasks(machine, op.for_kernel((3, 3)), pictures, pictures, weights)

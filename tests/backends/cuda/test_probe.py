@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from graphdsl.backends.cuda import nvrtc, probe
+from graphdsl.backends.cuda import nvrtc, present, probe
 from graphdsl.backends.cuda.api import Api
 from graphdsl.backends.cuda.nvrtc import Compiled
 from graphdsl.backends.cuda.unit import Unit
@@ -22,7 +22,7 @@ simulated = pytest.mark.skipif(compiler() is None, reason="no C++ compiler for t
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     """A driver, a GPU and CuPy, all of them as they should be."""
     driver = FakeDriver()
-    monkeypatch.setattr(probe, "_driver_is_there", lambda: True)
+    monkeypatch.setattr(present, "driver", lambda: True)
     monkeypatch.setattr(probe, "find_spec", lambda name: object())
     monkeypatch.setattr(probe, "by_cupy", lambda: driver.api)
     monkeypatch.setattr(probe, "found", probe.found.__wrapped__)
@@ -37,9 +37,8 @@ def test_a_gpu(driver: FakeDriver) -> None:
 
 
 def test_no_driver(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_driver_is_there", lambda: False)
+    monkeypatch.setattr(present, "driver", lambda: False)
     assert probe.found() == probe.Found(None, "no NVIDIA driver is installed")
-    assert not probe.found().expected
     with pytest.raises(Failed, match=r"E0808.*no NVIDIA driver is installed"):
         probe.gpu()
 
@@ -48,7 +47,6 @@ def test_no_cupy(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "find_spec", lambda name: None)
     found = probe.found()
     assert (found.reason, found.help) == ("CuPy is not installed", 'pip install "graphdsl[gpu]"')
-    assert found.expected
 
 
 def test_a_cupy_that_does_not_load(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
