@@ -15,7 +15,7 @@ from graphdsl.backends.cpu.sweep import _shares as shares
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, f64, i64, pointer, room
 from graphdsl.ir import Array
 
-PANEL, DEPTH, PLACES = 32, 32, 64
+PANEL, DEPTH, PLACES, TILE = 32, 32, 64, 16
 SLACK = 64
 PLAIN = 64
 """Pixels of a line, where lines are cut as we like."""
@@ -23,8 +23,9 @@ BLOCK, FAR_BLOCK, FAR = 384 << 10, 1 << 20, 1 << 20
 """Bytes of laid out lines that are worked on together; more where the weights, of so many bytes, come from far."""
 LONGEST = 3 << 20
 """Bytes that the lines under one line of windows may take."""
-PRODUCT, LAID_OUT, STORED = 133.0, 0.65, 12.0
-"""Cycles for 32 places, filters and numbers of depth; for a number to lay out; for 16 results."""
+PRODUCT, LAID_OUT, STORED = 180.0, 0.65, 6.0
+"""Cycles for 32 places, filters and numbers of depth; for a number to lay out; for 16 results, which are mostly stored
+while tiles multiply."""
 DIRECT, STORED_DIRECT = 1 / 38, 8.0
 """Cycles that conv.c takes for a multiplication, and for 16 results."""
 WORTH = 0.95
@@ -39,7 +40,7 @@ class conv_amx_task(Task):
         *((n, i64) for n in ("images", "rows", "columns", "limit", "height", "width", "channels", "filters")),
         *((n, i64) for n in ("down", "across", "top", "left", "taps", "dilation", "pieces", "piece_step", "length")),
         *((n, i64) for n in ("x_image", "x_line", "x_pixel", "y_image", "y_line", "y_pixel")),
-        *((n, i64) for n in ("pitch", "block", "line_shares", "panel_shares")),
+        *((n, i64) for n in ("pitch", "shared", "block", "line_shares", "panel_shares")),
         ("statistics", address),
         ("low", f64),
     )
@@ -67,7 +68,7 @@ class Tiled:
 
     lines, wide   of results, for each image
     limit         how many results there are, where lines are cut as we like; -1
-    pitch         pixels of a laid out line
+    pitch, shared pixels of a laid out line, and those of the next that it takes for its own
     pieces, piece_step, length   segments of a window line, pixels from one to the next, numbers in each
     """
 
@@ -91,12 +92,14 @@ class Tiled:
         self.x_pixel, self.x_line = self.channels, self.width * self.channels
         if len(down) == len(along) == 1 and rows.before == columns.before == 0:
             self._only_what_is_read()
-        self.pitch = self.wide if self.plain else (self.wide - 1) * self.across + columns.reach
-        self.flat = self.down == self.across == 1
+        self.pitch, self.shared = self.wide, 0
+        if not self.plain:
+            self._pitch()
         line = 4 * self.pitch * self.channels
         self.window_bytes = line * ((self.taps - 1) * rows.dilation + 1)
         block = BLOCK if 4 * sweep.kernel.size < FAR else FAR_BLOCK
-        self.block = max(1, min(self.lines, (block - self.window_bytes) // (line * self.down) + 1))
+        most = max(1, min(self.lines, (block - self.window_bytes) // (line * self.down) + 1))
+        self.block = ceil(self.lines / ceil(self.lines / most))
 
     def _only_what_is_read(self) -> None:
         """Windows of one pixel: others are not laid out."""
@@ -104,16 +107,21 @@ class Tiled:
         self.height, self.width = self.lines, self.wide
         self.down = self.across = 1
 
+    def _pitch(self) -> None:
+        """Zeros that lines have on both sides, or at least room for, are there once."""
+        columns = self.sweep.columns
+        pixels = (self.wide - 1) * self.across + columns.reach
+        right = pixels - columns.before - self.width
+        self.shared = max(0, min(columns.before, right, columns.reach - 1))
+        self.pitch = ceil((pixels - self.shared) / self.across) * self.across
+
     @property
     def cycles(self) -> float:
         """What it takes, on one thread."""
         rows = self.sweep.rows
         depth = self.taps * self.pieces * ceil(self.length / DEPTH)
         runs = self.images * ceil(self.lines / self.block)
-        if self.flat:
-            places = runs * ceil(((self.block - 1) * self.pitch + self.wide) / PANEL)
-        else:
-            places = self.images * self.lines * ceil(self.wide / PANEL)
+        places = runs * ceil(((self.block - 1) * self.pitch // self.across + self.wide) / TILE) * TILE / PANEL
         wide = ceil(self.filters / 16) / 2
         read = self.block * self.down + (self.taps - 1) * rows.dilation + 1 - self.down
         laid_out = runs * read * self.pitch * self.channels
@@ -203,8 +211,8 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
         **_geometry(plan),
     )
     task.keeps = formula
-    lines = (plan.block - 1) * plan.down + (plan.taps - 1) * rows.dilation + 1
-    plane = (lines * plan.pitch + PLACES * plan.across) * plan.channels + SLACK
+    lines = plan.down * (plan.block + (plan.taps - 1) * rows.dilation // plan.down)
+    plane = (lines * plan.pitch + plan.shared + PLACES * plan.across) * plan.channels + SLACK
     own = 128 + 8 * plan.taps * plan.pieces + 2 * 2 * (plane + 64)
     serial = plan.multiplications < SMALL
     return [machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps)), *ended]
@@ -213,7 +221,7 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
 def _geometry(plan: Tiled) -> dict[str, int]:
     """The task's sizes and distances."""
     rows, columns, y = plan.sweep.rows, plan.sweep.columns, plan.sweep.y.shape
-    sizes = "images height width channels filters limit pitch block"
+    sizes = "images height width channels filters limit pitch shared block"
     distances = "down across taps pieces piece_step length x_line x_pixel"
     return {name: getattr(plan, name) for name in f"{sizes} {distances}".split()} | {
         "rows": plan.lines,

@@ -21,7 +21,7 @@ TILE, DEPTH = 16, 32
 """Rows and columns of an AMX tile of sums; how many products each sums."""
 FEW, MANY = 4, 8
 """Channels up to which, and from which on, AMX tiles are faster than vectors and Winograd's way."""
-NEAR, FIRST, SECOND = 28 << 10, 40 << 10, 3 << 19
+NEAR, FIRST, SECOND = 28 << 10, 52 << 10, 3 << 19
 """Bytes of tiles that stay in the first cache; the same with those of lines around; that stay in the second cache."""
 PLACES = 320
 """About as many as a block of AMX tiles should have."""
@@ -248,8 +248,9 @@ def conv_kernel_amx(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: M
     places = bands.depth * TILE + bands.behind
     own = block * bands.depth * (8 + 2048 * filters) + block * phases * vectors * 128 * places + 8 * taps * vectors + 64
     near = taps * max(1, 4 // taps)
-    row = 128 * TILE * ceil(near / taps)
-    chunk = max(4, (FIRST - 128 * bands.behind) // (row + 2048 * min(2, filters)))
+    steps, bytes_a_step = block * bands.depth, 128 * TILE * (ceil(near / taps) + 2)
+    most = max(4, (FIRST - 128 * bands.behind) // bytes_a_step)
+    chunk = ceil(steps / ceil(steps / most))
     task = conv_kernel_amx_task(
         *(pointer(x), pointer(dy), *g.numbers[:-1], bands.lines, bands.columns, block),
         *(bands.pitch, places, bands.depth, parts, slices, sums, chunk, near),

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from math import ceil, prod
 
 from graphdsl.backends.cuda.array import DeviceArray, all_of
+from graphdsl.backends.cuda.epilogue import PLAIN, Epilogue, epilogue_args, finishes
 from graphdsl.backends.cuda.launch import Launch, Plan
-from graphdsl.backends.cuda.launcher import Arrays, Gpu, launches
+from graphdsl.backends.cuda.launcher import Arrays, Gpu
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, i32, i64
-from graphdsl.ir import Call
+from graphdsl.ir import Operator
 from graphdsl.ops import MatMul
 from graphdsl.report import dataclass
 
@@ -28,7 +29,9 @@ class product_args(Arguments):
     _fields_ = (
         *((n, address) for n in ("a", "b", "c", "sums", "came")),
         *((n, i64) for n in ("batch_a", "batch_b")),
-        *((n, i32) for n in ("rows", "columns", "depth", "line_a", "line_b", "part")),
+        *((n, i32) for n in ("rows", "columns", "depth", "line_a", "line_b", "part", "time", "shift")),
+        ("lengths", address),
+        ("epilogue", epilogue_args),
     )
 
 
@@ -112,40 +115,67 @@ class Sizes:
             yield from ((tile, parts) for parts in range(1, max(most, 1) + 1))
 
 
-@launches(MatMul)
-def matmul(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | None:
-    assert isinstance(call.op, MatMul)
-    return multiplied(call.op, inputs[0], inputs[1], outputs[0], gpu)
+@dataclass(frozen=True)
+class Steps:
+    """Of a left matrix, transposed, whose lines are steps of sequences: each is read `shift` steps off; those behind
+    the ends and the lengths are zeros.
+
+    lengths  int32 [batch], or None
+    """
+
+    time: int
+    shift: int
+    lengths: DeviceArray | None
 
 
-def multiplied(op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, gpu: Gpu) -> Plan | None:
+@finishes(MatMul)
+def matmul(op: Operator, inputs: Arrays, y: DeviceArray, gpu: Gpu, end: Epilogue) -> Plan | None:
+    """One launch, whatever the sizes."""
+    assert isinstance(op, MatMul)
+    return multiplied(op, inputs[0], inputs[1], y, gpu, end)
+
+
+def multiplied(
+    op: MatMul,
+    a: DeviceArray,
+    b: DeviceArray,
+    c: DeviceArray,
+    gpu: Gpu,
+    end: Epilogue = PLAIN,
+    steps: Steps | None = None,
+) -> Plan | None:
     """The product a · b into c; None where no kernel serves it."""
     if not all_of("float32", a, b, c) or max(a.size, b.size, c.size) > LARGEST:
         return None
-    rows, columns = c.shape[-2:]
-    if columns == 1 < rows:
-        op, a, b, rows, columns = MatMul(not op.transpose_b, not op.transpose_a), b, a, columns, rows
     if c.size == 0:
         return Plan(())
-    depth = a.shape[-2 if op.transpose_a else -1]
-    return Plan((_launch(op, a, b, c, Sizes(prod(c.shape[:-2]), rows, columns, depth), gpu),))
-
-
-def _launch(op: MatMul, a: DeviceArray, b: DeviceArray, c: DeviceArray, sizes: Sizes, gpu: Gpu) -> Launch:
+    batch, (rows, columns) = prod(c.shape[:-2]), c.shape[-2:]
+    swapped = columns == 1 < rows and not steps
+    if swapped:
+        op, a, b, rows, columns = MatMul(not op.transpose_b, not op.transpose_a), b, a, columns, rows
+    sizes = Sizes(batch, rows, columns, a.shape[-2 if op.transpose_a else -1])
     tile, parts = sizes.best(gpu.device.processors)
     part = ceil(ceil(sizes.depth / parts) / tile.stage) * tile.stage if parts > 1 else sizes.depth
-    parts = max(1, ceil(sizes.depth / max(part, 1)))
-    tiles = sizes.tiles(tile)
+    parts, tiles = max(1, ceil(sizes.depth / max(part, 1))), sizes.tiles(tile)
     keeps = (gpu.room(tiles, parts, tile.rows * tile.columns), gpu.room(tiles, dtype="int32")) if parts > 1 else ()
-    lines = a.shape[-1], b.shape[-1]
     arguments = product_args(
         *(a.address, b.address, c.address),
         *((x.address for x in keeps) if keeps else (None, None)),
-        *(sizes.rows * sizes.depth, sizes.columns * sizes.depth),
-        *(sizes.rows, sizes.columns, sizes.depth, *lines, part),
+        *(rows * sizes.depth, columns * sizes.depth),
+        *(rows, columns, sizes.depth, a.shape[-1], b.shape[-1], part),
+        *((steps.time, steps.shift, steps.lengths.address if steps.lengths else None) if steps else (1, 0, None)),
+        end.arguments,
     )
-    steps = [4 if line % 4 == 0 and x.address % 16 == 0 else 1 for line, x in zip(lines, (a, b), strict=True)]
-    turns = [str(t).lower() for t in (op.transpose_a, op.transpose_b)]
-    expression = f"product<{tile.text}, {turns[0]}, {steps[0]}, {turns[1]}, {steps[1]}, as_it_is>"
+    unit = Unit("linear", _expression(op, tile, a, b, swapped, steps is not None), product_args, end.code)
     shared = tile.shared(op.transpose_a, op.transpose_b)
-    return Launch(Unit("linear", expression, product_args), (tiles, parts, 1), tile.threads, arguments, shared, keeps)
+    return Plan((Launch(unit, (tiles, parts, 1), tile.threads, arguments, shared, keeps),))
+
+
+def _expression(op: MatMul, tile: Tile, a: DeviceArray, b: DeviceArray, swapped: bool, steps: bool) -> str:
+    """The kernel's name. Four numbers are copied at a time where every line begins at a multiple of 16 bytes."""
+    ways = [
+        f"{str(turned).lower()}, {4 if x.shape[-1] % 4 == 0 and x.address % 16 == 0 else 1}"
+        for turned, x in ((op.transpose_a, a), (op.transpose_b, b))
+    ]
+    left = "steps_matrix" if steps else "plain_matrix"
+    return f"product<{tile.text}, {left}, {', '.join(ways)}, {str(swapped).lower()}>"

@@ -15,24 +15,12 @@ pytestmark = needs_compiler
 
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "binary_crossentropy": "no kernel yet",
-    "conv": "no kernel yet",
-    "conv_input_gradient": "no kernel yet",
     "conv_kernel_gradient": "no kernel yet",
     "fused": "no kernel yet",
     "fused_moments": "no kernel yet",
     "fused_pool": "no kernel yet",
     "fused_sums": "no kernel yet",
-    "gru": "no kernel yet",
-    "gru_gradient": "no kernel yet",
-    "lstm": "no kernel yet",
-    "lstm_gradient": "no kernel yet",
-    "matmul": "no kernel yet",
-    "max": "no kernel yet",
-    "moments": "no kernel yet",
-    "random_uniform": "no kernel yet",
-    "reduced": "no kernel yet",
     "standardize": "no kernel yet",
-    "sum": "no kernel yet",
 }
 """Operators without a kernel, with the reason."""
 

@@ -7,9 +7,11 @@ from math import ceil
 import numpy as np
 import pytest
 
-from graphdsl.backends.cuda import linear
+from graphdsl.backends.cuda import fused, linear
 from graphdsl.backends.cuda.linear import TILES, Sizes, Tile
-from graphdsl.ops import MatMul
+from graphdsl.ops import Elementwise, Fused, MatMul
+from graphdsl.ops import expression as e
+from graphdsl.ops.expression import Operand
 from tests.support.cuda.kernels import check, computed, every_schedule, needs_compiler, wave
 
 pytestmark = needs_compiler
@@ -92,3 +94,16 @@ def test_few_outputs_of_long_sums_are_shared_and_large_ones_are_not() -> None:
 def test_shared_memory_that_every_gpu_has(tile: Tile) -> None:
     assert max(tile.shared(a, b) for a in (False, True) for b in (False, True)) <= 99 << 10
     assert tile.threads % 32 == 0 and tile.stage % 4 == 0 and ceil(tile.threads / 1024) == 1
+
+
+@every_schedule
+@pytest.mark.parametrize("rows, columns, depth", [(9, 6, 40), (20, 1, 9), (8, 12, 900)])
+def test_a_formula_rides_on_the_product(
+    rows: int, columns: int, depth: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y, bias, more, gate = (Operand(i) for i in range(4))
+    formula = Elementwise(e.maximum(y + bias, 0) * gate + more, 4, title="all kinds")
+    a, b, skip = wave(2, rows, depth), wave(2, depth, columns), wave(2, rows, columns)
+    arrays = (a, b, wave(columns), skip, wave(2, rows, 1))
+    monkeypatch.setattr(fused, "_apart", lambda *_: None)
+    check(Fused(MatMul(), formula, 0), *arrays, tolerance=3e-6, seed=seed, processors=8)

@@ -21,7 +21,11 @@ from graphdsl.backends.cuda.unit import Unit, source
 from graphdsl.ir import Array
 
 HERE = Path(__file__).resolve().parent
-FLAGS = ("-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w", "-fno-strict-aliasing", "-ffp-contract=off")
+FLAGS = (
+    *("-x", "c++", "-std=c++17", "-O1", "-fPIC", "-shared", "-w"),
+    *("-fno-strict-aliasing", "-ffp-contract=off", "-fvisibility=hidden"),
+)
+"""Hidden, so that two units whose templates have the same name share no static memory in one process."""
 CACHE = Path(tempfile.gettempdir()) / f"graphdsl_simulated_{os.environ.get('USER', 'user')}"
 
 
@@ -120,8 +124,8 @@ def _program(unit: Unit) -> str:
     struct = unit.arguments.__name__
     return f"""{source(unit, '#include "device.h"')}
 static void kernel(const void *arguments) {{ {unit.expression}(*(const {struct} *)arguments); }}
-extern "C" const char *run(const void *arguments, const unsigned *grid, unsigned threads, size_t shared,
-                           uint64_t seed) {{
+extern "C" __attribute__((visibility("default"))) const char *
+run(const void *arguments, const unsigned *grid, unsigned threads, size_t shared, uint64_t seed) {{
     return machine::launch(kernel, arguments, grid, threads, shared, seed);
 }}
 """

@@ -9,12 +9,15 @@
  *                            place 2   c d e | h i j | m n o
  *                            place 3   d e f | ...                  crosses lines: computed, not stored
  *
- * With a stride of 1 a block of lines is one run of places, lines end to end; else each line is a run of its own.
+ * A block of lines is one run of places, lines end to end. With a stride s down the lines 0, s, 2 s ... come first,
+ * then 1, s + 1 ..., and pitch is a multiple of the stride across: pitch / across places lead from line to line.
+ * Zeros to the right of a line are those to the left of the next, as far as there are such (`shared` pixels).
  * A window line that is no multiple of 32 numbers reads on into what follows, which meets weights of 0.
  *
  *     for each panel of 32 filters, 32 places:    C (2 x 2 tiles) += A (2, hi and lo) * B (2, hi and lo), all k
  *     for a panel of 16 filters, 64 places:       C (4 x 1 tiles)
  *
+ * Results are stored while the next product is under way: tiles multiply for long, and vectors are idle meanwhile.
  * What is done to results before they are stored is as in tile.h. Work is split by lines and by panels.
  */
 #include "conv_amx_store.h"
@@ -28,47 +31,91 @@ INLINE i64 results_in(const conv_amx_task *t, i64 i) {
     return t->limit < 0 ? t->columns : most(least(t->columns, t->limit - i * t->columns), 0);
 }
 
-/* `places` places from a result's line on, all of a panel. */
-WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64 line, i64 places, i64 panel,
-                                  statistics *s) {
-    i64 wide = vectors_in(t->filters, panel), at_once = wide == 2 ? PLACES : MOST_PLACES;
-    i64 depth = up(t->length, TILE_DEPTH), segments = t->taps * t->pieces;
-    i64 step = t->across * t->channels;
-    ending end = ending_of(t, panel);
-    int begun = s && (s->count > 0 || line > b->line);
-    gathered g = {.begun = begun};
-    for (int v = 0; v < 2 && begun; v++) g.pivot[v] = load(s->pivots + panel * PANEL + v * VL);
-    const char *weights = t->packed + panel * segments * depth * 4 * TILE_BYTES;
-    float c[1024] __attribute__((aligned(64)));
-    i64 i = line, j = 0;
-    for (i64 q = 0; q < places; q += at_once) {
-        i64 first = (line - b->line) * t->down * t->pitch * t->channels + q * step;
-        i64 last = least(at_once, places - q);
-        operand a = {(char *)(b->hi + first), (char *)(b->lo + first), 2 * step, b->offsets, segments, depth, 0};
-        if (!q && line == b->line && (panel + 1) * PANEL < t->filters) a.ahead = weights + segments * depth * 4 * TILE_BYTES;
-        if (wide == 2)
-            product_2x2(&a, weights, c);
-        else
-            product_4x1(&a, weights, c);
-        for (i64 r = 0, more; r < last; r += more) {
-            i64 at = b->image * t->y_image + i * t->y_line + j * t->y_pixel + panel * PANEL;
-            more = least((j < results_in(t, i) ? results_in(t, i) : t->pitch) - j, last - r);
-            if (j < results_in(t, i)) store_results(&end, c + r * wide * VL, wide, more, at, s ? &g : 0);
-            j += more;
-            if (j == t->pitch) j = 0, i++;
-        }
-        if (g.count >= MOST_GATHERED) hand_over(&g, s, panel);
+/* A panel of a block: what its products read, and results of the product before, which are stored meanwhile. */
+typedef struct {
+    const conv_amx_task *t;
+    const laid_out *b;
+    i64 panel, wide;
+    const char *weights;
+    ending end;
+    gathered g;
+    statistics *s;
+    const float *c;
+    i64 i, j, stored, count; /* of c: its next result is place j of line i, so many are stored, of so many */
+} panel_run;
+
+enum { PORTION = 4 }; /* steps of a product between which results are stored, and at least so many of them */
+
+/* The first `until` results of c are stored. */
+static void store_until(panel_run *run, i64 until) {
+    const conv_amx_task *t = run->t;
+    i64 pitch = t->pitch / t->across;
+    for (i64 more; run->stored < until; run->stored += more) {
+        i64 at = run->b->image * t->y_image + run->i * t->y_line + run->j * t->y_pixel + run->panel * PANEL;
+        i64 results = results_in(t, run->i), left = until - run->stored;
+        more = least((run->j < results ? results : pitch) - run->j, left);
+        if (run->j < results)
+            store_results(&run->end, run->c + run->stored * run->wide * VL, run->wide, more, at, run->s ? &run->g : 0);
+        run->j += more;
+        if (run->j == pitch) run->j = 0, run->i++;
     }
-    if (s) hand_over(&g, s, panel);
-    for (int v = 0; v < 2 && s && !begun; v++) store(s->pivots + panel * PANEL + v * VL, g.pivot[v]);
+    if (run->g.count >= MOST_GATHERED) hand_over(&run->g, run->s, run->panel);
+}
+
+/* A product of the places from one on, all depth, to c. While tiles multiply, the results before it are stored. */
+WITH_TILES static void multiply(panel_run *run, product *multiply_part, i64 place, const char *ahead, float *c) {
+    const conv_amx_task *t = run->t;
+    i64 depth = up(t->length, TILE_DEPTH), segments = t->taps * t->pieces, bytes = run->wide * 2 * TILE_BYTES;
+    i64 parts = segments * up(depth, PORTION), part = 0, step = 2 * t->across * t->channels;
+    const char *weights = run->weights;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (i64 s = 0; s < segments; s++) {
+        i64 at = run->b->offsets[s] + place * step;
+        for (i64 k = 0; k < depth; k += PORTION, at += 64 * PORTION) {
+            i64 steps = least(PORTION, depth - k);
+            multiply_part((const char *)run->b->hi + at, (const char *)run->b->lo + at, step, weights, ahead, steps);
+            weights += steps * bytes;
+            if (ahead) ahead += steps * bytes;
+            i64 until = ++part < parts ? run->count * part / parts / PORTION * PORTION : run->count;
+            if (until > run->stored) store_until(run, until);
+        }
+    }
+    i64 row = run->wide * 64, next = run->wide == 2 ? 16 : 256;
+    _tile_stored(0, c, row);
+    _tile_stored(1, c + next, row);
+    _tile_stored(2, c + 512, row);
+    _tile_stored(3, c + 512 + next, row);
+}
+
+/* The places of a block, all of a panel. */
+WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64 panel, statistics *s) {
+    i64 wide = vectors_in(t->filters, panel), at_once = wide == 2 ? PLACES : MOST_PLACES;
+    i64 places = (b->lines - 1) * (t->pitch / t->across) + t->columns;
+    i64 bytes = t->taps * t->pieces * up(t->length, TILE_DEPTH) * 4 * TILE_BYTES;
+    const char *weights = t->packed + panel * bytes, *ahead = (panel + 1) * PANEL < t->filters ? weights + bytes : 0;
+    panel_run run = {t, b, panel, wide, weights, ending_of(t, panel), {.begun = s && s->count > 0}, s, .i = b->line};
+    int begun = (int)run.g.begun;
+    for (int v = 0; v < 2 && begun; v++) run.g.pivot[v] = load(s->pivots + panel * PANEL + v * VL);
+    float c[2][1024] __attribute__((aligned(64)));
+    for (i64 q = 0, turn = 0; q < places; q += at_once, turn = !turn, ahead = 0) {
+        i64 count = least(at_once, places - q);
+        if (wide == 2)
+            multiply(&run, count > PLACES / 2 ? product_2x2 : product_1x2, q, ahead, c[turn]);
+        else
+            multiply(&run, count > MOST_PLACES / 2 ? product_4x1 : product_2x1, q, ahead, c[turn]);
+        run.c = c[turn], run.stored = 0, run.count = count;
+    }
+    store_until(&run, run.count);
+    if (s) hand_over(&run.g, s, panel);
+    for (int v = 0; v < 2 && s && !begun; v++) store(s->pivots + panel * PANEL + v * VL, run.g.pivot[v]);
 }
 
 WITH_TILES static void work_off(const conv_amx_task *t, laid_out *b, i64 first, i64 last, statistics *s) {
     lay_out_block(t, b);
-    int flat = t->down == 1 && t->across == 1;
-    for (i64 panel = first; panel < last; panel++)
-        for (i64 i = 0; i < b->lines; i += flat ? b->lines : 1)
-            run_places(t, b, b->line + i, flat ? (b->lines - 1) * t->pitch + t->columns : t->columns, panel, s);
+    for (i64 panel = first; panel < last; panel++) run_places(t, b, panel, s);
     for (i64 i = b->line; s && i < b->line + b->lines; i++) s->count += results_in(t, i);
     i64 left = first * PANEL, right = least(last * PANEL, t->filters);
     for (i64 i = b->line; t->after && i < b->line + b->lines; i++) {
@@ -98,12 +145,13 @@ EXPORT void conv_amx(const void *task, const context *at) {
 #ifdef AMX
     const conv_amx_task *t = task;
     laid_out *b = (laid_out *)at->own;
-    i64 segments = t->taps * t->pieces, lines = (t->block - 1) * t->down + (t->taps - 1) * t->dilation + 1;
-    i64 plane = (lines * t->pitch + MOST_PLACES * t->across) * t->channels + SLACK;
+    i64 segments = t->taps * t->pieces, lines = t->down * lines_of_a_phase(t);
+    i64 plane = (lines * t->pitch + t->shared + MOST_PLACES * t->across) * t->channels + SLACK;
     b->hi = (uint16_t *)(at->own + up((i64)sizeof *b + 8 * segments, 64) * 64);
     b->lo = b->hi + up(plane, 32) * 32;
     for (i64 s = 0; s < segments; s++)
-        b->offsets[s] = 2 * t->channels * (s / t->pieces * t->dilation * t->pitch + s % t->pieces * t->piece_step);
+        b->offsets[s] =
+            2 * t->channels * (slot(t, s / t->pieces * t->dilation) * t->pitch + s % t->pieces * t->piece_step);
     amx_begin();
     for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads) {
         context by_line = {number / t->panel_shares, t->line_shares, 0, 0};

@@ -17,7 +17,7 @@ typedef struct {
     i64 taps, dilation;                   /* lines of the window */
     i64 pieces, piece_step, length;       /* segments of a window line, pixels from one to the next, numbers in each */
     i64 x_image, x_line, x_pixel, y_image, y_line, y_pixel;
-    i64 pitch, block;                     /* pixels of a laid out line; lines of results */
+    i64 pitch, shared, block;             /* pixels of a laid out line, and of the next that are its own too; lines */
     i64 line_shares, panel_shares;
     struct statistics *statistics; /* one for each share of lines, or NULL: of the results, channel by channel */
     double low;
@@ -53,18 +53,11 @@ INLINE i64 vectors_in(i64 filters, i64 panel) { return least(2, up(filters - pan
 
 #ifdef AMX
 
-/* What a product reads of the lines laid out. */
-typedef struct {
-    const char *hi, *lo; /* of the first place */
-    i64 step;            /* bytes from place to place */
-    const i64 *offsets;  /* bytes from segment to segment */
-    i64 segments, depth; /* tiles in a segment */
-    const char *ahead;   /* weights that come next, to be fetched meanwhile; or NULL */
-} operand;
-
-/* 32 places times 32 filters, and 64 places times 16. */
-void product_2x2(const operand *a, const char *b, float *c);
-void product_4x1(const operand *a, const char *b, float *c);
+/* Added to tiles 0 to 3: places, `step` bytes apart, times weights b, so many steps. What comes next is fetched from
+ * ahead, if not NULL. All in registers: what is passed in memory would wait there for results being stored. */
+typedef void product(const char *hi, const char *lo, i64 step, const char *b, const char *ahead, i64 depth);
+product product_2x2, product_1x2; /* 32 and 16 places times 32 filters */
+product product_4x1, product_2x1; /* 64 and 32 places times 16 filters */
 
 /* A block of lines of results, and the lines of x that it reads. */
 typedef struct {
@@ -72,6 +65,10 @@ typedef struct {
     uint16_t *hi, *lo;
     i64 offsets[];
 } laid_out;
+
+/* The most lines that a block reads with one remainder modulo the stride down, and where line j is among all. */
+INLINE i64 lines_of_a_phase(const conv_amx_task *t) { return t->block + (t->taps - 1) * t->dilation / t->down; }
+INLINE i64 slot(const conv_amx_task *t, i64 j) { return j % t->down * lines_of_a_phase(t) + j / t->down; }
 
 void lay_out_block(const conv_amx_task *t, laid_out *b);
 

@@ -41,9 +41,15 @@ static void lay_out_line(const conv_amx_task *t, i64 image, i64 j, uint16_t *hi,
 
 void lay_out_block(const conv_amx_task *t, laid_out *b) {
     i64 lines = (b->lines - 1) * t->down + (t->taps - 1) * t->dilation + 1, line = t->pitch * t->channels;
-    for (i64 j = 0; j < lines; j++)
-        lay_out_line(t, b->image, b->line * t->down - t->top + j, b->hi + j * line, b->lo + j * line);
-    blank(b->hi + lines * line, b->lo + lines * line, SLACK);
+    i64 behind = t->shared * t->channels + TILE_DEPTH;
+    for (i64 phase = 0; phase < least(t->down, lines); phase++) {
+        i64 end = (slot(t, phase) + up(lines - phase, t->down)) * line;
+        blank(b->hi + end, b->lo + end, behind);
+    }
+    for (i64 j = 0; j < lines; j++) {
+        i64 to = slot(t, j) * line;
+        lay_out_line(t, b->image, b->line * t->down - t->top + j, b->hi + to, b->lo + to);
+    }
 }
 
 #endif

@@ -5,6 +5,7 @@
  * numbers give the same bits, in one launch.
  */
 #include "device.cuh"
+#include "epilogue.cuh"
 #include "product.cuh"
 
 struct product_args {
@@ -15,40 +16,55 @@ struct product_args {
     i32 rows, columns, depth;
     i32 line_a, line_b;         /* floats from a line to the next */
     i32 part;                   /* how many k a part takes */
+    i32 time, shift;            /* where a has a line for each step of sequences: see steps_matrix */
+    const i32 *lengths;
+    epilogue_args epilogue;
 };
 
-/* A tile's numbers become c's. */
-template <class Tile, class Finish> struct stored {
+/* Lines that are steps of sequences [sample][time], read `shift` steps off; zeros behind the lengths and the ends. */
+struct steps_matrix {
+    i64 line;
+    i32 lines, items, time, shift;
+    const i32 *lengths;
+    DEVICE i64 at(i32 l, i32 i) const {
+        i32 sample = l / time, t = l % time;
+        bool there = l < lines && i < items && t + shift >= 0 && t + shift < time;
+        return there && (!lengths || t < lengths[sample]) ? (l + shift) * line + i : -1;
+    }
+};
+DEVICE void describe(plain_matrix &m, const product_args &p, i32 lines, i32 items) { m = {p.line_a, lines, items}; }
+DEVICE void describe(steps_matrix &m, const product_args &p, i32 lines, i32 items) {
+    m = {p.line_a, lines, items, p.time, p.shift, p.lengths};
+}
+
+/* Four numbers of a tile become c's. SWAPPED: c is a single column, which the product has as a row. */
+template <bool SWAPPED> struct stored {
     const product_args &p;
-    Finish finish;
-    float *c;
-    i32 row, column;
-    bool whole;
+    i64 batch;
+    bool quads;
 
-    DEVICE stored(const product_args &p, float *c, i32 row, i32 column)
-        : p(p), finish(p), c(c), row(row), column(column), whole(p.columns % 4 == 0 && ((u64)p.c & 15) == 0) {}
+    DEVICE stored(const product_args &p, i64 batch)
+        : p(p), batch(batch), quads(p.columns % 4 == 0 && ((u64)p.c & 15) == 0) {}
 
-    DEVICE void put(int i, quad v) const {
-        i32 r = row + i / Tile::COLUMNS, n = column + i % Tile::COLUMNS;
-        if (r >= p.rows || n >= p.columns) return;
-        i64 at = (c - p.c) + (i64)r * p.columns + n;
-        float each[4] = {v.x, v.y, v.z, v.w};
-        if (whole) {
-            *(quad *)(p.c + at) = {finish(each[0], at, n), finish(each[1], at + 1, n + 1), finish(each[2], at + 2, n + 2),
-                                   finish(each[3], at + 3, n + 3)};
+    DEVICE float finished(float sum, i32 row, i32 column) const {
+        if (SWAPPED) return epilogue::of(p.epilogue, sum, batch * p.columns + column, 0);
+        return epilogue::of(p.epilogue, sum, batch * p.rows + row, column);
+    }
+    DEVICE void put(i32 row, i32 column, quad v) const {
+        if (row >= p.rows || column >= p.columns) return;
+        float *c = p.c + (batch * p.rows + row) * p.columns + column;
+        if (quads) {
+            *(quad *)c = {finished(v.x, row, column), finished(v.y, row, column + 1), finished(v.z, row, column + 2),
+                          finished(v.w, row, column + 3)};
             return;
         }
+        float each[4] = {v.x, v.y, v.z, v.w};
         UNROLL for (int j = 0; j < 4; j++)
-            if (n + j < p.columns) p.c[at + j] = finish(each[j], at + j, n + j);
+            if (column + j < p.columns) c[j] = finished(each[j], row, column + j);
     }
 };
 
-struct as_it_is {
-    DEVICE as_it_is(const product_args &) {}
-    DEVICE float operator()(float x, i64, i32) const { return x; }
-};
-
-template <class Tile, bool TURN_A, int STEP_A, bool TURN_B, int STEP_B, class Finish>
+template <class Tile, class Left, bool TURN_A, int STEP_A, bool TURN_B, int STEP_B, bool SWAPPED>
 KERNEL(Tile::THREADS) product(const product_args p) {
     SHARED_BYTES(room);
     float *shared = (float *)room;
@@ -57,14 +73,16 @@ KERNEL(Tile::THREADS) product(const product_args p) {
     u32 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
     i32 row = tile % down * Tile::ROWS, column = tile / down * Tile::COLUMNS;
     i32 k = blockIdx.y * p.part, end = min(p.depth, k + p.part);
-    plain_matrix a = {p.line_a, TURN_A ? end : p.rows, TURN_A ? p.rows : end};
+    Left a;
+    describe(a, p, TURN_A ? end : p.rows, TURN_A ? p.rows : end);
     plain_matrix b = {p.line_b, TURN_B ? p.columns : end, TURN_B ? end : p.columns};
     Tile::template make<TURN_A, STEP_A, TURN_B, STEP_B>(shared, p.a + batch * p.batch_a, a, p.b + batch * p.batch_b, b,
                                                         row, column, k, end);
-    stored<Tile, Finish> store(p, p.c + (i64)batch * p.rows * p.columns, row, column);
+    stored<SWAPPED> store(p, batch);
     if (gridDim.y == 1) {
         for (int i = threadIdx.x * 4; i < SIZE; i += EACH)
-            store.put(i, Tile::four(shared, i / Tile::COLUMNS, i % Tile::COLUMNS));
+            store.put(row + i / Tile::COLUMNS, column + i % Tile::COLUMNS,
+                      Tile::four(shared, i / Tile::COLUMNS, i % Tile::COLUMNS));
         return;
     }
     float *sums = p.sums + (i64)blockIdx.x * gridDim.y * SIZE;
@@ -83,6 +101,6 @@ KERNEL(Tile::THREADS) product(const product_args p) {
             quad more = *(const quad *)(sums + part * SIZE + i);
             sum.x += more.x, sum.y += more.y, sum.z += more.z, sum.w += more.w;
         }
-        store.put(i, sum);
+        store.put(row + i / Tile::COLUMNS, column + i % Tile::COLUMNS, sum);
     }
 }
