@@ -23,10 +23,9 @@ struct product_args {
 
 /* Lines that are steps of sequences [sample][time], read `shift` steps off; zeros behind the lengths and the ends. */
 struct steps_matrix {
-    i64 line;
-    i32 lines, items, time, shift;
+    i32 line, lines, items, time, shift;
     const i32 *lengths;
-    DEVICE i64 at(i32 l, i32 i) const {
+    DEVICE i32 at(i32 l, i32 i) const {
         i32 sample = l / time, t = l % time;
         bool there = l < lines && i < items && t + shift >= 0 && t + shift < time;
         return there && (!lengths || t < lengths[sample]) ? (l + shift) * line + i : -1;

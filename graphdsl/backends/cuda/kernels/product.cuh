@@ -15,11 +15,10 @@
 #pragma once
 #include "device.cuh"
 
-/* Where the numbers of a plain matrix stand; -1 for those that are not there. */
+/* Where the numbers of a plain matrix stand; -1 for those that are not there. There are less than 2^31. */
 struct plain_matrix {
-    i64 line; /* floats from a line to the next */
-    i32 lines, items;
-    DEVICE i64 at(i32 l, i32 i) const { return l < lines && i < items ? l * line + i : -1; }
+    i32 line, lines, items; /* floats from a line to the next; how many lines there are, and how much of each */
+    DEVICE i32 at(i32 l, i32 i) const { return l < lines && i < items ? l * line + i : -1; }
 };
 
 /* SIZE rows of a, or columns of b, DEPTH deep; STEP floats are copied at a time by each of THREADS. */
@@ -31,7 +30,7 @@ template <int SIZE, int DEPTH, bool ALONG, int STEP, int THREADS> struct panel {
         UNROLL for (int i = 0; i < (ALL + THREADS - 1) / THREADS; i++) {
             int number = i * THREADS + threadIdx.x, line = number / EACH, item = number % EACH * STEP;
             if (ALL % THREADS && number >= ALL) break;
-            i64 place = ALONG ? where.at(k + line, first + item) : where.at(first + line, k + item);
+            i32 place = ALONG ? where.at(k + line, first + item) : where.at(first + line, k + item);
             const float *source = from + (place < 0 ? 0 : place);
             if (STEP == 4) copy_16(to + line * LINE + item, source, place >= 0);
             else copy_4(to + line * LINE + item, source, place >= 0);

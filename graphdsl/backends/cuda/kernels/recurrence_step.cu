@@ -13,9 +13,9 @@
 /* The columns of the same few units in every gate. */
 template <int GATES, int EACH> struct gate_columns {
     i32 units, first, end;
-    DEVICE i64 at(i32 k, i32 column) const {
+    DEVICE i32 at(i32 k, i32 column) const {
         i32 gate = column / EACH, unit = first + column % EACH;
-        return k < end && gate < GATES && unit < units ? (i64)k * GATES * units + gate * units + unit : -1;
+        return k < end && gate < GATES && unit < units ? k * GATES * units + gate * units + unit : -1;
     }
 };
 
@@ -26,7 +26,7 @@ template <class Tile, class Cell, int STEP> KERNEL(Tile::THREADS) recurrence_ste
     i32 t = a.step, before = a.reverse ? t + 1 : t - 1, row = blockIdx.y * Tile::ROWS, unit = blockIdx.x * EACH;
     bool begun = before >= 0 && before < a.time;
     i32 depth = begun ? a.units : 0;
-    i64 line = (i64)a.time * a.units;
+    i32 line = a.time * a.units;
     plain_matrix left = {line, a.batch, depth};
     gate_columns<GATES, EACH> right = {a.units, unit, depth};
     const float *state = a.hidden + (i64)(begun ? before : 0) * a.units;
@@ -42,7 +42,7 @@ template <class Tile, class Cell, int STEP> KERNEL(Tile::THREADS) recurrence_ste
             sums[g] = Tile::one(shared, i / EACH, g * EACH + i % EACH) + (a.heard_bias ? a.heard_bias[column] : 0);
             sums[Cell::HEARS_APART && g == 2 ? 3 : g] += read;
         }
-        float h = begun ? state[r * line + u] : 0, c = begun ? a.kept[((i64)r * a.time + before) * a.units + u] : 0;
+        float h = begun ? state[(i64)r * line + u] : 0, c = begun ? a.kept[((i64)r * a.time + before) * a.units + u] : 0;
         float made = Cell::template step<alone>(sums, h, c, gates, kept);
         bool real = !a.lengths || t < a.lengths[r];
         a.hidden[place * a.units + u] = real ? made : 0;
@@ -62,7 +62,7 @@ template <class Tile, class Cell, int STEP> KERNEL(Tile::THREADS) recurrence_ste
     bool begun = behind >= 0 && behind < a.time, first = before < 0 || before >= a.time;
     i32 depth = begun ? width : 0;
     const float *flowed = (Cell::HEARS_APART ? a.heard : a.flowed) + (i64)(begun ? behind : 0) * width;
-    plain_matrix left = {(i64)a.time * width, a.batch, depth}, right = {width, a.units, depth};
+    plain_matrix left = {a.time * width, a.batch, depth}, right = {width, a.units, depth};
     Tile::template make<false, STEP, true, STEP>(shared, flowed, left, a.recurrent, right, row, unit, 0, depth);
     for (int i = threadIdx.x; i < Tile::ROWS * Tile::COLUMNS; i += Tile::THREADS) {
         i32 r = row + i / Tile::COLUMNS, u = unit + i % Tile::COLUMNS;
