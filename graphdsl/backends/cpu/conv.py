@@ -16,6 +16,7 @@ from graphdsl.backends.cpu import depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, convolution_way
 from graphdsl.backends.cpu.conv_amx import by_tiles
 from graphdsl.backends.cpu.epilogue import Finish, riding
+from graphdsl.backends.cpu.gathering import Gathered
 from graphdsl.backends.cpu.sweep import Axis, Sweep, swept
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, all_float32, binds
 from graphdsl.ir import Array, Call
@@ -37,52 +38,62 @@ def conv_input_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Ma
 
 
 def forward(
-    op: Conv, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish, moments: Arrays = ()
+    op: Conv, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish, gathered: Gathered | None = None
 ) -> Plan | None:
-    """y = conv(x, kernel), finished. moments: where its mean and variance go; None where they cannot ride along."""
-    if moments and not machine.library.tiles:
+    """y = conv(x, kernel), finished. gathered: what is wanted of y besides; None where it cannot ride along."""
+    if gathered and not machine.library.tiles:
         return None
     if depthwise.served(op, x, y, kernel):
-        return None if moments else depthwise.forward(op, x, kernel, y, machine, finish)
+        return None if gathered else depthwise.forward(op, x, kernel, y, machine, finish)
     if x.ndim not in (3, 4) or not all_float32(x, kernel, y):
         return None
     if not y.size:
-        return None if moments else Plan(())
+        return None if gathered else Plan(())
     axes = [
         Axis(tuple(range(k)), s, d, before, size, out)
         for k, s, d, (before, _), size, out in zip(
             kernel.shape, op.stride, op.dilation, op.pad, x.shape[1:-1], y.shape[1:-1], strict=False
         )
     ]
-    way = Way.DIRECT if moments else _way(op, kernel, y, machine)
+    way = Way.DIRECT if gathered else _way(op, kernel, y, machine)
     if way is not Way.DIRECT:
         return _by_winograd(x, kernel, y, axes, machine, finish, flipped=False, staged=way is Way.FAR)
     sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
-    tiles = by_tiles(sweeps, y, machine, finish, moments)
-    return swept(sweeps, y, machine, finish) if tiles is None and not moments else tiles
+    tiles = by_tiles(sweeps, y, machine, finish, gathered)
+    return swept(sweeps, y, machine, finish) if tiles is None and not gathered else tiles
 
 
-def backward(op: ConvInputGradient, y: Array, kernel: Array, x: Array, machine: Machine, finish: Finish) -> Plan | None:
-    """x = conv_input_gradient(y, kernel), finished."""
+def backward(
+    op: ConvInputGradient,
+    y: Array,
+    kernel: Array,
+    x: Array,
+    machine: Machine,
+    finish: Finish,
+    gathered: Gathered | None = None,
+) -> Plan | None:
+    """x = conv_input_gradient(y, kernel), finished. gathered: as in forward, of x."""
+    if gathered and not machine.library.tiles:
+        return None
     if depthwise.served(op, x, y, kernel):
-        return depthwise.backward(op, y, kernel, x, machine, finish)
+        return None if gathered else depthwise.backward(op, y, kernel, x, machine, finish)
     if x.ndim not in (3, 4) or not all_float32(x, kernel, y):
         return None
     if not x.size:
-        return Plan(())
+        return None if gathered else Plan(())
     every = [
         phases(k, s, d, before, out, size)
         for k, s, d, (before, _), out, size in zip(
             kernel.shape, op.stride, op.dilation, op.pad, y.shape[1:-1], x.shape[1:-1], strict=False
         )
     ]
-    way = _way(op, kernel, x, machine)
+    way = Way.DIRECT if gathered else _way(op, kernel, x, machine)
     if way is not Way.DIRECT:
         around = [axis for (axis,) in every]
         return _by_winograd(y, kernel, x, around, machine, finish, flipped=True, staged=way is Way.FAR)
     sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
-    tiles = by_tiles(sweeps, x, machine, finish)
-    return swept(sweeps, x, machine, finish) if tiles is None else tiles
+    tiles = by_tiles(sweeps, x, machine, finish, gathered)
+    return swept(sweeps, x, machine, finish) if tiles is None and not gathered else tiles
 
 
 def phases(taps: int, stride: int, dilation: int, before: int, out: int, size: int) -> list[Axis]:

@@ -9,10 +9,11 @@ from math import ceil, prod
 import numpy as np
 
 from graphdsl.backends.cpu.epilogue import Finish, riding
+from graphdsl.backends.cpu.gathering import Gathered, Shares
 from graphdsl.backends.cpu.sweep import Sweep, swept
 from graphdsl.backends.cpu.sweep import _pointer as offset_pointer
 from graphdsl.backends.cpu.sweep import _shares as shares
-from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, f64, i64, pointer, room
+from graphdsl.backends.cpu.task import Machine, Plan, Step, Task, address, f64, i64, pointer, room
 from graphdsl.ir import Array
 
 PANEL, DEPTH, PLACES, TILE = 32, 32, 64, 16
@@ -41,19 +42,10 @@ class conv_amx_task(Task):
         *((n, i64) for n in ("down", "across", "top", "left", "taps", "dilation", "pieces", "piece_step", "length")),
         *((n, i64) for n in ("x_image", "x_line", "x_pixel", "y_image", "y_line", "y_pixel")),
         *((n, i64) for n in ("pitch", "shared", "block", "line_shares", "panel_shares")),
-        ("statistics", address),
+        ("gathers", i64),
+        *((n, address) for n in ("statistics", "other", "second_other", "mean", "second_mean")),
         ("low", f64),
     )
-
-
-class Statistics(ctypes.Structure):
-    """Those of a share of lines: `statistics` in conv_amx.h."""
-
-    _fields_ = (("count", i64), ("sums", address), ("squares", address), ("pivots", address))
-
-
-class conv_amx_moments_task(Task):
-    _fields_ = (("parts", address), ("count", i64), ("filters", i64), ("mean", address), ("variance", address))
 
 
 class conv_amx_pack_task(Task):
@@ -137,21 +129,24 @@ class Tiled:
         return int(self.images * self.lines * self.wide * self.filters * self.taps * self.pieces * self.length)
 
 
-def by_tiles(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish, moments: Arrays = ()) -> Plan | None:
+def by_tiles(
+    sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish, gathered: Gathered | None = None
+) -> Plan | None:
     """The sweeps in tiles; None where they cannot be, or where conv.c is as fast.
 
-    moments  where mean and variance of the results go, channel by channel, if they are wanted
+    gathered  what is wanted of the results beside them
     """
-    if moments and (len(sweeps) > 1 or finish.formula is not None):
-        return None
     plans = {number: tiled(sweep, machine) for number, sweep in enumerate(sweeps) if sweep.taps[0]}
     if not plans or None in plans.values():
+        return None
+    if gathered and (len(plans) < len(sweeps) or finish.formula is not None):
         return None
     formula, rest = riding(finish, y, machine, here=len(sweeps) == 1)
     if rest is None:
         return None
     once: list[Step] = []
     steps: list[Step] = []
+    shares = Shares(gathered, len(sweeps), y.shape[-1], machine) if gathered else None
     for number, sweep in enumerate(sweeps):
         plan = plans.get(number)
         if plan is None:
@@ -161,8 +156,9 @@ def by_tiles(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish
             continue
         packed, pack = packing(plan, machine)
         (once if 1 in machine.fixed else steps).append(pack)
-        steps += run(plan, packed, formula, machine, moments)
-    return Plan((*steps, *rest), tuple(once))
+        steps.append(run(plan, packed, formula, machine, shares, number))
+    ended = [shares.ended(machine)] if shares else []
+    return Plan((*steps, *ended, *rest), tuple(once))
 
 
 def tiled(sweep: Sweep, machine: Machine) -> Tiled | None:
@@ -187,14 +183,15 @@ def packing(plan: Tiled, machine: Machine) -> tuple[Array, Step]:
     return packed, machine.step("conv_amx_pack", task, serial=kernel.size < 1 << 13, keeps=(packed, offsets))
 
 
-def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, moments: Arrays = ()) -> list[Step]:
-    """The step that sweeps, and one that ends what it has gathered for the moments."""
+def run(
+    plan: Tiled, packed: Array, formula: Task | None, machine: Machine, gathering: Shares | None, number: int
+) -> Step:
+    """The step that sweeps. number: of the sweep, among those that gather."""
     sweep, finish = plan.sweep, plan.sweep.finish
     rows, columns, y = sweep.rows, sweep.columns, sweep.y.shape
     start = (rows.place * y[2] + columns.place) * y[3]
     line_shares, panel_shares = shares(sweep, plan.images * plan.lines, machine)
-    parts, ended = (0, []) if not moments else _gathering(plan, moments, machine)
-    if moments:
+    if gathering:
         line_shares, panel_shares = machine.threads, 1
     task = conv_amx_task(
         x=pointer(sweep.x),
@@ -206,16 +203,16 @@ def run(plan: Tiled, packed: Array, formula: Task | None, machine: Machine, mome
         after=ctypes.addressof(formula) if formula else 0,
         line_shares=line_shares,
         panel_shares=panel_shares,
-        statistics=parts,
         low=finish.low,
         **_geometry(plan),
+        **(_gathering(gathering, number, start) if gathering else {}),
     )
     task.keeps = formula
     lines = plan.down * (plan.block + (plan.taps - 1) * rows.dilation // plan.down)
     plane = (lines * plan.pitch + plan.shared + PLACES * plan.across) * plan.channels + SLACK
     own = 128 + 8 * plan.taps * plan.pieces + 2 * 2 * (plane + 64)
     serial = plan.multiplications < SMALL
-    return [machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps)), *ended]
+    return machine.step("conv_amx", task, serial=serial, own=own, keeps=(packed, *finish.keeps))
 
 
 def _geometry(plan: Tiled) -> dict[str, int]:
@@ -236,13 +233,9 @@ def _geometry(plan: Tiled) -> dict[str, int]:
     }
 
 
-def _gathering(plan: Tiled, moments: Arrays, machine: Machine) -> tuple[int, list[Step]]:
-    """Room for the statistics of every thread's share, and the step that puts them together."""
-    wide = ceil(plan.filters / PANEL) * PANEL
-    sums, pivots = room(machine.threads, 2, wide, dtype=np.float64), room(machine.threads, wide)
-    rows = [Statistics(0, pointer(s[0]), pointer(s[1]), pointer(p)) for s, p in zip(sums, pivots, strict=True)]
-    parts = (Statistics * machine.threads)(*rows)
-    where, (mean, variance) = ctypes.addressof(parts), moments
-    task = conv_amx_moments_task(where, machine.threads, plan.filters, pointer(mean), pointer(variance))
-    task.keeps = parts
-    return where, [machine.step("conv_amx_moments", task, serial=True, keeps=(sums, pivots))]
+def _gathering(shares: Shares, number: int, start: int) -> dict[str, int]:
+    """What the task says of what is gathered; the first result is number start of y."""
+    named = zip(("", "second_"), shares.what.factors, strict=False)
+    arrays = {f"{which}{name}": a for which, pair in named for name, a in zip(("other", "mean"), pair, strict=True)}
+    factors = {name: offset_pointer(a, start * name.endswith("other")) for name, a in arrays.items()}
+    return {"gathers": shares.what.kind, "statistics": shares.of(number)} | factors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphdsl.backends.cpu.conv import backward, forward
 from graphdsl.backends.cpu.epilogue import Finish, finish_of
+from graphdsl.backends.cpu.gathering import Gathered, moments_of, sums_of
 from graphdsl.backends.cpu.linear import multiplied
 from graphdsl.backends.cpu.task import BINDERS, Arrays, Machine, Plan, binds
 from graphdsl.ir import Array, Call, Operator
@@ -32,7 +33,7 @@ def fused_moments(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine)
     """Gathered where results are stored, if a kernel can; else the results are read once more."""
     op, (result, *moments) = call.op, outputs
     assert isinstance(op, FusedMoments)
-    riding = _with_moments(op.producer, inputs, outputs, machine)
+    riding = _gathering(op.producer, inputs, result, machine, moments_of(moments))
     if riding is not None:
         return riding
     axes = tuple(range(result.ndim - 1))
@@ -41,22 +42,31 @@ def fused_moments(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine)
 
 @binds(FusedSums)
 def fused_sums(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """As fused_moments."""
     op, (result, *sums) = call.op, outputs
     assert isinstance(op, FusedSums)
     first, others = op.split(inputs)
+    known = sums_of(op.formulas, result, others, sums)
+    riding = _gathering(op.producer, first, result, machine, known) if known else None
+    if riding is not None:
+        return riding
     summing = Reduced(tuple(range(result.ndim - 1)), op.formulas, op.arity)
     return _after(op.producer, first, result, summing, [result, *others], sums, machine)
 
 
-def _with_moments(producer: Operator, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
-    result, *moments = outputs
+def _gathering(producer: Operator, inputs: Arrays, result: Array, machine: Machine, gathered: Gathered) -> Plan | None:
+    """The producer with what is gathered of its result; None where no kernel does both."""
     finish = Finish()
     if isinstance(producer, Fused):
         inputs, others = producer.split(inputs)
         finish, producer = finish_of(producer, others, result), producer.producer
-    if not isinstance(producer, Conv):
-        return None
-    return forward(producer, inputs[0], inputs[1], result, machine, finish, moments)
+    match producer:
+        case Conv():
+            return forward(producer, inputs[0], inputs[1], result, machine, finish, gathered)
+        case ConvInputGradient():
+            return backward(producer, inputs[0], inputs[1], result, machine, finish, gathered)
+        case _:
+            return None
 
 
 def _after(

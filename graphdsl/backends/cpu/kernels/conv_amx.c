@@ -18,7 +18,9 @@
  *     for a panel of 16 filters, 64 places:       C (4 x 1 tiles)
  *
  * Results are stored while the next product is under way: tiles multiply for long, and vectors are idle meanwhile.
- * What is done to results before they are stored is as in tile.h. Work is split by lines and by panels.
+ * So is memory, and the lines of y, mask and others that the results will meet are fetched.
+ * What is done to results before they are stored is as in tile.h; moments and sums of them are gathered on the way.
+ * Work is split by lines and by panels.
  */
 #include "conv_amx_store.h"
 
@@ -46,16 +48,22 @@ typedef struct {
 
 enum { PORTION = 4 }; /* steps of a product between which results are stored, and at least so many of them */
 
+/* Where in y result j of the line that is stored has its place. */
+INLINE i64 place_of(const panel_run *run, i64 j) {
+    const conv_amx_task *t = run->t;
+    return run->b->image * t->y_image + run->i * t->y_line + j * t->y_pixel + run->panel * PANEL;
+}
+
 /* The first `until` results of c are stored. */
 static void store_until(panel_run *run, i64 until) {
     const conv_amx_task *t = run->t;
     i64 pitch = t->pitch / t->across;
     for (i64 more; run->stored < until; run->stored += more) {
-        i64 at = run->b->image * t->y_image + run->i * t->y_line + run->j * t->y_pixel + run->panel * PANEL;
+        i64 at = place_of(run, run->j);
         i64 results = results_in(t, run->i), left = until - run->stored;
         more = least((run->j < results ? results : pitch) - run->j, left);
         if (run->j < results)
-            store_results(&run->end, run->c + run->stored * run->wide * VL, run->wide, more, at, run->s ? &run->g : 0);
+            store_results(&run->end, run->c + run->stored * run->wide * VL, run->wide, more, at, &run->g);
         run->j += more;
         if (run->j == pitch) run->j = 0, run->i++;
     }
@@ -68,6 +76,9 @@ WITH_TILES static void multiply(panel_run *run, product *multiply_part, i64 plac
     i64 depth = up(t->length, TILE_DEPTH), segments = t->taps * t->pieces, bytes = run->wide * 2 * TILE_BYTES;
     i64 parts = segments * up(depth, PORTION), part = 0, step = 2 * t->across * t->channels;
     const char *weights = run->weights;
+    i64 at_once = run->wide == 2 ? PLACES : MOST_PLACES, each = up(at_once, parts);
+    i64 coming_at = place_of(run, least(run->j, results_in(t, run->i))) + run->count * t->y_pixel;
+    coming met = coming_to(&run->end, &run->g, coming_at, at_once);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -79,6 +90,7 @@ WITH_TILES static void multiply(panel_run *run, product *multiply_part, i64 plac
             multiply_part((const char *)run->b->hi + at, (const char *)run->b->lo + at, step, weights, ahead, steps);
             weights += steps * bytes;
             if (ahead) ahead += steps * bytes;
+            fetch_coming(&met, each, run->wide * 64);
             i64 until = ++part < parts ? run->count * part / parts / PORTION * PORTION : run->count;
             if (until > run->stored) store_until(run, until);
         }
@@ -96,9 +108,8 @@ WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64
     i64 places = (b->lines - 1) * (t->pitch / t->across) + t->columns;
     i64 bytes = t->taps * t->pieces * up(t->length, TILE_DEPTH) * 4 * TILE_BYTES;
     const char *weights = t->packed + panel * bytes, *ahead = (panel + 1) * PANEL < t->filters ? weights + bytes : 0;
-    panel_run run = {t, b, panel, wide, weights, ending_of(t, panel), {.begun = s && s->count > 0}, s, .i = b->line};
+    panel_run run = {t, b, panel, wide, weights, ending_of(t, panel), gathered_of(t, s, panel), s, .i = b->line};
     int begun = (int)run.g.begun;
-    for (int v = 0; v < 2 && begun; v++) run.g.pivot[v] = load(s->pivots + panel * PANEL + v * VL);
     float c[2][1024] __attribute__((aligned(64)));
     for (i64 q = 0, turn = 0; q < places; q += at_once, turn = !turn, ahead = 0) {
         i64 count = least(at_once, places - q);
@@ -109,8 +120,9 @@ WITH_TILES static void run_places(const conv_amx_task *t, const laid_out *b, i64
         run.c = c[turn], run.stored = 0, run.count = count;
     }
     store_until(&run, run.count);
-    if (s) hand_over(&run.g, s, panel);
-    for (int v = 0; v < 2 && s && !begun; v++) store(s->pivots + panel * PANEL + v * VL, run.g.pivot[v]);
+    hand_over(&run.g, s, panel);
+    for (int v = 0; v < 2 && run.g.kind == MOMENTS && !begun; v++)
+        store(s->pivots + panel * PANEL + v * VL, run.g.centre[0][v]);
 }
 
 WITH_TILES static void work_off(const conv_amx_task *t, laid_out *b, i64 first, i64 last, statistics *s) {
@@ -128,10 +140,9 @@ WITH_TILES static void work_off(const conv_amx_task *t, laid_out *b, i64 first, 
 static statistics *statistics_of(const conv_amx_task *t, i64 share, i64 first, i64 last) {
     if (!t->statistics) return 0;
     statistics *s = t->statistics + share;
-    size_t bytes = sizeof(double) * (size_t)((last - first) * PANEL);
     s->count = 0;
-    memset(s->sums + first * PANEL, 0, bytes);
-    memset(s->squares + first * PANEL, 0, bytes);
+    for (int k = 0; k < rows_of(t->gathers); k++)
+        memset(s->sums + k * s->wide + first * PANEL, 0, sizeof(double) * (size_t)((last - first) * PANEL));
     return s;
 }
 

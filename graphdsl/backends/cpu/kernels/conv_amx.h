@@ -19,15 +19,24 @@ typedef struct {
     i64 x_image, x_line, x_pixel, y_image, y_line, y_pixel;
     i64 pitch, shared, block;             /* pixels of a laid out line, and of the next that are its own too; lines */
     i64 line_shares, panel_shares;
-    struct statistics *statistics; /* one for each share of lines, or NULL: of the results, channel by channel */
+    i64 gathers;                   /* of the results, channel by channel: */
+    struct statistics *statistics; /* one for each share of lines, or NULL */
+    const float *others[2], *means[2];
     double low;
 } conv_amx_task;
 
-/* Of the results of a share of lines: how many there are of a channel, and their sums and squares around the first, so
- * that little is lost where the mean is far from 0. */
+/* What is gathered, y being the results:
+ *
+ *     NOTHING
+ *     MOMENTS        Σ (y - p) and Σ (y - p)², where p is the first result: little is lost where the mean is far from 0
+ *     SUMS           Σ y
+ *     SUMS + 1, 2    Σ y and Σ y * (others[i] - means[i]), with a mean for each channel */
+enum { NOTHING, MOMENTS, SUMS };
+
+/* Of the results of a share of lines: how many there are of a channel, and rows of sums, `wide` channels each. */
 typedef struct statistics {
-    i64 count;
-    double *sums, *squares;
+    i64 count, wide;
+    double *sums;
     float *pivots;
 } statistics;
 
@@ -36,6 +45,12 @@ typedef struct {
     i64 count, filters;
     float *mean, *variance;
 } conv_amx_moments_task;
+
+typedef struct {
+    const statistics *parts;
+    i64 count, filters;
+    float *sums[3]; /* or NULL */
+} conv_amx_sums_task;
 
 typedef struct {
     const float *kernel;
@@ -52,6 +67,12 @@ INLINE i64 up(i64 n, i64 unit) { return (n + unit - 1) / unit; }
 INLINE i64 vectors_in(i64 filters, i64 panel) { return least(2, up(filters - panel * PANEL, VL)); }
 
 #ifdef AMX
+
+/* What is met when the results of a product are stored, to be fetched meanwhile: y, and what is read beside it. */
+typedef struct {
+    const char *at[5]; /* y is the first */
+    i64 count, places, step; /* bytes from place to place */
+} coming;
 
 /* Added to tiles 0 to 3: places, `step` bytes apart, times weights b, so many steps. What comes next is fetched from
  * ahead, if not NULL. All in registers: what is passed in memory would wait there for results being stored. */
