@@ -3,7 +3,7 @@
 from graphdsl.backends.base import BF16, PRECISIONS, SINGLE, STRICT, TF32, Backend, Kernel, Memory, View
 from graphdsl.backends.null.backend import NullBackend
 from graphdsl.backends.reference.backend import ReferenceBackend
-from graphdsl.backends.registry import AUTO, BACKENDS, DEFAULT, automatic, backend
+from graphdsl.backends.registry import AUTO, BACKENDS, DEFAULT, automatic, backend, instead
 
 __all__ = [
     "AUTO",
@@ -22,4 +22,5 @@ __all__ = [
     "View",
     "automatic",
     "backend",
+    "instead",
 ]

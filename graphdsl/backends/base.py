@@ -75,6 +75,10 @@ class Backend(ABC):
         sequence, and again after weights have been written from outside."""
         return lambda: None
 
+    def spare(self) -> int | None:
+        """Bytes that can still be allocated; None where only trying tells."""
+        return None
+
     def synchronize(self) -> None:
         """Returns when all that was begun is done."""
         return

@@ -46,6 +46,12 @@ def automatic() -> Choice:
     return _without_gpu(f"{found.reason}{f' ({found.help})' if found.help else ''}", unsure=True)
 
 
+def instead(name: str) -> Backend | None:
+    """What serves where the backend of this name meets what it cannot do: the CPU for a GPU that `auto` has taken."""
+    taken = name == AUTO and backend(name).name == "cuda"
+    return backend(_without_gpu("", unsure=False).name) if taken else None
+
+
 def _without_gpu(reason: str, *, unsure: bool) -> Choice:
     name = "cpu" if available() else ReferenceBackend.name
     return Choice(name, f"device: {name}, since {reason}", unsure)

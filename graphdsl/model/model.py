@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from graphdsl.backends import DEFAULT, backend
+from graphdsl.backends import DEFAULT, backend, instead
 from graphdsl.draw import render, summary_text
 from graphdsl.ir import Array, Graph, Result, Role, show
 from graphdsl.lang import elaborate, read_source, unread
@@ -97,8 +97,11 @@ class Model:
     @cached_property
     def executor(self) -> Executor:
         """The backend with the weights, which begin as the first section's seed says."""
-        made = Executor(backend(self._backend).precise(self._precision))
-        made.weights.add(self.graph, self.plans[0].seed if self.plans else 0)
+        other = instead(self._backend)
+        made = Executor(
+            backend(self._backend).precise(self._precision), other.precise(self._precision) if other else None
+        )
+        made.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in self.spec.weights:
             report = fill_used(made.weights, file, self.graph)
             self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}

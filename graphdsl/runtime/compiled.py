@@ -9,7 +9,7 @@ import numpy as np
 
 from graphdsl.ir import BATCH, Array, Graph, Input, Role, Symbolic, TensorType
 from graphdsl.passes import apply, for_machine, lower
-from graphdsl.report import fail
+from graphdsl.report import Failed, fail
 from graphdsl.runtime.executor import Executor, Ready
 
 
@@ -20,9 +20,11 @@ class Compiled:
     """
 
     def __init__(self, graph: Graph, executor: Executor, *, seed: int = 0) -> None:
+        self._given = graph
+        self._made_for = executor.backend
         self.graph = graph = apply(graph, for_machine(executor.backend.passes))
         self.executor = executor
-        self.made = executor.weights.add(graph, seed)
+        self.made = executor.add(graph, seed)
         needed = graph.needed()
         self.inputs = {n: node.types[0] for n, node in graph.items() if isinstance(node.op, Input) and n in needed}
         self.results = tuple(r.key for r in graph.results if r.role is not Role.UPDATE)
@@ -53,6 +55,17 @@ class Compiled:
 
     def ready(self, sizes: Mapping[str, int]) -> Ready:
         """The program for these sizes, ready to run."""
+        try:
+            return self._prepared(sizes)
+        except Failed as failed:
+            self.executor.change(failed)
+        return self._prepared(sizes)
+
+    def _prepared(self, sizes: Mapping[str, int]) -> Ready:
+        if self._made_for is not self.executor.backend:
+            self._made_for = self.executor.backend
+            self.graph = apply(self._given, for_machine(self._made_for.passes))
+            self._ready = {}
         key = tuple(sorted(sizes.items()))
         found = self._ready.get(key)
         if found is None:

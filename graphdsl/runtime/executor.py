@@ -7,13 +7,14 @@ kernels; it allocates nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from graphdsl.backends import Backend, Kernel, Memory, View
-from graphdsl.ir import Array, Buffer, Call, DType, Program, Storage
-from graphdsl.report import dataclass
-from graphdsl.runtime.memory import amount, demanded, short
+from graphdsl.ir import Array, Buffer, Call, DType, Graph, Program, Storage
+from graphdsl.report import Failed, dataclass
+from graphdsl.runtime.memory import demanded, short, smaller
 from graphdsl.runtime.weights import WeightStore
 
 
@@ -56,19 +57,50 @@ class Executor:
     """A backend with its weights and its arena. Programs run one at a time and share all of it.
 
     generation  grows when memory has had to move: what was made ready before must be made ready again
+    instead     a backend that takes over, with the weights, where the first has no memory or cannot make a kernel
     """
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, instead: Backend | None = None) -> None:
         self.backend = backend
+        self.instead = instead
         self.weights = WeightStore(backend)
         self.generation = 0
         self._spaces: dict[str, tuple[int, Memory]] = {}
 
+    def add(self, graph: Graph, seed: int = 0) -> tuple[str, ...]:
+        """Makes the weights of graph that are not here yet (WeightStore.add)."""
+        try:
+            return self.weights.add(graph, seed)
+        except Failed as failed:
+            self.change(failed)
+        return self.weights.add(graph, seed)
+
+    def change(self, failed: Failed) -> None:
+        """Goes on with the other backend, and says so. Raises failed where there is none or where it would not help."""
+        if self.instead is None or failed.diagnostics[0].code not in ("E0602", "E0807"):
+            raise failed
+        reason, *_ = failed.diagnostics[0].message.splitlines()
+        said = f"there is {reason}" if reason.startswith("no ") else reason
+        print(f"device: {self.instead.name}, since {said}", file=sys.stderr)
+        self.backend, self.instead = self.instead, None
+        self._spaces = {}
+        self.generation += 1
+        self.weights.move(self.backend)
+
     def prepare(self, program: Program) -> Ready:
-        """The program, ready to run."""
-        self._reserve(program)
+        """The program, ready to run. Raises Failed E0602 where there is no memory for it, before any is taken if the
+        backend can tell.
+        """
+        needed = self._grown(program)
+        size = sum([*needed.values(), program.kept_bytes, *(a.nbytes for a in program.constants.values())])
+        with demanded(self.backend, "a step", size, partial(smaller, program)):
+            self._reserve(needed)
+            return self._bound(program)
+
+    def _bound(self, program: Program) -> Ready:
+        """The program with its memory and its kernels."""
         own = {name: self._constant(array) for name, array in program.constants.items()}
-        kept = self._alloc(program.kept_bytes, program) if program.kept_bytes else None
+        kept = self.backend.alloc(program.kept_bytes) if program.kept_bytes else None
         views = [self._view(buffer, own, kept) for buffer in program.buffers]
         outputs = tuple(tuple(views[i] for i in call.outputs) for call in program.calls)
         fixed = _fixed(program)
@@ -121,24 +153,23 @@ class Executor:
         try:
             ready.run()
         except MemoryError as error:
-            raise short(self.backend, "a step", ready.program.arena_bytes, _smaller(ready.program)) from error
+            raise short(self.backend, "a step", ready.program.arena_bytes, smaller(ready.program)) from error
 
     def read(self, ready: Ready, key: str) -> Array:
         """A copy of a result of the last run."""
         return self.backend.download(ready.results[key])
 
-    def _reserve(self, program: Program) -> None:
-        """Sees to it that there is room. What moves leaves older programs without memory."""
+    def _grown(self, program: Program) -> dict[str, int]:
+        """The bytes of each space that is too small for the program."""
         wanted = {"arena": program.arena_bytes}
         wanted |= {f"input/{name}": program.buffers[index].bytes for name, index in program.inputs.items()}
-        for space, size in wanted.items():
-            if self._spaces.get(space, (-1,))[0] < size:
-                self._spaces[space] = (size, self._alloc(size, program))
-                self.generation += 1
+        return {space: size for space, size in wanted.items() if self._spaces.get(space, (-1,))[0] < size}
 
-    def _alloc(self, size: int, program: Program) -> Memory:
-        with demanded(self.backend, "a step", size, partial(_smaller, program)):
-            return self.backend.alloc(size)
+    def _reserve(self, needed: Mapping[str, int]) -> None:
+        """Sees to it that there is room. What moves leaves older programs without memory."""
+        for space, size in needed.items():
+            self._spaces[space] = (size, self.backend.alloc(size))
+            self.generation += 1
 
     def _constant(self, array: Array) -> Memory:
         memory = self.backend.alloc(array.nbytes)
@@ -180,9 +211,3 @@ def _fixed(program: Program) -> set[int]:
         for index, b in enumerate(program.buffers)
         if b.storage in stay or (b.storage is Storage.WEIGHT and b.key not in written)
     }
-
-
-def _smaller(program: Program) -> str:
-    """What to do when memory is short."""
-    largest = max(program.buffers, key=lambda b: b.bytes)
-    return f"try a smaller batch; the largest value is `{largest.name}`, {amount(largest.bytes)}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphdsl.backends import Backend, Memory, View
 from graphdsl.ir import Array, Graph, Node, TensorType, Weight
+from graphdsl.report import Span
 from graphdsl.runtime.memory import amount, demanded
 
 ALIGNMENT = 64
@@ -39,7 +40,7 @@ class WeightStore(Mapping[str, Array]):
         Each begins as its name and the seed say, so that a new layer does not change how the others begin.
         """
         new = [(name, node) for name, node in graph.items() if isinstance(node.op, Weight) and name not in self.types]
-        self._make(dict(new))
+        self._make({name: node.types[0] for name, node in new}, {name: node.spans for name, node in new})
         for name, node in new:
             self[name] = initial(name, node, seed)
         return tuple(name for name, _ in new)
@@ -87,16 +88,22 @@ class WeightStore(Mapping[str, Array]):
         for name, array in snapshot.items():
             self[name] = array
 
-    def _make(self, nodes: Mapping[str, Node]) -> None:
+    def move(self, backend: Backend) -> None:
+        """All of them into the memory of another backend."""
+        moved, types = self.snapshot(), self.types
+        self.backend, self.types, self._views, self._places = backend, {}, {}, {}
+        self._make(types, {})
+        self.restore(moved)
+
+    def _make(self, types: Mapping[str, TensorType], spans: Mapping[str, tuple[Span, ...]]) -> None:
         """Room for all of them in one piece of memory, in their order. E0602 points at the largest."""
-        types = {name: node.types[0] for name, node in nodes.items()}
         starts: dict[str, int] = {}
         size = 0
         for name, type in types.items():
             starts[name] = size
             size += -(-_bytes(type) // ALIGNMENT) * ALIGNMENT
         largest = max(types, key=lambda name: _bytes(types[name]), default="")
-        span = next(iter(nodes[largest].spans), None) if largest else None
+        span = next(iter(spans.get(largest, ())), None)
         with demanded(self.backend, "the model's weights", size, lambda: _narrower(largest, types), span):
             memory = self.backend.alloc(size)
         for name, type in types.items():

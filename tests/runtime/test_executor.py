@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphdsl.backends import NullBackend, ReferenceBackend, backend
-from graphdsl.ir import BATCH, Array, Builder, Role, TensorType, symbol
+from graphdsl.ir import BATCH, Builder, Role, TensorType, symbol
 from graphdsl.ops import MatMul, expression, formula
 from graphdsl.passes import apply, inference, training
 from graphdsl.report import Failed
@@ -96,31 +96,6 @@ def test_results_are_copies() -> None:
     kept = first.copy()
     compiled.run(feeds(1))
     assert np.array_equal(first, kept)
-
-
-class Small(ReferenceBackend):
-    """A machine with little memory."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-
-    def alloc(self, size: int) -> Array:
-        if size > self.most:
-            raise MemoryError
-        return ReferenceBackend.alloc(self, size)
-
-
-@pytest.mark.triggers("E0602")
-def test_no_memory_for_a_step() -> None:
-    compiled = Compiled(apply(random_graph(1), inference()), Executor(Small(1000)))
-    with pytest.raises(Failed, match=r"E0602.*no memory for a step: [\d.]+ MiB.*smaller batch"):
-        compiled.run(feeds(0, samples=100_000))
-
-
-@pytest.mark.triggers("E0602")
-def test_no_memory_for_the_weights() -> None:
-    with pytest.raises(Failed, match=r"E0602.*no memory for the model's weights.*the largest weight is `\S+` \["):
-        Compiled(apply(random_graph(1), inference()), Executor(Small(1)))
 
 
 def two_sequences() -> Compiled:

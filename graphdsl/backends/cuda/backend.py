@@ -20,6 +20,9 @@ from graphdsl.backends.reference.backend import ReferenceBackend
 from graphdsl.ir import Array, Call, DType
 from graphdsl.report import dataclass
 
+BESIDE = 256 << 20
+"""Bytes that are left free for what no plan knows: arrays on their way, the code of kernels, recordings."""
+
 
 class CudaBackend(Backend):
     """Our own kernels on one GPU. What they do not serve (float64, rare operators) the reference does on the CPU, with
@@ -37,6 +40,10 @@ class CudaBackend(Backend):
 
     def alloc(self, size: int) -> DeviceMemory:
         return self.device.alloc(size)
+
+    def spare(self) -> int | None:
+        left = self.device.spare()
+        return None if left is None else max(0, left - BESIDE)
 
     def view(self, memory: DeviceMemory, offset: int, shape: tuple[int, ...], dtype: DType) -> DeviceArray:
         return DeviceArray(memory, memory.address + offset, shape, np.dtype(dtype.numpy))

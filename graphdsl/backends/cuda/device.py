@@ -65,7 +65,7 @@ class Device(ABC):
         """Returns when all that was begun is done."""
 
     def spare(self) -> int | None:
-        """Bytes that can still be allocated; None where nobody knows."""
+        """Bytes that can still be allocated; None where only trying tells."""
         return None
 
     def facts(self) -> dict[str, Any]:
