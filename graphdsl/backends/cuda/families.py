@@ -12,6 +12,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     mask,
     max_pool,
     noise,
+    norm,
     recurrence,
     reduce,
     resize,

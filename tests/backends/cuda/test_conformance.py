@@ -16,11 +16,6 @@ pytestmark = needs_compiler
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "binary_crossentropy": "no kernel yet",
     "conv_kernel_gradient": "no kernel yet",
-    "fused": "no kernel yet",
-    "fused_moments": "no kernel yet",
-    "fused_pool": "no kernel yet",
-    "fused_sums": "no kernel yet",
-    "standardize": "no kernel yet",
 }
 """Operators without a kernel, with the reason."""
 

@@ -70,25 +70,6 @@ DEVICE bool last_to_come(i32 *came) {
     return true;
 }
 
-template <class Way, int GROUP> DEVICE void join_lanes(float (&s)[Way::WIDTH]) {
-    UNROLL for (int step = GROUP / 2; step; step /= 2) {
-        float other[Way::WIDTH];
-        UNROLL for (int j = 0; j < Way::WIDTH; j++) other[j] = __shfl_xor_sync(~0u, s[j], step);
-        Way::join(s, other);
-    }
-}
-/* Thread 0 gets that of the block. */
-template <class Way> DEVICE void join_block(float (&s)[Way::WIDTH]) {
-    __shared__ float parts[8][Way::WIDTH];
-    join_lanes<Way, 32>(s);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0)
-        UNROLL for (int j = 0; j < Way::WIDTH; j++) parts[threadIdx.x / 32][j] = s[j];
-    __syncthreads();
-    if (threadIdx.x) return;
-    for (int i = 1; i < 8; i++) Way::join(s, parts[i]);
-}
-
 /* The states of one place on the kept axes become one, which thread 0 of its group gets. */
 template <class Way, int GROUP, int N> DEVICE void join_row(float (&state)[N][Way::WIDTH]) {
     UNROLL for (int i = 1; i < N; i++) Way::join(state[0], state[i]);

@@ -4,6 +4,7 @@
 #include "device.cuh"
 #include "divider.cuh"
 #include "vector.cuh"
+#include "state.cuh"
 
 enum : int { AXES = 6, MOST_RESULTS = 8 };
 
@@ -46,32 +47,4 @@ struct largest {
     }
     DEVICE static void join(float (&s)[1], const float (&other)[1]) { s[0] = larger(s[0], other[0]); }
     DEVICE static void finish(const reduce_args &a, i64 at, const float (&s)[1]) { a.results[0][at] = s[0]; }
-};
-
-/* Count, mean, and the sum of squares of the differences from it: nothing cancels.
- * Sources: Welford 1962, of one more number; Chan, Golub and LeVeque 1979, of two groups. */
-struct moments {
-    enum : int { WIDTH = 3 };
-    DEVICE static void begin(float (&s)[3]) { s[0] = s[1] = s[2] = 0; }
-    template <int N> DEVICE static void take(float (&s)[N][3], int, const float (&y)[N]) {
-        float count = s[0][0] + 1, share = 1 / count;
-        UNROLL for (int i = 0; i < N; i++) {
-            float off = y[i] - s[i][1];
-            s[i][0] = count;
-            s[i][1] += off * share;
-            s[i][2] += off * (y[i] - s[i][1]);
-        }
-    }
-    DEVICE static void join(float (&s)[3], const float (&other)[3]) {
-        float count = s[0] + other[0];
-        if (!(other[0] > 0)) return;
-        float off = other[1] - s[1], share = other[0] / count;
-        s[1] += off * share;
-        s[2] += other[2] + off * off * (s[0] * share);
-        s[0] = count;
-    }
-    DEVICE static void finish(const reduce_args &a, i64 at, const float (&s)[3]) {
-        a.results[0][at] = s[1];
-        a.results[1][at] = s[2] / s[0];
-    }
 };
