@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil, prod
 
 from graphdsl.backends.cuda.array import DeviceArray, all_of
 from graphdsl.backends.cuda.epilogue import PLAIN, Epilogue, epilogue_args, finishes
 from graphdsl.backends.cuda.launch import Launch, Plan
 from graphdsl.backends.cuda.launcher import Arrays, Gpu
+from graphdsl.backends.cuda.tiles import STAGES, Cut, cut
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, i32, i64
 from graphdsl.ir import Operator
 from graphdsl.ops import MatMul
@@ -22,7 +23,7 @@ MULTIPLYING, LOADING = 128, 48
 """Multiplications and bytes of a processor in a cycle."""
 PARTS = 64
 """Into how many parts the sum of a tile is cut at most."""
-LARGEST = (1 << 31) - 1
+LARGEST, MOST_BATCHES = (1 << 31) - 1, 65535
 
 
 class product_args(Arguments):
@@ -84,12 +85,13 @@ class Tile:
 
 
 TILES = (
-    Tile(128, 128, 8, 8, 1, 16, 3, 0.7),
-    Tile(64, 64, 8, 4, 2, 8, 3, 0.55),
     Tile(32, 32, 4, 4, 4, 8, 3, 0.4),
     Tile(16, 16, 4, 4, 16, 8, 3, 0.3),
     Tile(4, 32, 4, 4, 32, 4, 3, 0.2),
 )
+"""The small ones; large ones are in tiles.py."""
+FASTER = {"float32": 0.8, "tf32": 3.0, "bf16": 5.0}
+"""Multiplications in a cycle in the best of the large tiles, in parts of MULTIPLYING."""
 
 
 @dataclass(frozen=True)
@@ -154,28 +156,84 @@ def multiplied(
     if swapped:
         op, a, b, rows, columns = MatMul(not op.transpose_b, not op.transpose_a), b, a, columns, rows
     sizes = Sizes(batch, rows, columns, a.shape[-2 if op.transpose_a else -1])
+    product = Product(op, a, b, c, sizes, steps, swapped, end)
     tile, parts = sizes.best(gpu.device.processors)
-    part = ceil(ceil(sizes.depth / parts) / tile.stage) * tile.stage if parts > 1 else sizes.depth
-    parts, tiles = max(1, ceil(sizes.depth / max(part, 1))), sizes.tiles(tile)
-    keeps = (gpu.room(tiles, parts, tile.rows * tile.columns), gpu.room(tiles, dtype="int32")) if parts > 1 else ()
-    arguments = product_args(
-        *(a.address, b.address, c.address),
-        *((x.address for x in keeps) if keeps else (None, None)),
-        *(rows * sizes.depth, columns * sizes.depth),
-        *(rows, columns, sizes.depth, a.shape[-1], b.shape[-1], part),
-        *((steps.time, steps.shift, steps.lengths.address if steps.lengths else None) if steps else (1, 0, None)),
-        end.arguments,
-    )
-    unit = Unit("linear", _expression(op, tile, a, b, swapped, steps is not None), product_args, end.code)
-    shared = tile.shared(op.transpose_a, op.transpose_b)
-    return Plan((Launch(unit, (tiles, parts, 1), tile.threads, arguments, shared, keeps),))
+    way = cut(rows, columns, sizes.depth, batch, gpu, quads=product.quads == (True, True))
+    small = tile.cycles(sizes.tiles(tile), sizes.depth, parts, gpu.device.processors)
+    if rows > 1 < columns and batch <= MOST_BATCHES and _cycles(way, gpu) < small:
+        return Plan((product.large(way, gpu),))
+    return Plan((product.small(tile, parts, gpu),))
 
 
-def _expression(op: MatMul, tile: Tile, a: DeviceArray, b: DeviceArray, swapped: bool, steps: bool) -> str:
-    """The kernel's name. Four numbers are copied at a time where every line begins at a multiple of 16 bytes."""
-    ways = [
-        f"{str(turned).lower()}, {4 if x.shape[-1] % 4 == 0 and x.address % 16 == 0 else 1}"
-        for turned, x in ((op.transpose_a, a), (op.transpose_b, b))
-    ]
-    left = "steps_matrix" if steps else "plain_matrix"
-    return f"product<{tile.text}, {left}, {', '.join(ways)}, {str(swapped).lower()}>"
+def _cycles(way: Cut, gpu: Gpu) -> float:
+    """About how long large tiles take."""
+    tile, depth = way.tile, way.deep * way.tile.depth
+    multiplying = tile.rows * tile.columns * depth / (MULTIPLYING * tile.speed * FASTER[gpu.precision])
+    loading = 4 * (tile.rows + tile.columns) * depth / LOADING
+    waves = ceil(way.down * way.along * way.others * way.shares / gpu.device.processors)
+    waiting = LATENCY * (1 + way.deep / (STAGES - 1))
+    adding = SHARING + 4 * way.shares * tile.rows * tile.columns / LOADING if way.shares > 1 else 0.0
+    return max(waves * max(multiplying, loading), waiting) + adding
+
+
+@dataclass(frozen=True)
+class Product:
+    """c = a · b. swapped: c is a column, and a row of this product."""
+
+    op: MatMul
+    a: DeviceArray
+    b: DeviceArray
+    c: DeviceArray
+    sizes: Sizes
+    steps: Steps | None
+    swapped: bool
+    end: Epilogue
+
+    @property
+    def quads(self) -> tuple[bool, bool]:
+        """Whether each factor can be copied 16 bytes at a time: every line begins at a multiple of that."""
+        a, b = (x.shape[-1] % 4 == 0 and x.address % 16 == 0 for x in (self.a, self.b))
+        return a, b
+
+    def small(self, tile: Tile, parts: int, gpu: Gpu) -> Launch:
+        """The launch in tiles of product.cuh."""
+        depth = self.sizes.depth
+        part = ceil(ceil(depth / parts) / tile.stage) * tile.stage if parts > 1 else depth
+        parts, tiles = max(1, ceil(depth / max(part, 1))), self.sizes.tiles(tile)
+        keeps = (gpu.room(tiles, parts, tile.rows * tile.columns), gpu.room(tiles, dtype="int32")) if parts > 1 else ()
+        left = "steps_matrix" if self.steps else "plain_matrix"
+        name = f"product<{tile.text}, {left}, {self.ways(*self.quads)}, {_word(self.swapped)}>"
+        shared = tile.shared(self.op.transpose_a, self.op.transpose_b)
+        return Launch(self.unit(name), (tiles, parts, 1), tile.threads, self.arguments(part, keeps), shared, keeps)
+
+    def large(self, way: Cut, gpu: Gpu) -> Launch:
+        """The launch in tiles of tiles.cuh. Plain units read columns of b side by side, so that rows are turned."""
+        a, b = self.quads
+        ways = self.ways(a, b and (gpu.precision != "float32" or not self.op.transpose_b))
+        name = f"product_in_tiles<{way.tile.sums(gpu.precision)}, {STAGES}, {_word(self.steps is not None)}, {ways}>"
+        keeps, threads = way.workspace(gpu), way.tile.threads(gpu.precision)
+        arguments = self.arguments(way.deep * way.tile.depth, keeps)
+        return Launch(self.unit(name), way.grid, threads, arguments, way.tile.shared, keeps)
+
+    def ways(self, quads_a: bool, quads_b: bool) -> str:
+        """How the factors lie and are copied, for the compiler."""
+        op = self.op
+        return f"{_word(op.transpose_a)}, {4 if quads_a else 1}, {_word(op.transpose_b)}, {4 if quads_b else 1}"
+
+    def unit(self, name: str) -> Unit:
+        return Unit("linear", name, product_args, self.end.code)
+
+    def arguments(self, part: int, room: Sequence[DeviceArray]) -> product_args:
+        sizes, steps = self.sizes, self.steps
+        return product_args(
+            *(self.a.address, self.b.address, self.c.address),
+            *((x.address for x in room) if room else (None, None)),
+            *(sizes.rows * sizes.depth, sizes.columns * sizes.depth),
+            *(sizes.rows, sizes.columns, sizes.depth, self.a.shape[-1], self.b.shape[-1], part),
+            *((steps.time, steps.shift, steps.lengths.address if steps.lengths else None) if steps else (1, 0, None)),
+            self.end.arguments,
+        )
+
+
+def _word(truth: bool) -> str:
+    return str(truth).lower()

@@ -7,12 +7,16 @@ from math import ceil
 import numpy as np
 import pytest
 
-from graphdsl.backends.cuda import fused, linear
-from graphdsl.backends.cuda.linear import TILES, Sizes, Tile
+from graphdsl.backends.cuda import fused, linear, tiles
+from graphdsl.backends.cuda.array import DeviceArray
+from graphdsl.backends.cuda.launch import Launch
+from graphdsl.backends.cuda.launcher import Gpu
+from graphdsl.backends.cuda.linear import TILES, Sizes, Tile, multiplied
 from graphdsl.ops import Elementwise, Fused, MatMul
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Operand
 from tests.support.cuda.kernels import check, computed, every_schedule, needs_compiler, wave
+from tests.support.cuda.simulated import SimulatedDevice
 
 pytestmark = needs_compiler
 turned = pytest.mark.parametrize("turn_a, turn_b", [(False, False), (True, False), (False, True), (True, True)])
@@ -21,16 +25,27 @@ every_tile = pytest.mark.parametrize("tile", TILES, ids=lambda t: f"{t.rows}x{t.
 
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch, tile: Tile) -> Tile:
-    """All products are made of this tile."""
+    """All products are made of this small tile."""
     monkeypatch.setattr(linear, "TILES", (tile,))
+    monkeypatch.setattr(linear, "_cycles", lambda *_: float("inf"))
     return tile
 
 
-def product(turn_a: bool, turn_b: bool, rows: int, columns: int, depth: int, *batch: int, **how: object) -> None:
+@pytest.fixture
+def in_large_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All products are made of large tiles, of 64 rows: the others are known from convolutions."""
+    monkeypatch.setattr(linear, "_cycles", lambda *_: 0.0)
+    for name in ("PLAIN", "TENSOR", "NARROW"):
+        monkeypatch.setattr(tiles, name, [t for t in getattr(tiles, name) if (t.rows, t.columns) == (64, 64)])
+
+
+def product(
+    turn_a: bool, turn_b: bool, rows: int, columns: int, depth: int, *batch: int, tolerance: float = 3e-6, **how: object
+) -> None:
     a, b = wave(*batch, rows, depth), wave(*batch, depth, columns)
     a, b = a.swapaxes(-1, -2) if turn_a else a, b.swapaxes(-1, -2) if turn_b else b
     op = MatMul(turn_a, turn_b)
-    check(op, np.ascontiguousarray(a), np.ascontiguousarray(b), tolerance=3e-6, **how)
+    check(op, np.ascontiguousarray(a), np.ascontiguousarray(b), tolerance=tolerance, **how)
 
 
 @every_schedule
@@ -46,6 +61,22 @@ def test_sizes_that_fit_no_tile(only: Tile, turn_a: bool, turn_b: bool, seed: in
 def test_quads(only: Tile, turn_a: bool, turn_b: bool, seed: int) -> None:
     depth = only.stage * only.stages + 8
     product(turn_a, turn_b, only.rows + 4, only.columns // 2 + 4, depth, seed=seed, processors=1)
+
+
+@every_schedule
+@pytest.mark.parametrize("precision, exact", [("float32", 3e-6), ("tf32", 2e-3), ("bf16", 1e-2)])
+@turned
+@pytest.mark.usefixtures("in_large_tiles")
+def test_large_tiles(turn_a: bool, turn_b: bool, precision: str, exact: float, seed: int) -> None:
+    product(turn_a, turn_b, 67, 9, 37, tolerance=exact, precision=precision, seed=seed)
+    product(turn_a, turn_b, 36, 72, 72, tolerance=exact, precision=precision, seed=seed)
+
+
+@every_schedule
+@pytest.mark.parametrize("precision, exact", [("float32", 3e-6), ("tf32", 2e-3)])
+@pytest.mark.usefixtures("in_large_tiles")
+def test_large_tiles_that_blocks_share(precision: str, exact: float, seed: int) -> None:
+    product(True, False, 8, 12, 300, 2, tolerance=exact, precision=precision, seed=seed, processors=8)
 
 
 @every_schedule
@@ -82,12 +113,27 @@ def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
     assert np.isfinite(np.delete(np.delete(made, 3, 0), 5, 1)).all()
 
 
-def test_few_outputs_of_long_sums_are_shared_and_large_ones_are_not() -> None:
+def launched(rows: int, columns: int, depth: int, precision: str) -> Launch:
+    """What a large GPU launches."""
+    gpu = Gpu(SimulatedDevice(processors=132), precision)
+    shapes = (rows, depth), (depth, columns), (rows, columns)
+    a, b, c = (DeviceArray(None, 256, shape, np.dtype("float32")) for shape in shapes)
+    plan = multiplied(MatMul(), a, b, c, gpu)
+    assert plan is not None
+    (launch,) = plan.launches
+    return launch
+
+
+def test_few_results_of_long_sums_keep_many_blocks_busy() -> None:
     tile, parts = Sizes(1, 64, 256, 12800).best(132)
     assert parts > 1 and Sizes(1, 64, 256, 12800).tiles(tile) * parts > 100
-    tile, parts = Sizes(1, 4096, 4096, 4096).best(132)
-    assert (tile.rows, tile.columns, parts) == (128, 128, 1)
-    assert Sizes(1, 1, 4096, 4096).best(132)[0].rows == 4
+    assert "product<tile<4, 32" in launched(1, 4096, 4096, "float32").unit.expression
+    assert "product<tile<16, 16" in launched(64, 10, 128, "bf16").unit.expression
+
+
+def test_large_products_are_made_in_large_tiles() -> None:
+    assert "<plain_sums<128, 128" in launched(1024, 1024, 1024, "float32").unit.expression
+    assert "<tensor_sums<128, 128" in launched(1024, 1024, 1024, "tf32").unit.expression
 
 
 @pytest.mark.parametrize("tile", TILES)

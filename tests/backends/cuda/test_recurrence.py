@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphdsl.backends.cuda import recurrence
+from graphdsl.backends.cuda import linear, recurrence
 from graphdsl.backends.cuda.launcher import Gpu
 from graphdsl.backends.cuda.recurrence import Walk, recurrence_args, recurrence_gradient_args
 from graphdsl.ir import Array
@@ -94,6 +94,20 @@ def test_only_the_last_state_is_asked_for(cell: type[Lstm] | type[Gru]) -> None:
     arrays = given(cell, 3, 4, 5, 6)
     for gives in ((1,), (0,), (1, 3), (2,)):
         check(cell(gives=gives), *arrays, *lengths_of(3, 4, True), tolerance=EXACT)
+
+
+@every_schedule
+@directions
+@padding
+def test_gradients_of_weights_in_large_tiles(
+    reverse: bool, padded: bool, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the left factor's lines are steps of sequences."""
+    monkeypatch.setattr(linear, "_cycles", lambda *_: 0.0)
+    arrays, lengths = given(Lstm, 7, 6, 5, 8), lengths_of(7, 6, padded)
+    operands = (*kept(Lstm, reverse, arrays, lengths), wave(7, 8), *lengths)
+    op = LstmGradient(reverse, False, True, (1, 2))
+    check(op, *operands, tolerance=2 * EXACT, seed=seed, processors=1)
 
 
 @pytest.mark.usefixtures("way")

@@ -1,12 +1,14 @@
 /* c[rows][columns] = Σ_k a[rows][k] b[k][columns], either factor transposed or not, for matrix after matrix.
  *
- * A block makes a tile (product.cuh). Where there are few tiles and many k, `parts` blocks share a tile: each takes a
+ * A block makes a tile: a small one that all its threads share the k of (product.cuh), or a large one, on plain units or
+ * tensor cores (tiles.cuh). Where there are few tiles and many k, `parts` blocks share a tile: each takes a
  * part of the k and leaves its sums, and the last of them to come adds all up, in the order of the parts. So the same
  * numbers give the same bits, in one launch.
  */
 #include "device.cuh"
 #include "epilogue.cuh"
 #include "product.cuh"
+#include "tiles.cuh"
 
 struct product_args {
     const float *a, *b;
@@ -15,7 +17,7 @@ struct product_args {
     i64 batch_a, batch_b;       /* floats from a matrix to the next */
     i32 rows, columns, depth;
     i32 line_a, line_b;         /* floats from a line to the next */
-    i32 part;                   /* how many k a part takes */
+    i32 part;                   /* how many k a part takes, a multiple of those in a stage */
     i32 time, shift;            /* where a has a line for each step of sequences: see steps_matrix */
     const i32 *lengths;
     epilogue_args epilogue;
@@ -29,6 +31,26 @@ struct steps_matrix {
         i32 sample = l / time, t = l % time;
         bool there = l < lines && i < items && t + shift >= 0 && t + shift < time;
         return there && (!lengths || t < lengths[sample]) ? (l + shift) * line + i : -1;
+    }
+};
+/* The same for tiles of tiles.cuh. */
+template <class Share, int VEC, int K> struct step_columns {
+    static constexpr bool BY_K = false;
+    const float *from;
+    steps_matrix matrix;
+    i32 k;
+
+    DEVICE step_columns(const product_args &p, i32 row, i32 k, i32 end)
+        : from(p.a), matrix{p.line_a, end, p.rows - row - Share::outer(), p.time, p.shift, p.lengths},
+          k(k + Share::k()) {
+        from += row + Share::outer();
+    }
+    DEVICE void load(float *tile) {
+        UNROLL for (int i = 0; i < Share::COUNT; i++) {
+            i32 place = matrix.at(k + Share::later(i), 0);
+            copy<VEC>(Share::place(tile, i), from + (place < 0 ? 0 : place), place >= 0);
+        }
+        k += K;
     }
 };
 DEVICE void describe(plain_matrix &m, const product_args &p, i32 lines, i32 items) { m = {p.line_a, lines, items}; }
@@ -102,4 +124,33 @@ KERNEL(Tile::THREADS) product(const product_args p) {
         }
         store.put(row + i / Tile::COLUMNS, column + i % Tile::COLUMNS, sum);
     }
+}
+
+template <class Sums, int STAGES, bool STEPS, bool TURN_A, int VEC_A, bool TURN_B, int VEC_B>
+KERNEL(Sums::THREADS) product_in_tiles(const product_args p) {
+    constexpr int M = Sums::M, N = Sums::N, K = Sums::K, THREADS = Sums::THREADS;
+    using rows_of_a = lines<along_k<M, K, THREADS, VEC_A>, VEC_A, K>;
+    using columns_of_a = columns<along_outer<M, K, THREADS, VEC_A>, VEC_A, K>;
+    using steps_of_a = step_columns<along_outer<M, K, THREADS, VEC_A>, VEC_A, K>;
+    using columns_of_b = columns<along_outer<N, K, THREADS, VEC_B>, VEC_B, K>;
+    using rows_of_b = lines<along_k<N, K, THREADS, VEC_B, Sums::COLUMNS_BY_K>, VEC_B, K>;
+    using Left = choice<STEPS, steps_of_a, choice<TURN_A, columns_of_a, rows_of_a>>;
+    using Right = choice<TURN_B, rows_of_b, columns_of_b>;
+    SHARED_BYTES(room);
+    i32 down = (p.rows + M - 1) / M, row = blockIdx.x % down * M, column = blockIdx.x / down * N;
+    i32 k = blockIdx.y * p.part, end = min(p.depth, k + p.part);
+    i64 batch = blockIdx.z;
+    Right right(p.b + batch * p.batch_b, p.line_b, column, p.columns, k, end);
+    stored<false> store(p, batch);
+    shares s = {p.sums, p.came, batch * gridDim.x + blockIdx.x, (i32)blockIdx.y, (i32)gridDim.y};
+    auto put = [&](int r, int c, quad four) { store.put(row + r, column + c, four); };
+    Sums sums;
+    if constexpr (STEPS) {
+        both<Left, Right> loads = {Left(p, row, k, end), right};
+        multiply<STAGES>(sums, loads, (end - k + K - 1) / K, (float *)room);
+    } else {
+        both<Left, Right> loads = {Left(p.a + batch * p.batch_a, p.line_a, row, p.rows, k, end), right};
+        multiply<STAGES>(sums, loads, (end - k + K - 1) / K, (float *)room);
+    }
+    finish<both<Left, Right>>(sums, s, (float *)room, put);
 }
