@@ -81,6 +81,8 @@ class CupyDevice(Device):
     def compile(self, units: Collection[Unit]) -> None:
         """Several at a time: the compiler is a library that works outside Python's lock."""
         new = [unit for unit in units if unit not in self._kernels]
+        if not new:
+            return
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             made = list(threads.map(lambda unit: self.api.compiled(unit, self.architecture), new))
         for unit, code in zip(new, made, strict=True):

@@ -101,7 +101,8 @@ def _see(api: Api) -> None:
         count = r.getDeviceCount()
     except r.CUDARuntimeError as error:
         if error.status == OLD_DRIVER:
-            help = "a newer driver, or the CuPy for this one: pip install cupy-cuda12x nvidia-cuda-nvrtc-cu12"
+            help = "install a newer driver; or, in place of cupy-cuda13x and nvidia-cuda-nvrtc, cupy-cuda12x and "
+            help += "nvidia-cuda-nvrtc-cu12"
             raise Unusable(f"the driver serves CUDA {serves}, and CuPy needs {needs}", help) from None
         count = 0 if error.status == NO_DEVICE else _lost(error)
     if not count:

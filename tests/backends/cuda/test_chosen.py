@@ -91,3 +91,13 @@ def test_precision_of_products(asked: str, made: str) -> None:
     machine = CudaBackend(CupyDevice(FakeDriver().api))
     assert machine.precise(asked).precision == made
     assert machine.precise(asked).device is machine.device
+
+
+def test_the_cpu_stands_behind_a_gpu_that_auto_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "found", lambda: Found(CupyDevice(FakeDriver().api)))
+    second = registry.instead("auto")
+    assert second is not None
+    assert second.name == "reference"
+    assert registry.instead("cuda") is None
+    monkeypatch.setattr(present, "driver", lambda: False)
+    assert registry.instead("auto") is None

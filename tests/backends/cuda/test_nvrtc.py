@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from graphdsl.backends.cuda import nvrtc
 from graphdsl.backends.cuda.softmax import softmax_args
-from graphdsl.backends.cuda.unit import Arguments, Unit, address
+from graphdsl.backends.cuda.unit import Arguments, Unit, address, source
 from graphdsl.report import Failed
 from tests.support.cuda.budget import needs_compiler, within
 
@@ -144,3 +145,13 @@ def test_a_library_that_does_not_load(fresh: None, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(nvrtc, "_places", lambda: iter([damaged]))
     with pytest.raises(Failed, match=r"E0808.*libnvrtc\.so\.13"):
         nvrtc.version()
+
+
+@needs_compiler
+def test_several_at_a_time() -> None:
+    """As the device asks for them: every thread gets its own kernel, and what one thread alone would get."""
+    units = [Unit("softmax", f"softmax_by_warp<{warps}>", softmax_args) for warps in (1, 2, 4, 8)] * 2
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda unit: nvrtc.compile(source(unit), unit.expression, "sm_90a"), units))
+    alone = [nvrtc.compile(source(unit), unit.expression, "sm_90a") for unit in units]
+    assert [m.cubin for m in made] == [m.cubin for m in alone]
