@@ -39,11 +39,15 @@ Answers = dict[str, tuple[Value, ...]]
 """What has become of the results of nodes, by name."""
 
 
-def replay(graph: Graph, rule: Callable[[Builder, str, Look], Answers | None]) -> Graph:
+def replay(
+    graph: Graph, rule: Callable[[Builder, str, Look], Answers | None], order: Iterable[str] | None = None
+) -> Graph:
     """As rebuild, for rules that bring nodes together which are no neighbours.
 
     look finds what has become of any earlier value. A rule may answer for several nodes at once, which are then not
     asked about, or for none ({}), where it will answer at a later one; None keeps the node.
+
+    order  of all nodes, topological; None: that of graph
     """
     b = Builder(merge=True)
     new: Answers = {}
@@ -51,9 +55,10 @@ def replay(graph: Graph, rule: Callable[[Builder, str, Look], Answers | None]) -
     def look(value: Value) -> Value:
         return new[value.node][value.port]
 
-    for name, node in graph.items():
+    for name in graph if order is None else order:
         if name in new:
             continue
+        node = graph.node(name)
         with b.within(Place(path=name, weights=name, layer=node.layer, spans=node.spans)):
             made = rule(b, name, look)
             if made is None:

@@ -2,6 +2,7 @@
 
 from graphdsl.ops import activation, conv_layers, expression, norm, notation, pool_layers, resize
 from graphdsl.ops.aggregate import Max
+from graphdsl.ops.ahead import Ahead
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
@@ -28,6 +29,7 @@ from graphdsl.ops.softmax import Softmax
 from graphdsl.ops.window import Pads, Sizes, numbers, reach
 
 __all__ = [
+    "Ahead",
     "AvgPool",
     "AvgPoolGradient",
     "BinaryCrossentropy",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 
 from graphdsl.ir import Graph, collector_paused
+from graphdsl.passes.ahead import ahead
 from graphdsl.passes.epilogue import epilogue
 from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
@@ -42,6 +43,7 @@ MACHINE: dict[str, Pass] = {
     "epilogue": epilogue,
     "statistics": statistics,
     "pooled": pooled,
+    "ahead": ahead,
     "together": together,
 }
 """What a machine may ask for beyond the passes that all machines get, in the order in which they must run."""

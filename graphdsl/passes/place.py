@@ -3,7 +3,8 @@
 Works on steps, which are calls whose operands are accesses: a root (the value that owns the memory) seen in some shape.
 
 In place: a formula may be written over an operand that has its shape and dies with it, if no other operand is the same
-memory in another shape. Block by block a formula reads an element before it writes it, on every machine.
+memory in another shape. Block by block a formula reads an element before it writes it, on every machine. So may the
+formula of an Ahead, if the other part of it does not read that operand.
 
 Updates: the step that makes a weight's new value may write straight into the weight if every reader of the old value
 comes before it, or is the step itself and a formula of the weight's shape. Otherwise the new value is kept and copied
@@ -21,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from graphdsl.ir import DType, Fusion, Operator, Storage
+from graphdsl.ops import Ahead
 from graphdsl.passes.memory import Block
 from graphdsl.passes.order import Slot
 from graphdsl.report import Span, dataclass
@@ -105,10 +107,20 @@ def _overwritten(
     """The block of an operand that made may be written over."""
     for read in step.reads:
         home = homes[read.root]
-        dies = home.storage is Storage.ARENA and last[read.root] == index and len(step.makes) == 1
-        if dies and _element_by_element(step, read.root, made):
+        dies = home.storage is Storage.ARENA and last[read.root] == index
+        if dies and _may_lie_over(step, read.root, made):
             return home
     return None
+
+
+def _may_lie_over(step: Step, root: Slot, made: Access) -> bool:
+    """Whether made, by the formula that step is or begins with, may be written over root."""
+    if not isinstance(step.op, Ahead):
+        return len(step.makes) == 1 and _element_by_element(step, root, made)
+    first, others = step.op.split(step.reads)
+    formula = Step(step.name, step.op.formula, first, step.makes[:1])
+    alone = made == step.makes[0] and all(r.root != root for r in others)
+    return alone and _element_by_element(formula, root, made)
 
 
 def _element_by_element(step: Step, root: Slot, made: Access) -> bool:

@@ -101,6 +101,16 @@ def test_not_over_an_operand_that_is_also_seen_in_another_shape() -> None:
     assert told(program(text + "output y = %b\n"))[1] == "b(@0, @0) -> @64"
 
 
+def test_so_is_one_ahead_of_a_product_unless_that_reads_the_operand_too() -> None:
+    x = '%x = input(made=type("float32[3, 3]")) : float32[3, 3]\n'
+    a = '%a = elementwise(tree=formula("exp(x0)"), arity=1, title="a") %x : float32[3, 3]\n'
+    root = 'elementwise(tree=formula("sqrt(x0)"), arity=1, title="root")'
+    b = f"%b = ahead(formula={root}, consumer=matmul(), place=0) %a, %{{}} : float32[3, 3], float32[3, 3]\n"
+    ends = "output y = %b\noutput z = %b#1\n"
+    assert told(program(x + a + b.format("x") + ends))[1] == "root+matmul(@0, x) -> @0, @64"
+    assert told(program(x + a + b.format("a") + ends))[1] == "root+matmul(@0, @0) -> @64, @128"
+
+
 def test_sizes_as_numbers_are_constants() -> None:
     text = '%n = dim_number(size=dim("batch")) : float32[]\n'
     text += '%half = elementwise(tree=formula("multiply(0.5, x0)"), arity=1, title="half") %n : float32[]\n'

@@ -18,10 +18,10 @@ from graphdsl.backends.cpu.formula import letters
 from graphdsl.backends.cpu.generate import FORMULAS as LIST
 from graphdsl.backends.cpu.reduce import layout_of
 from graphdsl.backends.formula_text import RESULTS, SUMS, canonical
-from graphdsl.ir import BATCH, Array, Graph, Program, Role, Symbolic
+from graphdsl.ir import BATCH, Array, Graph, Operator, Program, Role, Symbolic
 from graphdsl.lang import elaborate
 from graphdsl.learn import OPTIMIZERS
-from graphdsl.ops import FORMULAS, Elementwise, Formulas, Fused, Reduced
+from graphdsl.ops import FORMULAS, Ahead, Elementwise, Formulas, Fused, Reduced
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Operand
 from graphdsl.passes import apply, for_machine, inference, lower, training
@@ -72,16 +72,25 @@ def programs() -> Iterator[Program]:
 def texts_of(program: Program) -> Iterator[str]:
     for call in program.calls:
         inputs = [_stand_in(program, i) for i in call.inputs]
-        output = _stand_in(program, call.outputs[0])
-        match call.op:
-            case Elementwise(tree=tree):
-                yield text(tree, inputs, output)
-            case Formulas(trees=trees):
-                yield text(Apply(RESULTS, trees), inputs, output)
-            case Fused(formula=formula) as op:
-                yield text(formula.tree, op.placed(output, op.split(inputs)[1]), output)
-            case Reduced(axes=axes, formulas=formulas):
-                yield sums_text(formulas, axes, inputs)
+        outputs = [_stand_in(program, i) for i in call.outputs]
+        yield from _texts(call.op, inputs, outputs)
+
+
+def _texts(op: Operator, inputs: Sequence[Array], outputs: Sequence[Array]) -> Iterator[str]:
+    output = outputs[0]
+    match op:
+        case Ahead(formula=formula, consumer=consumer):
+            first, others = op.split(inputs)
+            yield text(formula.tree, first, output)
+            yield from _texts(consumer, op.placed(output, others), outputs[1:])
+        case Elementwise(tree=tree):
+            yield text(tree, inputs, output)
+        case Formulas(trees=trees):
+            yield text(Apply(RESULTS, trees), inputs, output)
+        case Fused(formula=formula):
+            yield text(formula.tree, op.placed(output, op.split(inputs)[1]), output)
+        case Reduced(axes=axes, formulas=formulas):
+            yield sums_text(formulas, axes, inputs)
 
 
 def _stand_in(program: Program, index: int) -> Array:

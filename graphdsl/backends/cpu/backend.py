@@ -25,7 +25,7 @@ class CpuBackend(Backend):
     """Our own kernels. What they do not serve (float64, rare operators) the reference does, on the same memory."""
 
     name: ClassVar[str] = "cpu"
-    passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "statistics")
+    passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "statistics", "ahead")
 
     def __init__(self, library: Library, *, fast: bool = True) -> None:
         for task in Task.__subclasses__():

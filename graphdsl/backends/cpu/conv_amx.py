@@ -37,8 +37,8 @@ SMALL = 3e6
 
 class conv_amx_task(Task):
     _fields_ = (
-        *((n, address) for n in ("x", "packed", "y", "bias", "add", "mask", "after")),
-        *((n, i64) for n in ("images", "rows", "columns", "limit", "height", "width", "channels", "filters")),
+        *((n, address) for n in ("x", "packed", "y", "bias", "add", "mask", "after", "before")),
+        *((n, i64) for n in ("pixels", "images", "rows", "columns", "limit", "height", "width", "channels", "filters")),
         *((n, i64) for n in ("down", "across", "top", "left", "taps", "dilation", "pieces", "piece_step", "length")),
         *((n, i64) for n in ("x_image", "x_line", "x_pixel", "y_image", "y_line", "y_pixel")),
         *((n, i64) for n in ("pitch", "shared", "block", "line_shares", "panel_shares")),
@@ -221,6 +221,7 @@ def _geometry(plan: Tiled) -> dict[str, int]:
     sizes = "images height width channels filters limit pitch shared block"
     distances = "down across taps pieces piece_step length x_line x_pixel"
     return {name: getattr(plan, name) for name in f"{sizes} {distances}".split()} | {
+        "pixels": plan.limit if plan.plain else prod(plan.sweep.x.shape[1:3]),
         "rows": plan.lines,
         "columns": plan.wide,
         "top": rows.before,

@@ -2,6 +2,7 @@
 
 from graphdsl.backends.cpu import (  # noqa: F401
     aggregate,
+    ahead,
     avg_pool,
     concat,
     conv,

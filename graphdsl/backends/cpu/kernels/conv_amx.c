@@ -21,6 +21,7 @@
  * So is memory, and the lines of y, mask and others that the results will meet are fetched.
  * What is done to results before they are stored is as in tile.h; moments and sums of them are gathered on the way.
  * Work is split by lines and by panels.
+ * x may be made on the way, by a formula, some lines at a time before they are laid out: then threads have whole images.
  */
 #include "conv_amx_store.h"
 
@@ -168,13 +169,18 @@ EXPORT void conv_amx(const void *task, const context *at) {
         context by_line = {number / t->panel_shares, t->line_shares, 0, 0};
         context by_panel = {number % t->panel_shares, t->panel_shares, 0, 0};
         i64 line, last, first_panel, last_panel;
-        share(t->images * t->rows, &by_line, &line, &last);
+        i64 unit = t->before && t->limit < 0 ? t->rows : 1;
+        share(t->images * t->rows / unit, &by_line, &line, &last);
+        line *= unit, last *= unit;
         share(up(t->filters, PANEL), &by_panel, &first_panel, &last_panel);
         statistics *s = statistics_of(t, number / t->panel_shares, first_panel, last_panel);
+        b->ready = line % t->rows * (t->x_line / t->channels);
         for (; line < last; line += b->lines) {
             b->image = line / t->rows;
             b->line = line % t->rows;
-            b->lines = least(least(t->block, t->rows - b->line), last - line);
+            b->end = least(last - b->image * t->rows, t->rows);
+            b->lines = least(t->block, b->end - b->line);
+            if (!b->line) b->ready = 0;
             work_off(t, b, first_panel, last_panel, s);
         }
     }

@@ -11,6 +11,8 @@ typedef struct {
     float *y;
     const float *bias, *add, *mask; /* as in conv.h */
     const formula_task *after;
+    const formula_task *before; /* makes x; or NULL. Then shares are whole images where lines of x are read twice */
+    i64 pixels;                 /* of x in an image */
     i64 images, rows, columns, limit;     /* lines of results, results in a line; of all lines only so many exist */
     i64 height, width, channels, filters; /* of x */
     i64 down, across, top, left;          /* result (i, j) has its window at line i * down - top, pixel j * across - left */
@@ -83,6 +85,7 @@ product product_4x1, product_2x1; /* 64 and 32 places times 16 filters */
 /* A block of lines of results, and the lines of x that it reads. */
 typedef struct {
     i64 image, line, lines;  /* of results */
+    i64 end, ready;          /* this thread's lines of the image end here; so many pixels of x are made */
     uint16_t *hi, *lo;
     i64 offsets[];
 } laid_out;

@@ -3,6 +3,8 @@
 
 #ifdef AMX
 
+enum { AT_ONCE = 4096 }; /* numbers that a formula makes, for the first cache */
+
 /* 16 bit each, in order. */
 INLINE __m256i upper_halves(ivec x) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)x, 16)); }
 
@@ -39,17 +41,29 @@ static void lay_out_line(const conv_amx_task *t, i64 image, i64 j, uint16_t *hi,
     blank(hi + (before + pixels) * c, lo + (before + pixels) * c, (t->pitch - before - pixels) * c);
 }
 
+/* Makes the pixels of x before `end` that are not ready, and a few more: rows of formulas are short. */
+static void make_ready(const conv_amx_task *t, laid_out *b, i64 end) {
+    i64 last = b->end == t->rows ? t->pixels : b->end * (t->x_line / t->channels);
+    for (end = least(end, last); b->ready < end;) {
+        i64 pixels = least(most(AT_ONCE / t->channels, 1), last - b->ready);
+        formula_block(t->before, b->image * t->pixels + b->ready, pixels, 0, t->channels, 0, 0);
+        b->ready += pixels;
+    }
+}
+
 void lay_out_block(const conv_amx_task *t, laid_out *b) {
     i64 lines = (b->lines - 1) * t->down + (t->taps - 1) * t->dilation + 1, line = t->pitch * t->channels;
-    i64 behind = t->shared * t->channels + TILE_DEPTH;
+    i64 behind = t->shared * t->channels + TILE_DEPTH, first = b->line * t->down - t->top;
     for (i64 phase = 0; phase < least(t->down, lines); phase++) {
         i64 end = (slot(t, phase) + up(lines - phase, t->down)) * line;
         blank(b->hi + end, b->lo + end, behind);
     }
     for (i64 j = 0; j < lines; j++) {
         i64 to = slot(t, j) * line;
-        lay_out_line(t, b->image, b->line * t->down - t->top + j, b->hi + to, b->lo + to);
+        if (t->before) make_ready(t, b, (first + j + 1) * (t->x_line / t->channels));
+        lay_out_line(t, b->image, first + j, b->hi + to, b->lo + to);
     }
+    if (t->before && b->line + b->lines == b->end) make_ready(t, b, t->pixels);
 }
 
 #endif

@@ -1,0 +1,58 @@
+"""A formula and the convolution that reads its result, in one call.
+
+Where the convolution is done in AMX tiles (conv_amx.c) it works the formula out itself, some lines at a time just
+before it lays them out, and reads them from the cache. Otherwise the formula runs first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+
+from graphdsl.backends.cpu.conv_amx import conv_amx_pack_task, conv_amx_task
+from graphdsl.backends.cpu.formula import epilogue
+from graphdsl.backends.cpu.task import BINDERS, Arrays, Machine, Plan, Task, all_float32, binds, pointer
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Ahead
+
+LARGE = 1 << 20
+"""Bytes of the formula's result from which it pays: less stays in the caches anyway."""
+MANY = 4
+"""Images for each thread, which gets whole ones."""
+
+
+@binds(Ahead)
+def ahead(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    op, (x, *results) = call.op, outputs
+    assert isinstance(op, Ahead)
+    first, others = op.split(inputs)
+    places = op.placed(-1, range(len(first), len(inputs)))
+    fixed = frozenset(i for i, place in enumerate(places) if place in machine.fixed)
+    consumer = _plan(Call("", op.consumer, (), ()), op.placed(x, others), results, replace(machine, fixed=fixed))
+    if consumer is None:
+        return None
+    task = epilogue(machine.library, op.formula, first, x, -1) if all_float32(x, *others) else None
+    if task is not None and _rides(consumer, task, x, machine):
+        return consumer
+    formula = _plan(Call("", op.formula, (), ()), first, [x], machine)
+    return Plan((*formula.steps, *consumer.steps), consumer.once) if formula else None
+
+
+def _plan(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    binder = BINDERS.get(type(call.op))
+    return binder(call, inputs, outputs, machine) if binder else None
+
+
+def _rides(consumer: Plan, formula: Task, x: Array, machine: Machine) -> bool:
+    """Lets the consumer's first sweep work the formula out; False where it cannot, or would not gain."""
+    sweeps = [s.task for s in consumer.steps if not isinstance(s.task, conv_amx_pack_task)]
+    task = sweeps[0] if sweeps else None
+    if not isinstance(task, conv_amx_task) or task.x != pointer(x) or x.nbytes < LARGE:
+        return False
+    plain = task.limit >= 0
+    if task.images < MANY * machine.threads and not (plain and task.panel_shares == 1):
+        return False
+    task.before = ctypes.addressof(formula)
+    task.line_shares, task.panel_shares = machine.threads, 1
+    task.keeps = (task.keeps, formula)
+    return True
