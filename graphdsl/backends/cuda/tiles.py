@@ -34,11 +34,11 @@ class Tile:
     speed: float
 
     def sums(self, precision: str) -> str:
-        """The type that adds them up, in CUDA."""
+        """The type that adds them up, in CUDA. precision: also "pairs", of bfloat16 in memory."""
         sizes = f"{self.rows}, {self.columns}, {self.depth}, {self.down}, {self.along}"
         if precision == "float32":
             return f"plain_sums<{sizes}>"
-        return f"tensor_sums<{sizes}, {str(precision == 'bf16').lower()}>"
+        return f"tensor_sums<{sizes}, {precision.upper()}>"
 
     def threads(self, precision: str) -> int:
         lanes = (4, 8) if precision == "float32" else (1, 1)
@@ -95,9 +95,9 @@ class Cut:
         return gpu.room(tiles, self.shares, made), gpu.room(tiles, dtype="int32")
 
 
-def cut(rows: int, columns: int, k: int, others: int, gpu: Gpu, *, quads: bool = True) -> Cut:
+def cut(rows: int, columns: int, k: int, others: int, gpu: Gpu, precision: str, *, quads: bool = True) -> Cut:
     """The way that takes the least time on so many processors. quads: whether both factors are copied in quads."""
-    tiles = PLAIN if gpu.precision == "float32" else TENSOR if quads else NARROW
+    tiles = PLAIN if precision == "float32" else TENSOR if quads else NARROW
     return min((way for tile in tiles for way in _ways(tile, rows, columns, k, others)), key=lambda c: _time(c, gpu))
 
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
-from graphdsl.backends.cuda import tiles
+from graphdsl.backends.cuda import conv, tiles
 from graphdsl.backends.cuda.conv import unit
 from graphdsl.backends.cuda.tiles import NARROW, PLAIN, TENSOR, Tile
 from graphdsl.ir import Array
@@ -89,6 +89,19 @@ def test_input_gradient(name: str, precision: str, one_tile: None) -> None:
     sent_back(name, precision)
 
 
+@pytest.fixture
+def all_packed(one_tile: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the product is."""
+    monkeypatch.setattr(conv, "_worth_packing", lambda *_: True)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", CASES)
+def test_factors_made_bfloat16_first(name: str, all_packed: None) -> None:
+    convolved(name, "bf16")
+    sent_back(name, "bf16", fixed=(1,))
+
+
 @needs_compiler
 @pytest.mark.parametrize("precision", ROUNDING)
 def test_numbers_that_begin_anywhere(precision: str, one_tile: None) -> None:
@@ -149,10 +162,11 @@ def test_nothing_to_make() -> None:
 
 @needs_nvrtc
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("precision", ROUNDING)
+@pytest.mark.parametrize("precision", [*ROUNDING, "pairs"])
 def test_the_largest_tiles_fit_registers(precision: str, turned: bool) -> None:
     tile, plain = (PLAIN[0], True) if precision == "float32" else (TENSOR[0], False)
-    kernel = unit(tile, precision, (True, not (plain and turned)), few=True, turned=turned)
+    vectors = (4, 1 if plain and turned else 4)
+    kernel = unit(tile, precision, vectors, few=True, turned=turned, by_k=turned or precision == "pairs")
     within(kernel, architectures=("sm_80", "sm_90a"))
 
 

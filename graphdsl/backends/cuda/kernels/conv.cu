@@ -6,13 +6,15 @@
  * Rows of the product are the pixels of all images, columns the filters, k runs over taps and channels, channels first:
  * a row of a is never written anywhere, its quads are copied from x where the window stands, zeros outside.
  *
- *     k    | tap 0, 0: c 0 1 2 ... | tap 0, 1: c 0 1 2 ... |     a thread copies every K-th quad of some rows: it keeps
- *          |                       |                       |     one cursor (r, s, c), and where each row's window stands
+ *     k    | tap 0, 0: c 0 1 2 ... | tap 0, 1: c 0 1 2 ... |     a thread copies every K-th quad of some rows: it
+ *          |                       |                       |     keeps a cursor (r, s, c), and where windows stand
  *
  * The input gradient (TURNED) of stride s is s convolutions of stride 1 along each axis, each with every s-th tap,
  * turned round, for every s-th place of the result; blocks along z share them and the groups:
  *
  *     stride 2, taps a b c:    places 0, 2, 4 ...  from a and c      places 1, 3, 5 ...  from b
+ *
+ * For PAIRS both factors have been made bfloat16 by pack.cu: depth is then in pairs.
  *
  * Blocks along y share the k of a tile where there are few tiles (`gathered` in tiles.cuh).
  *
@@ -37,11 +39,12 @@ struct conv_args {
     epilogue_args epilogue;
     conv_axis down, along;
     i32 images, groups;
-    i32 channels, filters; /* of one group of the kernel */
+    i32 depth, wide;       /* numbers that a tap reads of a pixel, and results a pixel, in one group */
+    i32 kernel_tap, kernel_group, kernel_line; /* floats in the kernel from tap to tap, group to group, k to k or, where
+                                                  k follow each other, column to column */
     i32 tiles;             /* along the columns */
     i32 share;             /* how many tiles of k a block takes */
     i32 aligned;           /* whether results lie so that four neighbours can be stored at once */
-    i32 unused;
 };
 
 /* A convolution along an axis as a block makes it: place + step * o of the result is the sum over t < taps of what is
@@ -62,7 +65,7 @@ DEVICE i32 greatest_divisor(i32 a, i32 b) {
     return a;
 }
 
-/* The places place, place + stride, ... of x get y[o] * kernel[t] wherever o * stride + t * dilation - before = place. */
+/* Places place, place + stride, ... of x get y[o] * kernel[t] wherever o * stride + t * dilation - before = place. */
 DEVICE sweep backward(const conv_axis &a, i32 place) {
     i32 common = greatest_divisor(a.stride, a.dilation), step = a.stride / common, lowest = 0;
     while (lowest < step && (place + a.before - lowest * a.dilation) % a.stride != 0) lowest++;
@@ -91,8 +94,7 @@ template <bool TURNED> DEVICE task task_of(const conv_args &a, i32 tile_k) {
     t.group = z % a.groups;
     t.down = TURNED ? backward(a.down, phase / a.along.stride) : forward(a.down);
     t.along = TURNED ? backward(a.along, phase % a.along.stride) : forward(a.along);
-    t.depth = TURNED ? a.filters : a.channels;
-    t.wide = TURNED ? a.channels : a.filters;
+    t.depth = a.depth, t.wide = a.wide;
     t.from_pixel = t.depth * a.groups;
     t.to_pixel = t.wide * a.groups;
     t.next_tap = (t.along.dilation * t.from_pixel - t.depth) * 4;
@@ -147,9 +149,11 @@ template <class Share, int VEC, bool FEW> struct windows {
     DEVICE windows(const conv_args &a, const task &t, i64 first) {
         i64 pixels = (i64)t.down.out * t.along.out, image = first / pixels, line = (i64)t.along.size * t.from_pixel;
         i32 within = (i32)(first - image * pixels), whole = (i32)pixels;
-        from = a.source + (image * t.down.size - t.down.before) * line - t.along.before * t.from_pixel + t.group * t.depth;
+        from = a.source + (image * t.down.size - t.down.before) * line;
+        from += t.group * t.depth - t.along.before * t.from_pixel;
         UNROLL for (int i = 0; i < Share::COUNT; i++) {
-            i32 at = within + Share::outer() + Share::later(i), nth = at / whole, pixel = at - nth * whole, row = pixel / t.along.out;
+            i32 at = within + Share::outer() + Share::later(i), nth = at / whole;
+            i32 pixel = at - nth * whole, row = pixel / t.along.out;
             i32 down = row * t.down.stride, along = (pixel - row * t.along.out) * t.along.stride;
             start[i] = ((nth * t.down.size + down) * (i32)line + along * t.from_pixel) * 4u;
             top[i] = image + nth < a.images ? down - t.down.before : -(1 << 30);
@@ -159,7 +163,8 @@ template <class Share, int VEC, bool FEW> struct windows {
     }
     DEVICE static u32 mask(const task &t, i32 top, i32 side) {
         u32 line = 0, all = 0;
-        for (i32 s = 0; s < t.along.taps; s++) line |= (u32)((u32)(side + s * t.along.dilation) < (u32)t.along.size) << s;
+        for (i32 s = 0; s < t.along.taps; s++)
+            if ((u32)(side + s * t.along.dilation) < (u32)t.along.size) line |= 1u << s;
         for (i32 r = 0; r < t.down.taps; r++)
             if ((u32)(top + r * t.down.dilation) < (u32)t.down.size) all |= line << r * t.along.taps;
         return all;
@@ -175,27 +180,28 @@ template <class Share, int VEC, bool FEW> struct windows {
     }
 };
 
-/* Copies of the kernel for the gradient: column n of k = (r, s, f) is kernel[tap r, tap s][n][f]. */
-template <class Share, int VEC> struct turned_kernel {
+/* Copies of a kernel whose k follow each other: that of column n begins at kernel[tap r, tap s][n]. */
+template <class Share, int VEC> struct kernel_lines {
     const float *kernel;
-    u32 line;   /* bytes from column to column */
-    i32 width;  /* of the forward kernel, in taps */
-    i32 wide;   /* columns from the thread's first to the last */
+    u32 line;  /* bytes from column to column */
+    i32 width; /* of the forward kernel, in taps */
+    i32 tap;   /* floats */
+    i32 wide;  /* columns from the thread's first to the last */
 
-    DEVICE turned_kernel(const conv_args &a, const task &t, i32 first)
-        : kernel(a.kernel + (i64)(first + Share::outer()) * t.from_pixel + t.group * t.depth), line(t.from_pixel * 4),
-          width(a.along.taps), wide(t.wide - first - Share::outer()) {}
+    DEVICE kernel_lines(const conv_args &a, const task &t, i32 first)
+        : kernel(a.kernel + (i64)(first + Share::outer()) * a.kernel_line + (i64)t.group * a.kernel_group),
+          line(a.kernel_line * 4), width(a.along.taps), tap(a.kernel_tap), wide(t.wide - first - Share::outer()) {}
     DEVICE void load(float *tile, const task &t, const cursor &at) const {
-        i32 tap = (t.down.first + at.r * t.down.tap_step) * width + t.along.first + at.s * t.along.tap_step;
-        const float *here = kernel + (i64)tap * (t.wide * t.from_pixel) + at.c;
+        i32 nth = (t.down.first + at.r * t.down.tap_step) * width + t.along.first + at.s * t.along.tap_step;
+        const float *here = kernel + (i64)nth * tap + at.c;
         i32 now = at.left > 0 ? wide : 0;
         UNROLL for (int i = 0; i < Share::COUNT; i++)
             copy<VEC>(Share::place(tile, i), ahead(here, Share::later(i), line), now > Share::later(i));
     }
 };
 
-/* What a block copies. */
-template <class Sums, int VEC_A, int VEC_B, bool FEW> struct forward_loads {
+/* What a block copies where the kernel's columns follow each other, as in [tap][channel][filter]. */
+template <class Sums, int VEC_A, int VEC_B, bool FEW> struct loads_by_column {
     using pixels = along_k<Sums::M, Sums::K, Sums::THREADS, VEC_A>;
     using filters = along_outer<Sums::N, Sums::K, Sums::THREADS, VEC_B>;
     static constexpr bool A_BY_K = true, B_BY_K = false;
@@ -204,9 +210,9 @@ template <class Sums, int VEC_A, int VEC_B, bool FEW> struct forward_loads {
     windows<pixels, VEC_A, FEW> a;
     columns<filters, VEC_B, Sums::K> b;
 
-    DEVICE forward_loads(const conv_args &args, const task &t, i64 row, i32 column)
+    DEVICE loads_by_column(const conv_args &args, const task &t, i64 row, i32 column)
         : t(t), at(t, pixels::k()), a(args, t, row),
-          b(args.kernel + t.group * t.wide, t.to_pixel, column, t.wide, t.k, t.end) {}
+          b(args.kernel + (i64)t.group * args.kernel_group, args.kernel_line, column, t.wide, t.k, t.end) {}
     DEVICE void load(float *to_a, float *to_b) {
         a.load(to_a, t, at);
         b.load(to_b);
@@ -214,18 +220,19 @@ template <class Sums, int VEC_A, int VEC_B, bool FEW> struct forward_loads {
     }
 };
 
-/* VEC_B is 4 where sums read the kernel BY_K, in quads as they read pixels; else its floats are turned one by one. */
-template <class Sums, int VEC_A, int VEC_B, bool FEW, bool KERNEL_BY_K> struct backward_loads {
+/* And where its k do, as for the gradient. VEC_B is 4 where sums read the kernel BY_K, in quads as they read pixels;
+ * else its floats are turned one by one. */
+template <class Sums, int VEC_A, int VEC_B, bool FEW> struct loads_by_k {
     using pixels = along_k<Sums::M, Sums::K, Sums::THREADS, VEC_A>;
-    using channels = along_k<Sums::N, Sums::K, Sums::THREADS, VEC_B, KERNEL_BY_K>;
-    static constexpr bool A_BY_K = true, B_BY_K = KERNEL_BY_K, ONE = VEC_A == VEC_B;
+    using filters = along_k<Sums::N, Sums::K, Sums::THREADS, VEC_B, Sums::COLUMNS_BY_K>;
+    static constexpr bool A_BY_K = true, B_BY_K = Sums::COLUMNS_BY_K, ONE = VEC_A == VEC_B;
     const task &t;
     cursor at, other;
     windows<pixels, VEC_A, FEW> a;
-    turned_kernel<channels, VEC_B> b;
+    kernel_lines<filters, VEC_B> b;
 
-    DEVICE backward_loads(const conv_args &args, const task &t, i64 row, i32 column)
-        : t(t), at(t, pixels::k()), other(t, channels::k()), a(args, t, row), b(args, t, column) {}
+    DEVICE loads_by_k(const conv_args &args, const task &t, i64 row, i32 column)
+        : t(t), at(t, pixels::k()), other(t, filters::k()), a(args, t, row), b(args, t, column) {}
     DEVICE void load(float *to_a, float *to_b) {
         a.load(to_a, t, at);
         b.load(to_b, t, ONE ? at : other);
@@ -259,10 +266,9 @@ DEVICE void store(const conv_args &a, const task &t, i64 row, i32 column, const 
     }
 }
 
-template <class Sums, int STAGES, int VEC_A, int VEC_B, bool FEW, bool TURNED>
+template <class Sums, int STAGES, int VEC_A, int VEC_B, bool FEW, bool TURNED, bool KERNEL_BY_K>
 KERNEL(Sums::THREADS) conv(const conv_args a) {
-    using Loads = choice<TURNED, backward_loads<Sums, VEC_A, VEC_B, FEW, Sums::COLUMNS_BY_K>,
-                         forward_loads<Sums, VEC_A, VEC_B, FEW>>;
+    using Loads = choice<KERNEL_BY_K, loads_by_k<Sums, VEC_A, VEC_B, FEW>, loads_by_column<Sums, VEC_A, VEC_B, FEW>>;
     SHARED_BYTES(room);
     task t = task_of<TURNED>(a, Sums::K);
     i64 first = (i64)(blockIdx.x / a.tiles) * Sums::M;

@@ -6,13 +6,14 @@
  *     copies  | 0 | 1 | 2 | 3 |           sums of tile 0 while tile 2 is on its way (STAGES = 3),
  *     sums            | 0 | 1 | 2 |       one barrier a tile: it says that a tile is there and that another is free
  *
- * Shared memory holds floats. They are rounded for tensor cores when fragments are read, so all three ways to add (on
- * plain units, tf32, bfloat16) share their copies. A tile lies so that whichever way it is written and read, quads of
- * floats (16 bytes) meet all 32 banks:
+ * Shared memory holds floats. They are rounded for tensor cores when fragments are read, so all ways to add (on plain
+ * units, tf32, bfloat16) share their copies. Where numbers are bfloat16 in memory, two that follow each other in k are
+ * one float to all but the instruction that multiplies them. A tile lies so that whichever way it is written and read,
+ * quads of floats (16 bytes) meet all 32 banks:
  *
  *     BY_K      k follows each other in memory: slabs of 16 k, in a slab a line of 16 for each slot. Slot s holds row
  *               (of a, or column of b) outer_of(s); its quads stand in the order q ^ s / 2 % 4.
- *     BY_OUTER  rows (of a, or columns of b) follow each other: a line for each k, its quads in the order q ^ k / 4 % 4.
+ *     BY_OUTER  rows (of a, or columns of b) follow each other: a line for each k, quads in the order q ^ k / 4 % 4.
  *
  * The order of k within 16 is free as long as both factors keep it, and so is that of rows and columns within 32. The
  * fragment of a lane, which in one instruction's own order are numbers 4 and 8 apart, is therefore chosen as quads:
@@ -145,7 +146,7 @@ template <class A, class B> struct both {
 template <int M_, int N_, int K_, int TM, int TN> struct plain_sums {
     static constexpr bool COLUMNS_BY_K = false; /* whether a tile of b may lie BY_K */
     static constexpr int M = M_, N = N_, K = K_, WARPS = M / (4 * TM) * (N / (8 * TN)), THREADS = 32 * WARPS;
-    static_assert(M % (4 * TM) == 0 && N % (8 * TN) == 0 && TM % 4 == 0 && TN % 4 == 0 && K % SLAB == 0, "no such tile");
+    static_assert(M % (4 * TM) == 0 && N % (8 * TN) == 0 && TM % 4 == 0 && TN % 4 == 0, "no such tile");
     float sum[TM][TN];
     int down, along; /* of the warp in the tile */
 
@@ -200,12 +201,15 @@ template <int M_, int N_, int K_, int TM, int TN> struct plain_sums {
     }
 };
 
-/* Tensor cores drop the low 13 bits of a float. Made larger by 2^-11 of itself first, it loses at most 2^-11 of itself in
- * either direction, as by rounding, which takes more instructions. NaN and infinity stay what they are. */
+/* Tensor cores drop the low 13 bits of a float. Made larger by 2^-11 of itself first, it loses at most 2^-11 of itself
+ * in either direction, as by rounding, which takes more instructions. NaN and infinity stay what they are. */
 DEVICE u32 near_tf32(float x) { return float_to_bits(x * 1.00048828125f); }
 
+/* What tensor cores are given: floats rounded to TF32 or BF16, or PAIRS of bfloat16 as they are. */
+enum rounding { TF32, BF16, PAIRS };
+
 /* Sums on tensor cores: a warp makes WM x WN results. */
-template <int M_, int N_, int K_, int WM, int WN, bool BF16> struct tensor_sums {
+template <int M_, int N_, int K_, int WM, int WN, rounding HOW> struct tensor_sums {
     static constexpr bool COLUMNS_BY_K = true;
     static constexpr int M = M_, N = N_, K = K_, WARPS = M / WM * (N / WN), THREADS = 32 * WARPS;
     static_assert(M % WM == 0 && N % WN == 0 && WM % 32 == 0 && WN % 32 == 0 && K % SLAB == 0, "no such tile");
@@ -221,6 +225,10 @@ template <int M_, int N_, int K_, int WM, int WN, bool BF16> struct tensor_sums 
                 UNROLL for (int e = 0; e < 32; e++) sum[i][j][e / 16][e / 4 % 4][e % 4] = 0;
     }
     template <class Loads> DEVICE void add(const float *a, const float *b) {
+        if constexpr (HOW == PAIRS) add_pairs<Loads>(a, b);
+        else add_rounded<Loads>(a, b);
+    }
+    template <class Loads> DEVICE void add_rounded(const float *a, const float *b) {
         UNROLL for (int slab = 0; slab < K / SLAB; slab++) {
             u32 left[WM / 32][4][4], right[4][4];
             UNROLL for (int i = 0; i < WM / 32; i++) read<M, Loads::A_BY_K>(left[i], a, down, slab, 32 * i);
@@ -230,8 +238,9 @@ template <int M_, int N_, int K_, int WM, int WN, bool BF16> struct tensor_sums 
             }
         }
     }
-    /* Four rows (columns) of the lane by four k of it, rounded: [k][row]; in bfloat16 [k / 2][row] is a pair. */
-    template <int OUTER, bool BY_K> DEVICE static void read(u32 (&r)[4][4], const float *tile, int first, int slab, int ahead) {
+    /* Four rows (columns) of the lane by four k of it, rounded: [k][row]; for BF16 [k / 2][row] is a pair. */
+    template <int OUTER, bool BY_K>
+    DEVICE static void read(u32 (&r)[4][4], const float *tile, int first, int slab, int ahead) {
         int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
         const float *slot = tile + (first + g) * SLAB + (t ^ g / 2) * 4;
         const float *line = tile + 4 * t * OUTER + first + ((g & 1) * 4 + (g / 2 ^ t)) * 4;
@@ -243,19 +252,38 @@ template <int M_, int N_, int K_, int WM, int WN, bool BF16> struct tensor_sums 
             UNROLL for (int e = 0; e < 4; e++) (BY_K ? v[e][i] : v[i][e]) = four[e];
         }
         UNROLL for (int i = 0; i < 4; i++)
-            UNROLL for (int k = 0; k < (BF16 ? 2 : 4); k++)
-                r[k][i] = BF16 ? to_bf16_pair(v[2 * k][i], v[2 * k + 1][i]) : near_tf32(v[k][i]);
+            UNROLL for (int k = 0; k < (HOW == BF16 ? 2 : 4); k++)
+                r[k][i] = HOW == BF16 ? to_bf16_pair(v[2 * k][i], v[2 * k + 1][i]) : near_tf32(v[k][i]);
     }
-    /* 32 x 32 results, 16 k: in bfloat16 one instruction's, else two's. */
+    /* 32 x 32 results, 16 k: of BF16 one instruction's, of TF32 two's. */
     DEVICE static void multiply(float (&d)[2][4][4], const u32 (&left)[4][4], const u32 (&right)[4][4]) {
-        UNROLL for (int k = 0; k < (BF16 ? 2 : 4); k += 2)
+        UNROLL for (int k = 0; k < (HOW == BF16 ? 2 : 4); k += 2)
             UNROLL for (int i = 0; i < 2; i++) {
                 u32 a[4] = {left[k][2 * i], left[k][2 * i + 1], left[k + 1][2 * i], left[k + 1][2 * i + 1]};
                 UNROLL for (int j = 0; j < 4; j++) {
-                    if constexpr (BF16) multiply_bf16(d[i][j], a, right[0][j], right[1][j]);
-                    else multiply_tf32(d[i][j], a, right[k][j], right[k + 1][j]);
+                    if constexpr (HOW == TF32) multiply_tf32(d[i][j], a, right[k][j], right[k + 1][j]);
+                    else multiply_bf16(d[i][j], a, right[k][j], right[k + 1][j]);
                 }
             }
+    }
+    /* Pairs come as an instruction wants them: 8 slots by two quads of k at a time, in the order of rows. */
+    template <class Loads> DEVICE void add_pairs(const float *a, const float *b) {
+        static_assert(Loads::A_BY_K && Loads::B_BY_K, "pairs are neighbours in k");
+        int lane = threadIdx.x % 32, row = lane % 8, low = lane / 8 % 2, high = lane / 16;
+        UNROLL for (int k = 0; k < K; k += 8) {
+            const float *left_at = a + (down + low * 8 + row) * SLAB + ((k / 4 & 3 ^ high) ^ row / 2) * 4;
+            const float *right_at = b + (along + high * 8 + row) * SLAB + ((k / 4 & 3 ^ low) ^ row / 2) * 4;
+            u32 left[WM / 16][4], right[4];
+            UNROLL for (int i = 0; i < WM / 16; i++) load_matrices(left[i], left_at + (k / SLAB * M + 16 * i) * SLAB);
+            UNROLL for (int j = 0; j < WN / 8; j += 2) {
+                load_matrices(right, right_at + (k / SLAB * N + 8 * j) * SLAB);
+                UNROLL for (int i = 0; i < WM / 16; i++)
+                    UNROLL for (int n = 0; n < 2; n++) {
+                        float(&d)[4] = sum[i / 2][(j + n) / 4][i % 2][(j + n) % 4];
+                        multiply_bf16(d, left[i], right[2 * n], right[2 * n + 1]);
+                    }
+            }
+        }
     }
     template <class Loads, class F> DEVICE void each(F f) const {
         int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
