@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -97,10 +98,11 @@ class Model:
     @cached_property
     def executor(self) -> Executor:
         """The backend with the weights, which begin as the first section's seed says."""
-        other = instead(self._backend)
-        made = Executor(
-            backend(self._backend).precise(self._precision), other.precise(self._precision) if other else None
-        )
+        machine, other = backend(self._backend), instead(self._backend)
+        if other and self._precision == DOUBLE:
+            print(f"device: {other.name}, since kernels for GPUs are not made for {DOUBLE}", file=sys.stderr)
+            machine, other = other, None
+        made = Executor(machine.precise(self._precision), other.precise(self._precision) if other else None)
         made.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in self.spec.weights:
             report = fill_used(made.weights, file, self.graph)

@@ -41,7 +41,8 @@ class Schedule:
 
     placed    of every step
     signals   steps that leave an event, since another stream waits for them
-    joins     steps that stream 0 waits for in the end, so that it ends last
+    joins     the last steps of the other streams, which stream 0 waits for in the end, known or not: CUDA wants to see
+              every stream come back, and nothing is slower for it
     streams   how many there are; those but the first begin by waiting for the first
     """
 
@@ -67,7 +68,7 @@ def schedule(after: Sequence[Sequence[int]], most: int) -> Schedule:
         seen[stream] = last[stream] = number
         known.append(seen)
         placed.append(Placed(stream, waits))
-    joins = _waits(last[1:], placed, known, known[last[0]]) if last else ()
+    joins = tuple(last[1:])
     return Schedule(tuple(placed), frozenset(joins).union(*(p.waits for p in placed)), joins, len(last))
 
 

@@ -13,7 +13,8 @@ from graphdsl.backends.cuda.backend import CudaBackend
 from graphdsl.backends.cuda.cupy_device import CupyDevice
 from graphdsl.backends.cuda.probe import Found
 from graphdsl.cli import app
-from graphdsl.report import Failed
+from graphdsl.model import Model
+from graphdsl.report import Failed, Source
 from tests.support.cuda.fake_driver import FakeDriver
 
 
@@ -101,3 +102,31 @@ def test_the_cpu_stands_behind_a_gpu_that_auto_took(monkeypatch: pytest.MonkeyPa
     assert registry.instead("cuda") is None
     monkeypatch.setattr(present, "driver", lambda: False)
     assert registry.instead("auto") is None
+
+
+SPEC = """
+input x: float[3]
+input y: float[1]
+output z = x -> dense(1)
+train {{ data = csv("none.csv")  loss = [z, y] -> mse  precision = {precision} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("precision", "name", "products"),
+    [("float32", "cuda", "float32"), ("bf16", "cuda", "bf16"), ("float64", "reference", None)],
+)
+def test_a_model_on_the_gpu(
+    precision: str,
+    name: str,
+    products: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """float64 goes to the CPU at once: no GPU kernel is made for it."""
+    monkeypatch.setattr(probe, "found", lambda: Found(CupyDevice(FakeDriver().api)))
+    machine = Model(Source("net.dag", SPEC.format(precision=precision)), backend="auto").executor.backend
+    assert machine.name == name
+    if isinstance(machine, CudaBackend):
+        assert machine.precision == products
+    assert ("since kernels for GPUs are not made for float64" in capsys.readouterr().err) is (products is None)
