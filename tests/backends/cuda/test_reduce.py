@@ -100,4 +100,4 @@ def test_registers(kernel: str) -> None:
     one, norm = formula_of((A,), "v", "float32", sums=True), formula_of((B, (A - C) * B), "vvv", "float32", sums=True)
     for way, formula in (("sums", norm), ("moments", one), ("largest", one)):
         struct = argument_struct(len(formula.operands), len(formula.literals))
-        within(Unit("reduce", kernel.format(way), struct, formula.text), 48)
+        within(Unit("reduce", kernel.format(way), struct, formula.text), 64)

@@ -35,6 +35,13 @@ DEVICE float smaller(float a, float b) {
     return r;
 }
 
+/* 1 / x to a unit in the last place, without the branches of a division; x is no denormal. */
+DEVICE float reciprocal(float x) {
+    float r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
+    return r;
+}
+
 DEVICE float bits_to_float(u32 bits) { return __uint_as_float(bits); }
 DEVICE u32 float_to_bits(float x) { return __float_as_uint(x); }
 

@@ -23,6 +23,7 @@ template <class Way, int N, int SUMMED, class Index> struct numbers {
     /* outer: number of a place on the kept axes but the columns, of which column is one. */
     DEVICE numbers(const reduce_args &args, Index outer, Index column) : a(args), along(0) {
         UNROLL for (int n = 0; n < formula::OPERANDS; n++) base[n] = column * (Index)a.kept_strides[n][AXES - 1];
+#pragma unroll 1
         for (int axis = (int)a.kept_axes - 1; axis >= 0; axis--) {
             Index rest = axis ? quotient(outer, a.kept[axis]) : 0, own = outer - rest * a.kept[axis].divisor;
             UNROLL for (int n = 0; n < formula::OPERANDS; n++) base[n] += own * (Index)a.kept_strides[n][axis];
@@ -57,6 +58,14 @@ template <class Way, int N, int SUMMED, class Index> struct numbers {
     DEVICE void store(int number, const float (&y)[N]) { Way::take(state, number, y); }
 };
 
+/* Every STRIDE-th step before the end; four at once, so that all their numbers are on their way together. */
+template <int STRIDE, class Numbers, class Index> DEVICE void take_all(Numbers &own, Index step, Index end, bool row) {
+    for (; step + 3 * STRIDE < end; step += 4 * STRIDE)
+        UNROLL for (int i = 0; i < 4; i++) own.take(step + i * STRIDE, row);
+#pragma unroll 1
+    for (; step < end; step += STRIDE) own.take(step, row);
+}
+
 /* Whether this block is the last of those along y to come here. came is 0 again then. */
 DEVICE bool last_to_come(i32 *came) {
     __shared__ i32 before;
@@ -84,8 +93,7 @@ template <class Way, int GROUP, int N, int SUMMED, class Index> KERNEL(256) redu
     const int lane = threadIdx.x % GROUP;
     const i64 first = blockIdx.y * a.part, end = a.steps < first + a.part ? a.steps : first + a.part;
     numbers<Way, N, SUMMED, Index> own(a, (Index)(row < a.outputs ? row : 0), 0);
-#pragma unroll 4
-    for (Index step = first + lane; step < (Index)end; step += GROUP) own.take(step, true);
+    take_all<GROUP>(own, (Index)(first + lane), (Index)end, true);
     join_row<Way, GROUP, N>(own.state);
     if (GROUP == 256 && gridDim.y > 1) {
         float *partials = a.partials + row * gridDim.y * Way::WIDTH;
@@ -122,8 +130,7 @@ template <class Way, int LANES, int N, int SUMMED, class Index> KERNEL(256) redu
     const int row = threadIdx.x / LANES;
     const bool there = column < a.columns;
     numbers<Way, N, SUMMED, Index> own(a, outer, there ? column : 0);
-#pragma unroll 4
-    for (Index step = first + row; step < (Index)(there ? end : 0); step += ROWS) own.take(step, false);
+    take_all<ROWS>(own, (Index)(first + row), (Index)(there ? end : 0), false);
     join_columns<Way, LANES, N>(own.state);
     if (gridDim.y > 1) {
         float(*partials)[WIDTH] = (float(*)[WIDTH])a.partials;

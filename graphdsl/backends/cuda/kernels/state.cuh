@@ -28,7 +28,7 @@ struct moments {
     enum : int { WIDTH = 3 };
     DEVICE static void begin(float (&s)[3]) { s[0] = s[1] = s[2] = 0; }
     template <int N> DEVICE static void take(float (&s)[N][3], int, const float (&y)[N]) {
-        float count = s[0][0] + 1, share = 1 / count;
+        float count = s[0][0] + 1, share = reciprocal(count);
         UNROLL for (int i = 0; i < N; i++) {
             float off = y[i] - s[i][1];
             s[i][0] = count;
