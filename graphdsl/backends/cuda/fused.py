@@ -23,11 +23,7 @@ def fused(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | None:
     finishing = FINISHING.get(type(op.producer))
     end = epilogue_of(op.formula, op.placed(y, tuple(others)), y, op.place)
     whole = finishing(op.producer, first, y, gpu, end) if finishing and end else None
-    if whole is not None:
-        return whole
-    made = y if all_of("float32", y) else gpu.room(*y.shape)
-    formula = computed((op.formula.tree,), op.placed(made, tuple(others)), [y], gpu)
-    return _keeping(in_turn(plan_of(op.producer, first, [made], gpu), formula), made)
+    return whole or _apart(op, first, others, y, gpu)
 
 
 @launches(FusedMoments)
@@ -56,6 +52,13 @@ def fused_pool(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | 
     shape = op.made([TensorType(a.shape) for a in inputs]).bind({})
     made = gpu.room(*shape)
     return _keeping(in_turn(plan_of(op.producer, inputs, [made], gpu), plan_of(op.pool, [made], outputs, gpu)), made)
+
+
+def _apart(op: Fused, first: Arrays, others: Arrays, y: DeviceArray, gpu: Gpu) -> Plan | None:
+    """The formula over stored results, which lie in memory of their own where the formula gives truth."""
+    made = y if all_of("float32", y) else gpu.room(*y.shape)
+    formula = computed((op.formula.tree,), op.placed(made, tuple(others)), [y], gpu)
+    return _keeping(in_turn(plan_of(op.producer, first, [made], gpu), formula), made)
 
 
 def _split(op: Fused | FusedSums, inputs: Arrays) -> tuple[Sequence[DeviceArray], Sequence[DeviceArray]]:

@@ -41,7 +41,8 @@ def computed(
     types = op.type(*(TensorType(a.shape, DType(a.dtype.name)) for a in arrays))
     given = [_placed(backend, a, shift) for a in arrays]
     made = types if isinstance(types, tuple) else (types,)
-    ends = [_placed(backend, np.full(t.bind({}), 77, t.dtype.numpy), shift) for t in made]
+    rubbish = [np.full(t.bind({}), 77, t.dtype.numpy) for t in made]
+    ends = [_placed(backend, a, shift) for a in rubbish]
     ends = [given[(onto or {})[n]] if n in (onto or {}) else end for n, end in enumerate(ends)]
     places, outputs = tuple(range(len(given))), tuple(range(len(given), len(given) + len(ends)))
     kernel = backend.kernel(Call(op.name, op, places, outputs), given, ends, fixed)
@@ -49,7 +50,7 @@ def computed(
     sequence = backend.sequence([kernel])
     backend.preparation([kernel])()
     for _ in range(2):
-        for view, array in zip(given, arrays, strict=True):
+        for view, array in zip((*ends, *given), (*rubbish, *arrays), strict=True):
             backend.upload(view, array)
         sequence()
     for end in ends:
