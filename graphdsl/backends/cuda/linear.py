@@ -158,7 +158,7 @@ def multiplied(
     sizes = Sizes(batch, rows, columns, a.shape[-2 if op.transpose_a else -1])
     product = Product(op, a, b, c, sizes, steps, swapped, end)
     tile, parts = sizes.best(gpu.device.processors)
-    way = cut(rows, columns, sizes.depth, batch, gpu, quads=product.quads == (True, True))
+    way = cut(rows, columns, sizes.depth, batch, gpu, gpu.precision, quads=product.quads == (True, True))
     small = tile.cycles(sizes.tiles(tile), sizes.depth, parts, gpu.device.processors)
     if rows > 1 < columns and batch <= MOST_BATCHES and _cycles(way, gpu) < small:
         return Plan((product.large(way, gpu),))
