@@ -49,7 +49,10 @@ class CudaBackend(Backend):
         return DeviceArray(memory, memory.address + offset, shape, np.dtype(dtype.numpy))
 
     def upload(self, view: DeviceArray, array: Array) -> None:
-        self.device.write(view.address, np.ascontiguousarray(np.broadcast_to(array, view.shape), view.dtype))
+        if array.shape != view.shape or array.dtype != view.dtype or not array.flags.c_contiguous:
+            given, array = array, np.empty(view.shape, view.dtype)
+            np.copyto(array, given, casting="unsafe")
+        self.device.write(view.address, array)
 
     def download(self, view: DeviceArray) -> Array:
         array: Array = np.empty(view.shape, view.dtype)

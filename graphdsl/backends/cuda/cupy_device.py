@@ -70,7 +70,8 @@ class CupyDevice(Device):
         return _Memory(self, address)
 
     def write(self, address: int, array: Array) -> None:
-        self._staging.write(address, array)
+        if array.nbytes:
+            self._staging.write(address, array)
 
     def read(self, address: int, array: Array) -> None:
         assert array.flags.c_contiguous

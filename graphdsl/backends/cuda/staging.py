@@ -47,22 +47,26 @@ class Staging:
     def write(self, address: int, array: Array) -> None:
         """Copies an array in row order to the GPU, after all that it was given to do. The array may change at once."""
         assert array.flags.c_contiguous
-        start, most = array.ctypes.data, max(PLACES)
-        for done in range(0, array.nbytes, most):
-            size = min(most, array.nbytes - done)
-            place = next(self._places[min(fits for fits in PLACES if fits >= size)])
-            self._api.runtime.eventSynchronize(place.copied)
-            ctypes.memmove(place.host, start + done, size)
-            send = self._beside if place.room else self._in_order
-            send(place, address + done, size)
+        start, size = array.__array_interface__["data"][0], array.nbytes
+        if size <= SMALL:
+            self._in_order(address, start, size)
+            return
+        most = max(PLACES)
+        for done in range(0, size, most):
+            self._beside(address + done, start + done, min(most, size - done))
 
-    def _in_order(self, place: _Place, address: int, size: int) -> None:
-        r = self._api.runtime
+    def _in_order(self, address: int, start: int, size: int) -> None:
+        """Every step does this for each of its inputs: the fewest calls that there can be."""
+        r, place = self._api.runtime, next(self._places[SMALL])
+        r.eventSynchronize(place.copied)
+        ctypes.memmove(place.host, start, size)
         r.memcpyAsync(address, place.host, size, TO_DEVICE, self._working)
         r.eventRecord(place.copied, self._working)
 
-    def _beside(self, place: _Place, address: int, size: int) -> None:
-        r = self._api.runtime
+    def _beside(self, address: int, start: int, size: int) -> None:
+        r, place = self._api.runtime, next(self._places[min(fits for fits in PLACES if fits >= size)])
+        r.eventSynchronize(place.copied)
+        ctypes.memmove(place.host, start, size)
         r.streamWaitEvent(self._copying, place.taken)
         r.memcpyAsync(place.room, place.host, size, TO_DEVICE, self._copying)
         r.eventRecord(place.copied, self._copying)
