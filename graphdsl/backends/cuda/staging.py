@@ -64,7 +64,7 @@ class Staging:
         r.eventRecord(place.copied, self._working)
 
     def _beside(self, address: int, start: int, size: int) -> None:
-        r, place = self._api.runtime, next(self._places[min(fits for fits in PLACES if fits >= size)])
+        r, place = self._api.runtime, next(self._places[min(fits for fits in PLACES if fits >= max(size, SMALL + 1))])
         r.eventSynchronize(place.copied)
         ctypes.memmove(place.host, start, size)
         r.streamWaitEvent(self._copying, place.taken)
