@@ -12,9 +12,10 @@ import pytest
 from graphdsl.backends.cuda.backend import CudaBackend, Native
 from graphdsl.backends.cuda.cupy_device import CupyDevice
 from graphdsl.backends.cuda.device import Device
+from graphdsl.ir import Role
 from graphdsl.learn import plans
 from graphdsl.learn.optimizers import Sgd
-from graphdsl.passes import apply, training
+from graphdsl.passes import apply, inference, training
 from graphdsl.runtime import Compiled, Executor
 from tests.support.cuda.fake_driver import FakeDriver
 from tests.support.cuda.simulated import SimulatedDevice, compiler
@@ -76,6 +77,24 @@ def test_a_later_step_is_copies_and_one_launch() -> None:
     assert driver.calls.count("graphLaunch") == stretches(model)
     copying = {"memcpyAsync", "eventRecord", "eventSynchronize", "streamWaitEvent"}
     assert set(driver.calls) <= copying | {"graphLaunch", "streamSynchronize"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_use_between_steps_of_training(seed: int) -> None:
+    """Two programs in the same memory: what is made of weights for the one is made anew after the other has run."""
+    asked = {"image": np.random.default_rng(1).standard_normal((3, 6, 6, 2)).astype(np.float32)}
+    said = []
+    for device in (CupyDevice(FakeDriver(seed).api), SimulatedDevice()):
+        model = step_on(device)
+        graph = fine(SPEC).graph
+        used = Compiled(apply(graph.with_results(graph.of_role(Role.OUTPUT)), inference()), model.executor)
+        answers = []
+        for _ in range(3):
+            trained(model, 1)
+            answers += used.run(asked).values()
+        said.append(answers)
+    np.testing.assert_equal(*said)
+    assert not np.array_equal(said[0][0], said[0][1])
 
 
 def test_launch_by_launch_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
