@@ -96,14 +96,16 @@ def _usable(api: Api) -> Device:
 def _see(api: Api) -> None:
     """Whether the driver shows a GPU."""
     r = api.runtime
-    serves, needs = version(r.driverGetVersion()), version(r.runtimeGetVersion())
+    serves, needs = r.driverGetVersion(), r.runtimeGetVersion() // 1000
+    if not serves:
+        raise Unusable("NVIDIA's driver is installed but does not answer")
     try:
         count = r.getDeviceCount()
     except r.CUDARuntimeError as error:
         if error.status == OLD_DRIVER:
             help = "install a newer driver; or, in place of cupy-cuda13x and nvidia-cuda-nvrtc, cupy-cuda12x and "
             help += "nvidia-cuda-nvrtc-cu12"
-            raise Unusable(f"the driver serves CUDA {serves}, and CuPy needs {needs}", help) from None
+            raise Unusable(f"the driver serves CUDA {version(serves)}, and CuPy needs {needs}.0", help) from None
         count = 0 if error.status == NO_DEVICE else _lost(error)
     if not count:
         raise Unusable("the driver shows no GPU")

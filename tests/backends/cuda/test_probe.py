@@ -64,6 +64,11 @@ def test_an_old_driver(driver: FakeDriver) -> None:
     assert "cupy-cuda12x" in found.help
 
 
+def test_a_driver_that_does_not_answer(driver: FakeDriver) -> None:
+    driver.status, driver.driver_version = 35, 0
+    assert probe.found().reason == "NVIDIA's driver is installed but does not answer"
+
+
 @pytest.mark.parametrize(("status", "devices"), [(100, 1), (0, 0)])
 def test_no_gpu(driver: FakeDriver, status: int, devices: int) -> None:
     driver.status, driver.devices = status, devices
