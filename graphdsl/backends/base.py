@@ -52,6 +52,10 @@ class Backend(ABC):
     def download(self, view: View) -> Array:
         """A copy, once all that was begun is done."""
 
+    def download_all(self, views: Sequence[View]) -> list[Array]:
+        """As download, of several: a machine that is far away is waited for once."""
+        return [self.download(view) for view in views]
+
     @abstractmethod
     def kernel(
         self, call: Call, inputs: Sequence[View], outputs: Sequence[View], fixed: Collection[int] = ()

@@ -37,7 +37,7 @@ class Compiled:
         An input is an array of its type, or a number. What the graph does not read may be there too.
         """
         ready = self.step(inputs)
-        return {key: self.executor.read(ready, key) for key in (self.results if fetch is None else fetch)}
+        return self.executor.read_all(ready, self.results if fetch is None else fetch)
 
     def step(self, inputs: Mapping[str, Any]) -> Ready:
         """One step whose results stay where they are; `executor.read(ready, key)` copies one."""

@@ -8,7 +8,7 @@ kernels; it allocates nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from graphdsl.backends import Backend, Kernel, Memory, View
@@ -158,6 +158,11 @@ class Executor:
     def read(self, ready: Ready, key: str) -> Array:
         """A copy of a result of the last run."""
         return self.backend.download(ready.results[key])
+
+    def read_all(self, ready: Ready, keys: Iterable[str]) -> dict[str, Array]:
+        """Copies of several results."""
+        views = {key: ready.results[key] for key in keys}
+        return dict(zip(views, self.backend.download_all(list(views.values())), strict=True))
 
     def _grown(self, program: Program) -> dict[str, int]:
         """The bytes of each space that is too small for the program."""

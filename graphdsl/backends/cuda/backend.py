@@ -55,9 +55,12 @@ class CudaBackend(Backend):
         self.device.write(view.address, array)
 
     def download(self, view: DeviceArray) -> Array:
-        array: Array = np.empty(view.shape, view.dtype)
-        self.device.read(view.address, array)
-        return array
+        return self.download_all([view])[0]
+
+    def download_all(self, views: Sequence[DeviceArray]) -> list[Array]:
+        arrays: list[Array] = [np.empty(view.shape, view.dtype) for view in views]
+        self.device.read_all([(view.address, array) for view, array in zip(views, arrays, strict=True)])
+        return arrays
 
     def synchronize(self) -> None:
         self.device.synchronize()

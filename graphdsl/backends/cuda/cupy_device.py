@@ -19,7 +19,6 @@ from graphdsl.backends.cuda.api import (
     NON_BLOCKING,
     RELAXED,
     SHARED_BYTES,
-    TO_HOST,
     UNTIMED,
     Api,
     by_cupy,
@@ -74,10 +73,10 @@ class CupyDevice(Device):
             self._staging.write(address, array)
 
     def read(self, address: int, array: Array) -> None:
-        assert array.flags.c_contiguous
-        if array.nbytes:
-            self.api.runtime.memcpyAsync(array.ctypes.data, address, array.nbytes, TO_HOST, self.work)
-        self.synchronize()
+        self.read_all([(address, array)])
+
+    def read_all(self, wanted: Sequence[tuple[int, Array]]) -> None:
+        self._staging.read([(address, array) for address, array in wanted if array.nbytes])
 
     def compile(self, units: Collection[Unit]) -> None:
         """Several at a time: the compiler is a library that works outside Python's lock."""

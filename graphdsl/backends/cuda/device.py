@@ -46,7 +46,12 @@ class Device(ABC):
 
     @abstractmethod
     def read(self, address: int, array: Array) -> None:
-        """Fills array from the device, once all that was begun is done."""
+        """Fills array, which is in row order, from the device, once all that was begun is done."""
+
+    def read_all(self, wanted: Sequence[tuple[int, Array]]) -> None:
+        """As read, for several addresses and arrays."""
+        for address, array in wanted:
+            self.read(address, array)
 
     @abstractmethod
     def compile(self, units: Collection[Unit]) -> None:

@@ -12,16 +12,19 @@ are wanted, in order with the GPU's work. Large ones take two steps, and the slo
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 
-from graphdsl.backends.cuda.api import NON_BLOCKING, TO_DEVICE, UNTIMED, WITHIN, Api, owned
+from graphdsl.backends.cuda.api import NON_BLOCKING, TO_DEVICE, TO_HOST, UNTIMED, WITHIN, Api, owned
 from graphdsl.ir import Array
 from graphdsl.report import dataclass
 
 SMALL = 64 << 10
 PLACES = {SMALL: 16, 1 << 20: 4, 16 << 20: 4}
 """How many of what size; longer arrays go in pieces of the largest."""
+
+LANDINGS = 16
+"""Small arrays that come back together."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Staging:
         self._working = working
         self._copying = api.runtime.streamCreateWithFlags(NON_BLOCKING)
         self._places = {size: self._turns(size, count) for size, count in PLACES.items()}
+        self._landings: list[int] = []
         owned(self, api.runtime.streamDestroy, self._copying)
 
     def write(self, address: int, array: Array) -> None:
@@ -54,6 +58,31 @@ class Staging:
         most = max(PLACES)
         for done in range(0, size, most):
             self._beside(address + done, start + done, min(most, size - done))
+
+    def read(self, wanted: Sequence[tuple[int, Array]]) -> None:
+        """Fills arrays in row order from the GPU, after all that it was given to do.
+
+        Small ones come into pinned memory together and are waited for once; a copy into ordinary memory is waited for
+        by CUDA itself.
+        """
+        r = self._api.runtime
+        landed: list[tuple[int, int, int]] = []
+        for address, array in wanted:
+            assert array.flags.c_contiguous
+            to, size = array.__array_interface__["data"][0], array.nbytes
+            if size <= SMALL and len(landed) < LANDINGS:
+                landed.append((to, self._landing(len(landed)), size))
+                to = landed[-1][1]
+            r.memcpyAsync(to, address, size, TO_HOST, self._working)
+        r.streamSynchronize(self._working)
+        for to, landing, size in landed:
+            ctypes.memmove(to, landing, size)
+
+    def _landing(self, number: int) -> int:
+        """Pinned memory for a small array; made when it is first needed."""
+        if number == len(self._landings):
+            self._landings.append(self._api.made(lambda: self._api.runtime.hostAlloc(SMALL, 0)))
+        return self._landings[number]
 
     def _in_order(self, address: int, start: int, size: int) -> None:
         """Every step does this for each of its inputs: the fewest calls that there can be."""

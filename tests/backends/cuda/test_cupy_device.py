@@ -278,3 +278,21 @@ def test_a_backend_on_it() -> None:
     np.testing.assert_allclose(
         backend.download(views[2]), np.exp(once) / np.exp(once).sum(-1, keepdims=True), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_several_arrays_come_back_at_once(seed: int) -> None:
+    """More than there are places for, of every size, empty ones among them; the GPU is waited for once."""
+    driver = FakeDriver(seed)
+    device = CupyDevice(driver.api)
+    sizes = [1, 0, SMALL, SMALL + 1, 7] * 5
+    memories = [device.alloc(size) for size in sizes]
+    given = [np.random.default_rng(i).integers(0, 255, size, np.uint8) for i, size in enumerate(sizes)]
+    for memory, array in zip(memories, given, strict=True):
+        device.write(memory.address, array)
+    for _ in range(2):
+        got = [np.empty(size, np.uint8) for size in sizes]
+        driver.calls.clear()
+        device.read_all([(memory.address, array) for memory, array in zip(memories, got, strict=True)])
+        assert driver.calls.count("streamSynchronize") == 1
+        np.testing.assert_equal(got, given)
