@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 from graphdsl.ir import Array, Call, DType
+from graphdsl.report import dataclass
 
 Memory = Any
 """A stretch of a machine's memory, as its backend knows it."""
@@ -22,6 +23,32 @@ Kernel = Callable[[], None]
 """A call that is ready: operator, operands and results are inside."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a machine has found out about itself.
+
+    what    an operator in a precision, or a whole network
+    calls   how many were made
+    error   the largest, relative to the largest number expected; NaN where a result was never written
+    bound   what it may be
+    note    what else is worth knowing
+    """
+
+    what: str
+    calls: int
+    error: float
+    bound: float
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.bound
+
+    def __str__(self) -> str:
+        verdict, calls = "pass" if self.passed else "FAIL", f"{self.calls:3d} calls"
+        return f"{verdict}  {self.what:<36} {calls}  error {self.error:8.1e} of {self.bound:7.0e}  {self.note}".rstrip()
+
+
 class Backend(ABC):
     """A kind of machine. One object of it lives as long as the process.
 
@@ -35,6 +62,18 @@ class Backend(ABC):
         """The same machine, with products of float32 numbers in one of PRECISIONS. Where it has no unit for tf32 or
         bf16, they are taken in float32."""
         return self
+
+    def eagerly(self) -> Backend:
+        """The same machine, which runs programs call by call, not as a recording."""
+        return self
+
+    def checked(self) -> Iterator[Outcome]:
+        """Whether its kernels give the right numbers, operator by operator."""
+        return iter(())
+
+    def facts(self) -> dict[str, Any]:
+        """What is worth saying of it in a report."""
+        return {"name": self.name}
 
     @abstractmethod
     def alloc(self, size: int) -> Memory:

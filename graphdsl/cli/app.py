@@ -27,6 +27,7 @@ COMMANDS = {
     "predict": "What a trained model says about data.",
     "evaluate": "How good a trained model is.",
     "explain": "What an error code means.",
+    "selfcheck": "Does the GPU give the right numbers?",
     "ops": "The words of the language: layers, losses, optimizers …",
 }
 

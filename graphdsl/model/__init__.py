@@ -1,6 +1,6 @@
-"""The Python API: `graphdsl.compile` and what it gives."""
+"""The Python API: `graphdsl.compile` and what it gives. `selfcheck` is a file of its own, imported where asked for."""
 
 from graphdsl.model.model import Model, compile
 from graphdsl.model.words import VOCABULARY
 
-__all__ = ["Model", "VOCABULARY", "compile"]
+__all__ = ["Model", "VOCABULARY", "compile", "selfcheck"]

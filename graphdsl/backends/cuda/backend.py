@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from graphdsl.backends.base import BF16, SINGLE, TF32, Backend, Kernel
+from graphdsl.backends.base import BF16, SINGLE, TF32, Backend, Kernel, Outcome
 from graphdsl.backends.cuda.array import DeviceArray
+from graphdsl.backends.cuda.calls import Fallback, Native
 from graphdsl.backends.cuda.device import Device, DeviceMemory
 from graphdsl.backends.cuda.families import LAUNCHERS
-from graphdsl.backends.cuda.launch import Launch, Plan
+from graphdsl.backends.cuda.launch import Launch
 from graphdsl.backends.cuda.launcher import Gpu
 from graphdsl.backends.cuda.order import steps_of
-from graphdsl.backends.reference.backend import ReferenceBackend
+from graphdsl.backends.cuda.selfcheck import kernels
 from graphdsl.ir import Array, Call, DType
 from graphdsl.report import dataclass
 
@@ -31,12 +32,24 @@ class CudaBackend(Backend):
     name: ClassVar[str] = "cuda"
     passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "together")
 
-    def __init__(self, device: Device, *, precision: str = SINGLE) -> None:
+    def __init__(self, device: Device, *, precision: str = SINGLE, eager: bool | None = None) -> None:
+        """eager: whether programs run launch by launch, not as a recording; None: as GRAPHDSL_EAGER=1 says."""
         self.device = device
         self.precision = precision
+        self.eager = os.environ.get("GRAPHDSL_EAGER") == "1" if eager is None else eager
 
     def precise(self, precision: str) -> CudaBackend:
-        return CudaBackend(self.device, precision=precision if precision in (TF32, BF16) else SINGLE)
+        known = precision if precision in (TF32, BF16) else SINGLE
+        return CudaBackend(self.device, precision=known, eager=self.eager)
+
+    def eagerly(self) -> CudaBackend:
+        return CudaBackend(self.device, precision=self.precision, eager=True)
+
+    def checked(self) -> Iterator[Outcome]:
+        return kernels(self)
+
+    def facts(self) -> dict[str, Any]:
+        return self.device.facts()
 
     def alloc(self, size: int) -> DeviceMemory:
         return self.device.alloc(size)
@@ -72,15 +85,15 @@ class CudaBackend(Backend):
         gpu = Gpu(self.device, self.precision, frozenset(fixed))
         plan = launcher(call, inputs, outputs, gpu) if launcher else None
         if plan is None:
-            return Fallback(call, tuple(inputs), tuple(outputs), self)
+            return Fallback(call, tuple(inputs), tuple(outputs), self.device)
         return Native(call, tuple(inputs), tuple(outputs), self.device, plan)
 
     def sequence(self, kernels: Sequence[Kernel]) -> Kernel:
-        """Neighbours that the GPU makes become one recording; GRAPHDSL_EAGER=1 runs them launch by launch."""
+        """Neighbours that the GPU makes become one recording."""
         made = [k for k in kernels if isinstance(k, Native | Fallback)]
         assert len(made) == len(kernels), "kernels of another backend"
         self.device.compile({x.unit for k in made if isinstance(k, Native) for x in k.plan.launches})
-        if os.environ.get("GRAPHDSL_EAGER") == "1":
+        if self.eager:
             return _InTurn(tuple(made))
         parts: list[Kernel] = []
         for native, group in groupby(made, key=lambda k: isinstance(k, Native)):
@@ -95,37 +108,6 @@ class CudaBackend(Backend):
 
     def _recorded(self, kernels: Sequence[Native]) -> Kernel:
         return _Held(self.device.record(steps_of(kernels)), tuple(kernels))
-
-
-@dataclass(frozen=True)
-class Fallback:
-    """A call that the reference makes on the CPU."""
-
-    call: Call
-    inputs: tuple[DeviceArray, ...]
-    outputs: tuple[DeviceArray, ...]
-    backend: CudaBackend
-
-    def __call__(self) -> None:
-        inputs = [self.backend.download(view) for view in self.inputs]
-        outputs: list[Array] = [np.empty(view.shape, view.dtype) for view in self.outputs]
-        ReferenceBackend().kernel(self.call, inputs, outputs)()
-        for view, array in zip(self.outputs, outputs, strict=True):
-            self.backend.upload(view, array)
-
-
-@dataclass(frozen=True)
-class Native:
-    """A call that the GPU makes, on these arrays."""
-
-    call: Call
-    inputs: tuple[DeviceArray, ...]
-    outputs: tuple[DeviceArray, ...]
-    device: Device
-    plan: Plan
-
-    def __call__(self) -> None:
-        self.device.run(self.plan.launches)
 
 
 @dataclass(frozen=True)

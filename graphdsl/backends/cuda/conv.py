@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import ceil, gcd, prod
 
+from graphdsl.backends.cuda import depthwise
 from graphdsl.backends.cuda.array import DeviceArray, all_of
 from graphdsl.backends.cuda.epilogue import PLAIN, Epilogue, epilogue_args, finishes
 from graphdsl.backends.cuda.launch import Launch, Plan
@@ -47,6 +48,8 @@ class conv_args(Arguments):
 def conv(op: Operator, inputs: Arrays, y: DeviceArray, gpu: Gpu, end: Epilogue) -> Plan | None:
     assert isinstance(op, Conv)
     x, kernel = inputs
+    if depthwise.served(op, x, y):
+        return depthwise.forward(op, x, kernel, y, gpu, end)
     return _swept(Swept(op, x, kernel, y, _axes(op, kernel, x, y), turned=False), gpu, end)
 
 
@@ -54,6 +57,8 @@ def conv(op: Operator, inputs: Arrays, y: DeviceArray, gpu: Gpu, end: Epilogue) 
 def conv_input_gradient(op: Operator, inputs: Arrays, x: DeviceArray, gpu: Gpu, end: Epilogue) -> Plan | None:
     assert isinstance(op, ConvInputGradient)
     y, kernel = inputs
+    if depthwise.served(op, x, y):
+        return depthwise.backward(op, y, kernel, x, gpu, end)
     return _swept(Swept(op, y, kernel, x, _axes(op, kernel, x, y), turned=True), gpu, end)
 
 

@@ -4,6 +4,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     avg_pool,
     concat,
     conv,
+    conv_kernel,
     crossentropy,
     elementwise,
     embedding,

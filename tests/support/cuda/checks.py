@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from graphdsl.backends.cuda.backend import CudaBackend, Native
+from graphdsl.backends.cuda.backend import CudaBackend
+from graphdsl.backends.cuda.calls import Native
 from graphdsl.ir import Array, Operator
 from tests.support.calls import close, exact, made
 from tests.support.cuda.simulated import SimulatedDevice, compiler

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from graphdsl.backends.cuda.array import DeviceArray
-from graphdsl.backends.cuda.backend import CudaBackend, Native
+from graphdsl.backends.cuda.backend import CudaBackend
+from graphdsl.backends.cuda.calls import Native
 from graphdsl.ir import Array, Call, DType, Operator, TensorType
 from tests.support.cuda.simulated import SimulatedDevice, compiler
 

@@ -1,0 +1,59 @@
+"""Gradients of convolutions' kernels: conv_kernel.cu, products in tiles."""
+
+from __future__ import annotations
+
+from math import prod
+
+from graphdsl.backends.cuda import depthwise
+from graphdsl.backends.cuda.array import all_of
+from graphdsl.backends.cuda.launch import Launch, Plan
+from graphdsl.backends.cuda.launcher import Arrays, Gpu, launches
+from graphdsl.backends.cuda.tiles import STAGES, cut
+from graphdsl.backends.cuda.unit import Arguments, Unit, address, i32
+from graphdsl.ir import Call
+from graphdsl.ops import ConvKernelGradient
+
+FAR = 1 << 30
+"""Floats that offsets reach."""
+
+
+class conv_kernel_args(Arguments):
+    _fields_ = (
+        *((name, address) for name in ("x", "dy", "made", "room", "counters")),
+        *((name, i32) for name in ("height", "width", "out_height", "out_width")),
+        *((name, i32) for name in ("window_height", "window_width", "stride_height", "stride_width")),
+        *((name, i32) for name in ("dilation_height", "dilation_width", "top", "left")),
+        *((name, i32) for name in ("images", "groups", "channels", "filters", "tiles", "share", "aligned", "unused")),
+    )
+
+
+@launches(ConvKernelGradient)
+def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | None:
+    """Depthwise, or a product in tiles whose blocks share the pixels."""
+    (x, dy), (made,), op = inputs, outputs, call.op
+    assert isinstance(op, ConvKernelGradient)
+    if x.ndim not in (3, 4) or not all_of("float32", x, dy, made) or not made.size:
+        return None
+    if depthwise.served(op, x, dy):
+        return depthwise.kernel_gradient(op, x, dy, made, gpu)
+    if max(x.size, dy.size) >= FAR or not dy.size:
+        return None
+    groups, taps = op.groups, prod(op.size)
+    channels, filters = x.shape[-1] // groups, dy.shape[-1] // groups
+    across = channels % 4 == 0 and x.address % 16 == 0
+    along = filters % 4 == 0 and dy.address % 16 == 0
+    way = cut(taps * channels, filters, prod(dy.shape[:-1]), groups, gpu, gpu.precision, quads=across and along)
+    room = way.workspace(gpu)
+    pointers = [array.address for array in room] or [0, 0]
+    axes = depthwise.sizes(op, x, dy, op.size)
+    images, height, width, _, out_height, out_width, *window = axes
+    arguments = conv_kernel_args(
+        *(x.address, dy.address, made.address, *pointers, height, width, out_height, out_width, *window),
+        *(images, groups, channels, filters, way.along, way.deep),
+        filters % 4 == 0 and made.address % 16 == 0,
+    )
+    sums = way.tile.sums(gpu.precision)
+    unit = Unit(
+        "conv_kernel", f"conv_kernel<{sums}, {STAGES}, {4 if across else 1}, {4 if along else 1}>", conv_kernel_args
+    )
+    return Plan((Launch(unit, way.grid, way.tile.threads(gpu.precision), arguments, way.tile.shared, room),))
