@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import ceil, prod
 
 from graphdsl.backends.cuda.array import DeviceArray, all_of
+from graphdsl.backends.cuda.divider import divider, divider_of
 from graphdsl.backends.cuda.epilogue import PLAIN, Epilogue, epilogue_args, finishes
 from graphdsl.backends.cuda.launch import Launch, Plan
 from graphdsl.backends.cuda.launcher import Arrays, Gpu
@@ -30,7 +31,8 @@ class product_args(Arguments):
     _fields_ = (
         *((n, address) for n in ("a", "b", "c", "sums", "came")),
         *((n, i64) for n in ("batch_a", "batch_b")),
-        *((n, i32) for n in ("rows", "columns", "depth", "line_a", "line_b", "part", "time", "shift")),
+        *((n, i32) for n in ("rows", "columns", "depth", "line_a", "line_b", "part", "shift")),
+        ("time", divider),
         ("lengths", address),
         ("epilogue", epilogue_args),
     )
@@ -90,6 +92,8 @@ TILES = (
     Tile(4, 32, 4, 4, 32, 4, 3, 0.2),
 )
 """The small ones; large ones are in tiles.py."""
+STEP_TILES = TILES[1:]
+"""Where a's lines are steps of sequences: with more results a thread, sm_100 spills registers."""
 FASTER = {"float32": 0.8, "tf32": 3.0, "bf16": 5.0}
 """Multiplications in a cycle in the best of the large tiles, in parts of MULTIPLYING."""
 
@@ -106,13 +110,13 @@ class Sizes:
     def tiles(self, tile: Tile) -> int:
         return self.batch * ceil(self.rows / tile.rows) * ceil(self.columns / tile.columns)
 
-    def best(self, processors: int) -> tuple[Tile, int]:
-        """The tile, and into how many parts its sum is cut."""
-        ways = self._ways(processors)
+    def best(self, processors: int, steps: bool = False) -> tuple[Tile, int]:
+        """The tile, and into how many parts its sum is cut. steps: where a's lines are steps of sequences."""
+        ways = self._ways(processors, STEP_TILES if steps else TILES)
         return min(ways, key=lambda w: w[0].cycles(self.tiles(w[0]), self.depth, w[1], processors))
 
-    def _ways(self, processors: int) -> Iterator[tuple[Tile, int]]:
-        for tile in TILES:
+    def _ways(self, processors: int, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, int]]:
+        for tile in tiles:
             most = min(PARTS, self.depth // tile.stage, 2 * processors // self.tiles(tile))
             yield from ((tile, parts) for parts in range(1, max(most, 1) + 1))
 
@@ -157,8 +161,9 @@ def multiplied(
         op, a, b, rows, columns = MatMul(not op.transpose_b, not op.transpose_a), b, a, columns, rows
     sizes = Sizes(batch, rows, columns, a.shape[-2 if op.transpose_a else -1])
     product = Product(op, a, b, c, sizes, steps, swapped, end)
-    tile, parts = sizes.best(gpu.device.processors)
-    way = cut(rows, columns, sizes.depth, batch, gpu, gpu.precision, quads=product.quads == (True, True))
+    tile, parts = sizes.best(gpu.device.processors, steps is not None)
+    plain = product.quads == (True, True) and not steps  # steps take registers, as single floats do
+    way = cut(rows, columns, sizes.depth, batch, gpu, gpu.precision, quads=plain)
     small = tile.cycles(sizes.tiles(tile), sizes.depth, parts, gpu.device.processors)
     if rows > 1 < columns and batch <= MOST_BATCHES and _cycles(way, gpu) < small:
         return Plan((product.large(way, gpu),))
@@ -201,8 +206,8 @@ class Product:
         part = ceil(ceil(depth / parts) / tile.stage) * tile.stage if parts > 1 else depth
         parts, tiles = max(1, ceil(depth / max(part, 1))), self.sizes.tiles(tile)
         keeps = (gpu.room(tiles, parts, tile.rows * tile.columns), gpu.room(tiles, dtype="int32")) if parts > 1 else ()
-        left = "steps_matrix" if self.steps else "plain_matrix"
-        name = f"product<{tile.text}, {left}, {self.ways(*self.quads)}, {_word(self.swapped)}>"
+        steps, swapped = _word(self.steps is not None), _word(self.swapped)
+        name = f"product<{tile.text}, {steps}, {self.ways(*self.quads)}, {swapped}>"
         shared = tile.shared(self.op.transpose_a, self.op.transpose_b)
         return Launch(self.unit(name), (tiles, parts, 1), tile.threads, self.arguments(part, keeps), shared, keeps)
 
@@ -230,7 +235,11 @@ class Product:
             *((x.address for x in room) if room else (None, None)),
             *(sizes.rows * sizes.depth, sizes.columns * sizes.depth),
             *(sizes.rows, sizes.columns, sizes.depth, self.a.shape[-1], self.b.shape[-1], part),
-            *((steps.time, steps.shift, steps.lengths.address if steps.lengths else None) if steps else (1, 0, None)),
+            *(
+                (steps.shift, divider_of(steps.time), steps.lengths.address if steps.lengths else None)
+                if steps
+                else (0, divider(), None)
+            ),
             self.end.arguments,
         )
 

@@ -151,5 +151,5 @@ def test_a_formula_rides_on_the_product(
     formula = Elementwise(e.maximum(y + bias, 0) * gate + more, 4, title="all kinds")
     a, b, skip = wave(2, rows, depth), wave(2, depth, columns), wave(2, rows, columns)
     arrays = (a, b, wave(columns), skip, wave(2, rows, 1))
-    monkeypatch.setattr(fused, "_apart", lambda *_: None)
+    monkeypatch.setattr(fused, "computed", lambda *_: None)
     check(Fused(MatMul(), formula, 0), *arrays, tolerance=3e-6, seed=seed, processors=8)

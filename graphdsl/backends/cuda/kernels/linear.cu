@@ -6,6 +6,7 @@
  * numbers give the same bits, in one launch.
  */
 #include "device.cuh"
+#include "divider.cuh"
 #include "epilogue.cuh"
 #include "product.cuh"
 #include "tiles.cuh"
@@ -18,45 +19,46 @@ struct product_args {
     i32 rows, columns, depth;
     i32 line_a, line_b;         /* floats from a line to the next */
     i32 part;                   /* how many k a part takes, a multiple of those in a stage */
-    i32 time, shift;            /* where a has a line for each step of sequences: see steps_matrix */
+    i32 shift;                  /* where a has a line for each step of sequences: see steps_matrix */
+    divider time;
     const i32 *lengths;
     epilogue_args epilogue;
 };
 
 /* Lines that are steps of sequences [sample][time], read `shift` steps off; zeros behind the lengths and the ends. */
 struct steps_matrix {
-    i32 line, lines, items, time, shift;
-    const i32 *lengths;
-    DEVICE i32 at(i32 l, i32 i) const {
-        i32 sample = l / time, t = l % time;
-        bool there = l < lines && i < items && t + shift >= 0 && t + shift < time;
-        return there && (!lengths || t < lengths[sample]) ? (l + shift) * line + i : -1;
+    const product_args &p;
+    u32 lines;
+    DEVICE bool there(u32 l) const {
+        u32 sample = quotient(l, p.time), t = l - sample * p.time.divisor;
+        return l < lines && t + p.shift < p.time.divisor && (!p.lengths || (i32)t < p.lengths[sample]);
     }
+    DEVICE i32 at(u32 l, i32 i) const { return i < p.rows && there(l) ? ((i32)l + p.shift) * p.line_a + i : -1; }
 };
+template <bool STEPS> DEVICE auto left_of(const product_args &p, i32 lines, i32 items) {
+    if constexpr (STEPS) return steps_matrix{p, (u32)lines};
+    else return plain_matrix{p.line_a, lines, items};
+}
+
 /* The same for tiles of tiles.cuh. */
 template <class Share, int VEC, int K> struct step_columns {
     static constexpr bool BY_K = false;
-    const float *from;
     steps_matrix matrix;
-    i32 k;
+    const float *from;
+    u32 k;
 
     DEVICE step_columns(const product_args &p, i32 row, i32 k, i32 end)
-        : from(p.a), matrix{p.line_a, end, p.rows - row - Share::outer(), p.time, p.shift, p.lengths},
-          k(k + Share::k()) {
-        from += row + Share::outer();
-    }
+        : matrix{p, row + Share::outer() < p.rows ? (u32)end : 0},
+          from(p.a + row + Share::outer() + (i64)p.shift * p.line_a), k(k + Share::k()) {}
     DEVICE void load(float *tile) {
         UNROLL for (int i = 0; i < Share::COUNT; i++) {
-            i32 place = matrix.at(k + Share::later(i), 0);
-            copy<VEC>(Share::place(tile, i), from + (place < 0 ? 0 : place), place >= 0);
+            u32 l = k + Share::later(i);
+            bool read = matrix.there(l);
+            copy<VEC>(Share::place(tile, i), read ? from + (u64)l * (u32)matrix.p.line_a : matrix.p.a, read);
         }
         k += K;
     }
 };
-DEVICE void describe(plain_matrix &m, const product_args &p, i32 lines, i32 items) { m = {p.line_a, lines, items}; }
-DEVICE void describe(steps_matrix &m, const product_args &p, i32 lines, i32 items) {
-    m = {p.line_a, lines, items, p.time, p.shift, p.lengths};
-}
 
 /* Four numbers of a tile become c's. SWAPPED: c is a single column, which the product has as a row. */
 template <bool SWAPPED> struct stored {
@@ -85,7 +87,7 @@ template <bool SWAPPED> struct stored {
     }
 };
 
-template <class Tile, class Left, bool TURN_A, int STEP_A, bool TURN_B, int STEP_B, bool SWAPPED>
+template <class Tile, bool STEPS, bool TURN_A, int STEP_A, bool TURN_B, int STEP_B, bool SWAPPED>
 KERNEL(Tile::THREADS) product(const product_args p) {
     SHARED_BYTES(room);
     float *shared = (float *)room;
@@ -94,8 +96,7 @@ KERNEL(Tile::THREADS) product(const product_args p) {
     u32 batch = blockIdx.x / (down * across), tile = blockIdx.x % (down * across);
     i32 row = tile % down * Tile::ROWS, column = tile / down * Tile::COLUMNS;
     i32 k = blockIdx.y * p.part, end = min(p.depth, k + p.part);
-    Left a;
-    describe(a, p, TURN_A ? end : p.rows, TURN_A ? p.rows : end);
+    auto a = left_of<STEPS>(p, TURN_A ? end : p.rows, TURN_A ? p.rows : end);
     plain_matrix b = {p.line_b, TURN_B ? p.columns : end, TURN_B ? end : p.columns};
     Tile::template make<TURN_A, STEP_A, TURN_B, STEP_B>(shared, p.a + batch * p.batch_a, a, p.b + batch * p.batch_b, b,
                                                         row, column, k, end);
