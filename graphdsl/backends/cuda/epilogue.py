@@ -5,6 +5,7 @@ A kernel that finishes its own results takes part in three places:
     conv.cu     #include "epilogue.cuh"
                 struct conv_args { …; epilogue_args epilogue; };
                 … y[row * columns + column] = epilogue::of(a.epilogue, sum, row, column);
+                or four neighbours at once, whose operands then are read as quads where they lie so: of_four
 
     conv.py     class conv_args(Arguments): _fields_ = (…, ("epilogue", epilogue_args))
 
@@ -45,7 +46,6 @@ class epilogue_args(Arguments):
         ("every", i32 * OPERANDS),
         ("period", i32 * OPERANDS),
         ("row", i32 * OPERANDS),
-        ("column", i32 * OPERANDS),
         ("k", f32 * LITERALS),
     )
 
@@ -66,6 +66,7 @@ PLAIN = Epilogue(
     """#include "epilogue.cuh"
 struct epilogue {
     DEVICE static float of(const epilogue_args &, float value, i64, i64) { return value; }
+    DEVICE static quad of_four(const epilogue_args &, const quad &values, i64, i64) { return values; }
 };
 """,
     epilogue_args(),
@@ -109,44 +110,63 @@ def epilogue_of(op: Elementwise, operands: Sequence[DeviceArray], y: DeviceArray
     for n, i in enumerate(others):
         arguments.operands[n] = operands[i].address
         arguments.every[n], arguments.period[n] = lying[i].every, lying[i].period
-        arguments.row[n], arguments.column[n] = lying[i].row, lying[i].column
+        arguments.row[n] = lying[i].row
     arguments.k[: len(formula.literals)] = formula.literals
-    ways = tuple("value" if i == place else _way(lying[i], rows) for i in formula.operands)
-    return Epilogue(_text(formula.text, ways, "".join(classes[i] for i in formula.operands)), arguments)
+    ways = tuple("" if i == place else _way(lying[i], rows) for i in formula.operands)
+    kinds = tuple(TYPES[classes[i]] for i in formula.operands)
+    along = [operands[i] for i, way in zip(formula.operands, ways, strict=True) if way in ALONG]
+    quads = y.shape[-1] % 4 == 0 and all(a.address % (4 * a.dtype.itemsize) == 0 for a in along)
+    return Epilogue(_text(formula.text, ways, kinds, quads), arguments)
+
+
+ALONG = frozenset({"along_columns", "whole", "elsewhere"})
+"""Where neighbours in a row lie beside each other."""
 
 
 def _way(at: Lying, rows: int) -> str:
-    """The function of epilogue.cuh that reads such an operand."""
-    every_row = at.every == 1 and at.period == rows
+    """The function of epilogue.cuh that finds such an operand."""
     if not at.row or rows == 1:
         return "along_columns" if at.column else "everywhere"
-    if every_row:
+    if at.every == 1 and at.period == rows:
         return "whole" if at.column else "along_rows"
-    return "elsewhere"
-
-
-READS = {
-    "everywhere": "operand::everywhere<{0}>(a, {1})",
-    "along_columns": "operand::along_columns<{0}>(a, {1}, column)",
-    "along_rows": "operand::along_rows<{0}>(a, {1}, row)",
-    "whole": "operand::whole<{0}>(a, {1}, row, column)",
-    "elsewhere": "operand::elsewhere<{0}>(a, {1}, row, column)",
-}
+    return "elsewhere" if at.column else "singly"
 
 
 @lru_cache(maxsize=1024)
-def _text(formula: str, ways: tuple[str, ...], classes: str) -> str:
-    given: list[str] = []
-    for way, letter in zip(ways, classes, strict=True):
-        number = sum(w != "value" for w in ways[: len(given)])
-        given.append(READS[way].format(TYPES[letter], number) if way != "value" else "value")
+def _text(formula: str, ways: tuple[str, ...], kinds: tuple[str, ...], quads: bool) -> str:
+    """ways: of each operand, empty for the value itself."""
+    numbers = [sum(map(bool, ways[:i])) for i in range(len(ways))]
+    places = [f"operand::{w}<{t}>(a, {n}, row, column)" for w, t, n in zip(ways, kinds, numbers, strict=True)]
+    single = [f"*{place}" if way else "value" for way, place in zip(ways, places, strict=True)]
     return f"""#include "epilogue.cuh"
 {formula}
 struct epilogue {{
     DEVICE static float of(const epilogue_args &a, float value, i64 row, i64 column) {{
         float y;
-        formula::compute({", ".join(["a.k", *given, "y"])});
+        formula::compute({", ".join(["a.k", *single, "y"])});
         return y;
+    }}
+    DEVICE static quad of_four(const epilogue_args &a, const quad &values, i64 row, i64 column) {{
+        {NEW_LINE.join(_four(ways, kinds, places) if quads else ONE_BY_ONE)}
     }}
 }};
 """
+
+
+NEW_LINE = "\n" + " " * 8
+ONE_BY_ONE = (
+    "return {of(a, values.x, row, column), of(a, values.y, row, column + 1), of(a, values.z, row, column + 2),",
+    "        of(a, values.w, row, column + 3)};",
+)
+
+
+def _four(ways: Sequence[str], kinds: Sequence[str], places: Sequence[str]) -> list[str]:
+    """Statements that work out four results with operands read as quads."""
+    lines = ["float value[4] = {values.x, values.y, values.z, values.w}, y[4];"]
+    given = []
+    for i, (way, kind, place) in enumerate(zip(ways, kinds, places, strict=True)):
+        given.append(f"x{i}[i]" if way in ALONG else f"x{i}" if way else "value[i]")
+        lines += [f"{kind} x{i}[4];", f"read({place}, x{i});"] if way in ALONG else []
+        lines += [f"const {kind} x{i} = *{place};"] if way and way not in ALONG else []
+    loop = f"UNROLL for (int i = 0; i < 4; i++) formula::compute({', '.join(['a.k', *given, 'y[i]'])});"
+    return [*lines, loop, "return {y[0], y[1], y[2], y[3]};"]

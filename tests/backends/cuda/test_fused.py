@@ -38,12 +38,17 @@ KERNEL(32) stores(const stores_args a) {
     for (i64 i = threadIdx.x; i < a.rows * a.columns; i += 32)
         a.y[i] = epilogue::of(a.epilogue, a.x[i], i / a.columns, i % a.columns);
 }
+KERNEL(32) stores_four(const stores_args a) {
+    for (i64 i = threadIdx.x; 4 * i < a.rows * a.columns; i += 32)
+        ((quad *)a.y)[i] =
+            epilogue::of_four(a.epilogue, ((const quad *)a.x)[i], 4 * i / a.columns, 4 * i % a.columns);
+}
 """
 
 
-def placed(array: Array) -> DeviceArray:
-    memory = MACHINE.alloc(array.nbytes)
-    made = DeviceArray(memory, memory.address, array.shape, array.dtype)
+def placed(array: Array, shift: int = 0) -> DeviceArray:
+    memory = MACHINE.alloc(array.nbytes + shift)
+    made = DeviceArray(memory, memory.address + shift, array.shape, array.dtype)
     MACHINE.upload(made, array)
     return made
 
@@ -53,33 +58,38 @@ def stored(x: Array, end: Epilogue, y: DeviceArray, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("graphdsl.backends.cuda.unit._text", _with_stores)
     held = placed(x)
     arguments = stores_args(held.address, y.address, x.size // x.shape[-1], x.shape[-1], end.arguments)
-    unit = Unit("stores", "stores", stores_args, end.code)
-    MACHINE.device.run([Launch(unit, (1, 1, 1), 32, arguments, keeps=(held,))])
-    return MACHINE.download(y)
+    found = []
+    for kernel in ("stores", "stores_four") if x.shape[-1] % 4 == 0 else ("stores",):
+        unit = Unit("stores", kernel, stores_args, end.code)
+        MACHINE.device.run([Launch(unit, (1, 1, 1), 32, arguments, keeps=(held,))])
+        found.append(MACHINE.download(y))
+    np.testing.assert_array_equal(found[0], found[-1])
+    return found[-1]
 
 
 def _with_stores(name: str) -> str:
     return f'#include "epilogue.cuh"\n{STORES}' if name == "stores.cu" else (KERNELS / name).read_text()
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize(("place", "columns"), [(0, 5), (1, 8)])
 @pytest.mark.parametrize(
     "shapes",
     [
-        ((5,), (2, 3, 4, 5)),
+        ((0,), (2, 3, 4, 0)),
         ((), (2, 3, 4, 1)),
-        ((2, 1, 1, 5), (1, 3, 4, 5)),
+        ((2, 1, 1, 0), (1, 3, 4, 0)),
         ((2, 1, 1, 1), (1, 3, 4, 1)),
-        ((4, 5), (3, 1, 1)),
+        ((4, 0), (3, 1, 1)),
     ],
 )
 def test_operands_lie_as_they_like(
-    shapes: tuple[tuple[int, ...], ...], place: int, monkeypatch: pytest.MonkeyPatch
+    shapes: tuple[tuple[int, ...], ...], place: int, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    operands = [wave(*shape) for shape in shapes]
-    operands.insert(place, wave(*Y))
+    """0 stands for the columns."""
+    operands = [wave(*(size or columns for size in shape)) for shape in shapes]
+    operands.insert(place, wave(*Y[:-1], columns))
     op = Elementwise(e.maximum(A * 0.3 + B, 0) - C * 0.7, 3)
-    y = placed(np.zeros(Y, np.float32))
+    y = placed(np.zeros((*Y[:-1], columns), np.float32))
     there = [y if i == place else placed(a) for i, a in enumerate(operands)]
     end = epilogue_of(op, there, y, place)
     assert end is not None
@@ -87,12 +97,15 @@ def test_operands_lie_as_they_like(
     np.testing.assert_allclose(got, op.reference(*operands), rtol=1e-6, atol=1e-6)
 
 
-def test_truth_whole_numbers_and_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, keep, n = wave(*Y), wave(*Y) > 0.3, np.arange(5, dtype=np.int32)
-    op, y = Elementwise(e.where(B, A * C, 0), 3), placed(np.zeros(Y, np.float32))
-    end = epilogue_of(op, [y, placed(keep), placed(n)], y, 0)
-    assert end is not None
-    np.testing.assert_allclose(stored(x, end, y, monkeypatch), op.reference(x, keep, n), rtol=1e-6)
+@pytest.mark.parametrize("columns", [5, 8])
+def test_truth_whole_numbers_and_no_formula(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = wave(6, columns)
+    keep, n, y = x > 0.3, np.arange(columns, dtype=np.int32), placed(np.zeros_like(x))
+    op = Elementwise(e.where(B, A * C, 0), 3)
+    for shift in (4, 16):
+        end = epilogue_of(op, [y, placed(keep, shift), placed(n, shift)], y, 0)
+        assert end is not None
+        np.testing.assert_allclose(stored(x, end, y, monkeypatch), op.reference(x, keep, n), rtol=1e-6)
     np.testing.assert_array_equal(stored(x, PLAIN, y, monkeypatch), x)
 
 
