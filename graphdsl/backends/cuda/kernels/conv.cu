@@ -256,11 +256,10 @@ DEVICE void store(const conv_args &a, const task &t, i64 row, i32 column, const 
     if (row >= t.rows(a.images) || column >= t.wide) return;
     i64 pixel = pixel_of<TURNED>(a, t, row), whole = t.group * t.wide + column;
     float *to = a.to + pixel * t.to_pixel + whole;
-    float v[4] = {made.x, made.y, made.z, made.w};
     if (a.aligned) {
-        UNROLL for (int e = 0; e < 4; e++) v[e] = epilogue::of(a.epilogue, v[e], pixel, whole + e);
-        *(quad *)to = quad{v[0], v[1], v[2], v[3]};
+        *(quad *)to = epilogue::of_four(a.epilogue, made, pixel, whole);
     } else {
+        const float v[4] = {made.x, made.y, made.z, made.w};
         UNROLL for (int e = 0; e < 4; e++)
             if (column + e < t.wide) to[e] = epilogue::of(a.epilogue, v[e], pixel, whole + e);
     }

@@ -76,6 +76,10 @@ template <bool SWAPPED> struct stored {
     DEVICE void put(i32 row, i32 column, quad v) const {
         if (row >= p.rows || column >= p.columns) return;
         float *c = p.c + (batch * p.rows + row) * p.columns + column;
+        if (quads && !SWAPPED) {
+            *(quad *)c = epilogue::of_four(p.epilogue, v, batch * p.rows + row, column);
+            return;
+        }
         if (quads) {
             *(quad *)c = {finished(v.x, row, column), finished(v.y, row, column + 1), finished(v.z, row, column + 2),
                           finished(v.w, row, column + 3)};
