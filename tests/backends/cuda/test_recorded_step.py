@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from itertools import groupby
 
 import numpy as np
 import pytest
 
-from graphdsl.backends.cuda.backend import CudaBackend, Native
+from graphdsl.backends.cuda.backend import CudaBackend
 from graphdsl.backends.cuda.cupy_device import CupyDevice
 from graphdsl.backends.cuda.device import Device
 from graphdsl.ir import Role
@@ -50,20 +49,12 @@ def trained(model: Compiled, steps: int = 3) -> Mapping[str, np.ndarray]:
     return model.executor.weights.snapshot()
 
 
-def stretches(model: Compiled) -> int:
-    """Of calls that the GPU makes, between those that the reference makes."""
-    ready = model.ready({"batch": 5})
-    kernels = [kernel for _, kernel in ready.steps[ready.program.once :]]
-    return sum(native for native, _ in groupby(kernels, key=lambda k: isinstance(k, Native)))
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_branches_does_not_matter(seed: int) -> None:
     driver = FakeDriver(seed)
-    model = step_on(CupyDevice(driver.api))
-    np.testing.assert_equal(trained(model), trained(step_on(SimulatedDevice())))
-    assert len(driver.captures) == stretches(model)
-    assert set().union(*driver.captures) == ALLOWED
+    np.testing.assert_equal(trained(step_on(CupyDevice(driver.api))), trained(step_on(SimulatedDevice())))
+    (recording,) = driver.captures
+    assert set(recording) == ALLOWED
     assert len(driver.recorded) >= 20
 
 
@@ -74,7 +65,7 @@ def test_a_later_step_is_copies_and_one_launch() -> None:
     trained(model, 1)
     driver.calls.clear()
     trained(model, 1)
-    assert driver.calls.count("graphLaunch") == stretches(model)
+    assert driver.calls.count("graphLaunch") == 1
     copying = {"memcpyAsync", "eventRecord", "eventSynchronize", "streamWaitEvent"}
     assert set(driver.calls) <= copying | {"graphLaunch", "streamSynchronize"}
 
