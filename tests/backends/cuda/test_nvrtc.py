@@ -52,6 +52,7 @@ def test_a_kernel_for_every_architecture() -> None:
     for made in within(WARP, registers=32):
         assert made.cubin.startswith(b"\x7fELF")
         assert made.name.startswith("_Z15softmax_by_warp")
+        assert made.name.encode() in made.cubin
         assert made.registers > 8
     (block,) = within(Unit("softmax", "softmax_by_block<256>", softmax_args), 40, ["sm_80"])
     assert block.shared == 256 // 32 * 4 * 2  # two reductions
