@@ -161,8 +161,9 @@ def _shape(layout: _Layout, processors: int) -> _Shape:
 def _plan(way: str, layout: _Layout, formula: Formula, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan:
     shape = _shape(layout, gpu.device.processors)
     width = {"moments": 3}.get(way, len(outputs))
-    room = (gpu.room(shape.parts, outputs[0].size, width), gpu.room(shape.blocks, dtype="int32"))
-    keeps: tuple[DeviceArray, ...] = room if shape.parts > 1 else ()
+    keeps: tuple[DeviceArray, ...] = ()
+    if shape.parts > 1:
+        keeps = (gpu.room(shape.parts, outputs[0].size, width), gpu.room(shape.blocks, dtype="int32"))
     arguments = argument_struct(len(formula.operands), len(formula.literals))(
         *(outputs[0].size, layout.columns, layout.steps, ceil(layout.steps / shape.parts), len(layout.kept))
     )
