@@ -16,6 +16,8 @@ from tests.support.cuda.budget import within
 from tests.support.cuda.kernels import check, computed, needs_compiler, wave
 
 A, B, C = (Operand(i) for i in range(3))
+OF_ALL_KINDS = {(70, 516), (2, 34000), (900, 6), (40, 132), (3, 4, 5, 8), (5, 1, 3)}
+"""Shapes for which moments and maxima are tried as well as sums: each is another kernel to compile."""
 
 
 @needs_compiler
@@ -40,8 +42,9 @@ A, B, C = (Operand(i) for i in range(3))
 def test_axes_of_every_kind(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
     x = wave(*shape)
     check(Sum(axes), x)
-    check(Moments(axes), x, tolerance=1e-6)
-    check(Max(axes), x, tolerance=0)
+    if shape in OF_ALL_KINDS:
+        check(Moments(axes), x, tolerance=1e-6)
+        check(Max(axes), x, tolerance=0)
 
 
 @needs_compiler
