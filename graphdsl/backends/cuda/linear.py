@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil, prod
 
+import numpy as np
+
 from graphdsl.backends.cuda.array import DeviceArray, all_of
+from graphdsl.backends.cuda.conv import LAUNCHING, MOVING, PAIRING, ROUNDING
 from graphdsl.backends.cuda.divider import divider, divider_of
 from graphdsl.backends.cuda.epilogue import PLAIN, Epilogue, epilogue_args, finishes
 from graphdsl.backends.cuda.launch import Launch, Plan
 from graphdsl.backends.cuda.launcher import Arrays, Gpu
+from graphdsl.backends.cuda.pack import Lines, packed, room_for
 from graphdsl.backends.cuda.tiles import STAGES, Cut, cut
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, i32, i64
 from graphdsl.ir import Operator
@@ -136,9 +141,9 @@ class Steps:
 
 @finishes(MatMul)
 def matmul(op: Operator, inputs: Arrays, y: DeviceArray, gpu: Gpu, end: Epilogue) -> Plan | None:
-    """One launch, whatever the sizes."""
+    """One launch, but for very large products in bfloat16, whose factors are packed before."""
     assert isinstance(op, MatMul)
-    return multiplied(op, inputs[0], inputs[1], y, gpu, end)
+    return multiplied(op, inputs[0], inputs[1], y, gpu, end, fixed=1 in gpu.fixed)
 
 
 def multiplied(
@@ -149,8 +154,10 @@ def multiplied(
     gpu: Gpu,
     end: Epilogue = PLAIN,
     steps: Steps | None = None,
+    *,
+    fixed: bool = False,
 ) -> Plan | None:
-    """The product a · b into c; None where no kernel serves it."""
+    """The product a · b into c; None where no kernel serves it. fixed: b is the same in every run."""
     if not all_of("float32", a, b, c) or max(a.size, b.size, c.size) > LARGEST:
         return None
     if c.size == 0:
@@ -161,13 +168,24 @@ def multiplied(
         op, a, b, rows, columns = MatMul(not op.transpose_b, not op.transpose_a), b, a, columns, rows
     sizes = Sizes(batch, rows, columns, a.shape[-2 if op.transpose_a else -1])
     product = Product(op, a, b, c, sizes, steps, swapped, end)
+    if _worth_packing(product, gpu, fixed):
+        return product.packed(gpu, fixed)
     tile, parts = sizes.best(gpu.device.processors, steps is not None)
-    plain = product.quads == (True, True) and not steps  # steps take registers, as single floats do
-    way = cut(rows, columns, sizes.depth, batch, gpu, gpu.precision, quads=plain)
     small = tile.cycles(sizes.tiles(tile), sizes.depth, parts, gpu.device.processors)
+    way = product.cut(gpu, gpu.precision)
     if rows > 1 < columns and batch <= MOST_BATCHES and _cycles(way, gpu) < small:
-        return Plan((product.large(way, gpu),))
+        return Plan((product.large(way, gpu, gpu.precision),))
     return Plan((product.small(tile, parts, gpu),))
+
+
+def _worth_packing(product: Product, gpu: Gpu, fixed: bool) -> bool:
+    """Whether sums of pairs of bfloat16 save more than making them takes."""
+    sizes = product.sizes
+    if gpu.precision != "bf16" or product.steps or sizes.batch > MOST_BATCHES:
+        return False
+    saved = sizes.batch * sizes.rows * sizes.columns * sizes.depth * (1 / ROUNDING - 1 / PAIRING)
+    moved = 6 * (product.a.size + (0 if fixed else product.b.size))
+    return saved > moved / MOVING + LAUNCHING * gpu.device.processors
 
 
 def _cycles(way: Cut, gpu: Gpu) -> float:
@@ -211,12 +229,34 @@ class Product:
         shared = tile.shared(self.op.transpose_a, self.op.transpose_b)
         return Launch(self.unit(name), (tiles, parts, 1), tile.threads, self.arguments(part, keeps), shared, keeps)
 
-    def large(self, way: Cut, gpu: Gpu) -> Launch:
+    def cut(self, gpu: Gpu, precision: str) -> Cut:
+        """Into tiles of tiles.cuh. Steps take registers, as single floats do."""
+        sizes, plain = self.sizes, self.quads == (True, True) and not self.steps
+        return cut(sizes.rows, sizes.columns, sizes.depth, sizes.batch, gpu, precision, quads=plain)
+
+    def packed(self, gpu: Gpu, fixed: bool) -> Plan:
+        """Both factors become bfloat16 first, with k side by side."""
+        sizes, (rows, columns, depth) = self.sizes, (self.sizes.rows, self.sizes.columns, self.sizes.depth)
+        over_a, over_b = (
+            (1, rows) if self.op.transpose_a else (depth, 1),
+            (depth, 1) if self.op.transpose_b else (1, columns),
+        )
+        left = Lines(sizes.batch, rows, rows, depth, rows * depth, 0, *over_a)
+        right = Lines(sizes.batch, columns, columns, depth, columns * depth, 0, *over_b)
+        a, b = (_floats(room_for(lines, gpu), lines) for lines in (left, right))
+        parts = [(left, self.a, a), (right, self.b, b)]
+        pairs = replace(sizes, depth=left.pairs)
+        product = replace(self, op=MatMul(False, True), a=a, b=b, sizes=pairs)
+        sums = product.large(product.cut(gpu, "pairs"), gpu, "pairs")
+        once = (packed(parts[1:], gpu),) if fixed else ()
+        return Plan((packed(parts[:1] if fixed else parts, gpu), sums), once)
+
+    def large(self, way: Cut, gpu: Gpu, precision: str) -> Launch:
         """The launch in tiles of tiles.cuh. Plain units read columns of b side by side, so that rows are turned."""
         a, b = self.quads
-        ways = self.ways(a, b and (gpu.precision != "float32" or not self.op.transpose_b))
-        name = f"product_in_tiles<{way.tile.sums(gpu.precision)}, {STAGES}, {_word(self.steps is not None)}, {ways}>"
-        keeps, threads = way.workspace(gpu), way.tile.threads(gpu.precision)
+        ways = self.ways(a, b and (precision != "float32" or not self.op.transpose_b))
+        name = f"product_in_tiles<{way.tile.sums(precision)}, {STAGES}, {_word(self.steps is not None)}, {ways}>"
+        keeps, threads = way.workspace(gpu), way.tile.threads(precision)
         arguments = self.arguments(way.deep * way.tile.depth, keeps)
         return Launch(self.unit(name), way.grid, threads, arguments, way.tile.shared, keeps)
 
@@ -242,6 +282,11 @@ class Product:
             ),
             self.end.arguments,
         )
+
+
+def _floats(room: DeviceArray, lines: Lines) -> DeviceArray:
+    """Pairs of bfloat16 as the floats that copies take them for."""
+    return DeviceArray(room.memory, room.address, (lines.tables, lines.columns, lines.pairs), np.dtype("float32"))
 
 
 def _word(truth: bool) -> str:

@@ -80,6 +80,17 @@ def test_large_tiles_that_blocks_share(precision: str, exact: float, seed: int) 
 
 
 @every_schedule
+@turned
+@pytest.mark.parametrize("fixed", [(), (1,)])
+@pytest.mark.usefixtures("in_large_tiles")
+def test_factors_that_are_packed(
+    turn_a: bool, turn_b: bool, fixed: tuple[int, ...], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "_worth_packing", lambda *_: True)
+    product(turn_a, turn_b, 35, 66, 75, 2, tolerance=1e-2, precision="bf16", seed=seed, fixed=fixed)
+
+
+@every_schedule
 @pytest.mark.parametrize("shift", [0, 8])
 def test_a_sum_that_blocks_share(seed: int, shift: int) -> None:
     product(True, False, 8, 12, 900, seed=seed, processors=8, shift=shift)
@@ -120,8 +131,7 @@ def launched(rows: int, columns: int, depth: int, precision: str) -> Launch:
     a, b, c = (DeviceArray(None, 256, shape, np.dtype("float32")) for shape in shapes)
     plan = multiplied(MatMul(), a, b, c, gpu)
     assert plan is not None
-    (launch,) = plan.launches
-    return launch
+    return plan.launches[-1]
 
 
 def test_few_results_of_long_sums_keep_many_blocks_busy() -> None:
@@ -134,6 +144,8 @@ def test_few_results_of_long_sums_keep_many_blocks_busy() -> None:
 def test_large_products_are_made_in_large_tiles() -> None:
     assert "<plain_sums<128, 128" in launched(1024, 1024, 1024, "float32").unit.expression
     assert "<tensor_sums<128, 128" in launched(1024, 1024, 1024, "tf32").unit.expression
+    assert "BF16" in launched(1024, 1024, 1024, "bf16").unit.expression
+    assert "PAIRS" in launched(4096, 4096, 4096, "bf16").unit.expression
 
 
 @pytest.mark.parametrize("tile", TILES)
