@@ -24,6 +24,7 @@ class Tile:
 
     down, along  results of a lane on plain units, of a warp with tensor cores
     speed        sums in a time, beside other tiles of the same units
+    lanes        of a warp along the columns, on plain units
     """
 
     rows: int
@@ -32,16 +33,17 @@ class Tile:
     down: int
     along: int
     speed: float
+    lanes: int = 8
 
     def sums(self, precision: str) -> str:
         """The type that adds them up, in CUDA. precision: also "pairs", of bfloat16 in memory."""
         sizes = f"{self.rows}, {self.columns}, {self.depth}, {self.down}, {self.along}"
         if precision == "float32":
-            return f"plain_sums<{sizes}>"
+            return f"plain_sums<{sizes}, {self.lanes}>"
         return f"tensor_sums<{sizes}, {precision.upper()}>"
 
     def threads(self, precision: str) -> int:
-        lanes = (4, 8) if precision == "float32" else (1, 1)
+        lanes = (32 // self.lanes, self.lanes) if precision == "float32" else (1, 1)
         return 32 * (self.rows // (lanes[0] * self.down)) * (self.columns // (lanes[1] * self.along))
 
     @property
@@ -54,6 +56,7 @@ PLAIN = (
     Tile(128, 128, 16, 8, 8, 1.0),
     Tile(64, 64, 16, 4, 8, 0.8),
     Tile(128, 32, 16, 8, 4, 0.65),
+    Tile(128, 16, 16, 4, 4, 0.5, lanes=4),
     Tile(32, 32, 16, 4, 4, 0.4),
 )
 TENSOR = (

@@ -12,6 +12,7 @@ typedef unsigned long long u64;
 
 #define DEVICE inline __attribute__((always_inline))
 #define KERNEL(threads) inline void
+#define KERNEL_OF(threads, blocks) inline void
 #define UNROLL
 #define SHARED_BYTES(name) u8 *name = machine::block.shared
 #define __shared__ static

@@ -265,8 +265,14 @@ DEVICE void store(const conv_args &a, const task &t, i64 row, i32 column, const 
     }
 }
 
+/* At once on a processor: fewer where copies need more registers. */
+template <class Sums, int VEC_A, bool KERNEL_BY_K> constexpr int blocks() {
+    if (VEC_A == 1) return 256 / Sums::THREADS;
+    return KERNEL_BY_K && !Sums::LEAN && Sums::BLOCKS > 1 ? Sums::BLOCKS - 1 : Sums::BLOCKS;
+}
+
 template <class Sums, int STAGES, int VEC_A, int VEC_B, bool FEW, bool TURNED, bool KERNEL_BY_K>
-KERNEL(Sums::THREADS) conv(const conv_args a) {
+KERNEL_OF(Sums::THREADS, (blocks<Sums, VEC_A, KERNEL_BY_K>())) conv(const conv_args a) {
     using Loads = choice<KERNEL_BY_K, loads_by_k<Sums, VEC_A, VEC_B, FEW>, loads_by_column<Sums, VEC_A, VEC_B, FEW>>;
     SHARED_BYTES(room);
     task t = task_of<TURNED>(a, Sums::K);

@@ -14,6 +14,8 @@ typedef unsigned long long u64;
 
 #define DEVICE __device__ __forceinline__
 #define KERNEL(threads) __global__ void __launch_bounds__(threads)
+/* Of which a processor is to hold so many blocks at once: it says how many registers a thread may take. */
+#define KERNEL_OF(threads, blocks) __global__ void __launch_bounds__(threads, blocks)
 #define UNROLL _Pragma("unroll")
 /* The shared memory that a launch asks for, aligned as tiles want it. */
 #define SHARED_BYTES(name) extern __shared__ __align__(1024) u8 name[]

@@ -74,9 +74,11 @@ template <int OUTER, int K, int THREADS, int VEC, bool KEEP_BY_K = true> struct 
 /* The same where rows (columns) follow each other: each thread takes COUNT k. Where a pass takes four lines or more, a
  * thread keeps to k of one order of quads, so that its places in the tile differ by what is known beforehand. */
 template <int OUTER, int K, int THREADS, int VEC> struct along_outer {
-    static constexpr int ROW = OUTER / VEC, STEP = THREADS / ROW, COUNT = K / STEP;
+    static constexpr int ROW = OUTER / VEC, STEP = THREADS / ROW, COUNT = STEP > K ? 1 : K / STEP;
     static constexpr bool BY_K = false, STEADY = STEP % 4 == 0 && (COUNT % 4 == 0 || 4 % COUNT == 0);
-    static_assert(THREADS % ROW == 0 && K % STEP == 0, "no such share");
+    static_assert(THREADS % ROW == 0 && K % SLAB == 0, "no such share");
+    /* Whether the thread has any: there may be more of them than quads. */
+    DEVICE static bool takes_part() { return STEP <= K || k() < K; }
     DEVICE static int outer() { return threadIdx.x % ROW * VEC; }
     DEVICE static int k() {
         int line = threadIdx.x / ROW, nth = line / 4 * COUNT;
@@ -123,6 +125,7 @@ template <class Share, int VEC, int K> struct columns {
         : from(matrix + (k + Share::k()) * line + first + Share::outer()), line((u32)line * 4),
           left(first + Share::outer() < rows ? end - k - Share::k() : 0) {}
     DEVICE void load(float *tile) {
+        if (!Share::takes_part()) return;
         UNROLL for (int i = 0; i < Share::COUNT; i++)
             copy<VEC>(Share::place(tile, i), ahead(from, Share::later(i), line), left > Share::later(i));
         from = (const float *)ahead(from, K, line);
@@ -141,19 +144,26 @@ template <class A, class B> struct both {
     }
 };
 
-/* Sums on plain units, float32 throughout: a lane makes TM x TN results, a warp of 4 x 8 lanes 4 TM x 8 TN, in quads
- * of columns 32 apart. */
-template <int M_, int N_, int K_, int TM, int TN> struct plain_sums {
+/* How many blocks a processor is to hold at once, for threads that keep so many sums and about as much besides. */
+constexpr int blocks_of(int threads, int sums) { return 65536 / ((sums <= 32 ? 128 : sums <= 64 ? 168 : 255) * threads); }
+
+/* Sums on plain units, float32 throughout: a lane makes TM x TN results, a warp DOWN x ALONG times as many, in quads of
+ * columns 4 ALONG apart. */
+template <int M_, int N_, int K_, int TM, int TN, int ALONG = 8> struct plain_sums {
     static constexpr bool COLUMNS_BY_K = false; /* whether a tile of b may lie BY_K */
-    static constexpr int M = M_, N = N_, K = K_, WARPS = M / (4 * TM) * (N / (8 * TN)), THREADS = 32 * WARPS;
-    static_assert(M % (4 * TM) == 0 && N % (8 * TN) == 0 && TM % 4 == 0 && TN % 4 == 0, "no such tile");
+    static constexpr bool LEAN = false;         /* whether they keep nothing but sums for long */
+    static constexpr int DOWN = 32 / ALONG, M = M_, N = N_, K = K_;
+    static constexpr int WARPS = M / (DOWN * TM) * (N / (ALONG * TN)), THREADS = 32 * WARPS;
+    static constexpr int BLOCKS = TM * TN == 64 ? 256 / THREADS : blocks_of(THREADS, TM * TN);
+    static_assert(M % (DOWN * TM) == 0 && N % (ALONG * TN) == 0 && TM % 4 == 0 && TN % 4 == 0, "no such tile");
+    static_assert(ALONG == 8 || ALONG == 4, "lanes read all banks");
     float sum[TM][TN];
     int down, along; /* of the warp in the tile */
 
     DEVICE plain_sums() {
         int warp = threadIdx.x / 32;
-        down = warp % (M / (4 * TM)) * (4 * TM);
-        along = warp / (M / (4 * TM)) * (8 * TN);
+        down = warp % (M / (DOWN * TM)) * (DOWN * TM);
+        along = warp / (M / (DOWN * TM)) * (ALONG * TN);
         UNROLL for (int i = 0; i < TM; i++)
             UNROLL for (int j = 0; j < TN; j++) sum[i][j] = 0;
     }
@@ -162,24 +172,25 @@ template <int M_, int N_, int K_, int TM, int TN> struct plain_sums {
         UNROLL for (int k = 0; k < K; k += 4) {
             float left[TM][4];
             read_rows<Loads::A_BY_K>(left, a, k);
-            const float *line = b + along + (threadIdx.x % 8 ^ k / 4 & 3) * 4;
+            const float *line = b + along + (threadIdx.x % ALONG ^ k / 4 & 3) * 4;
             UNROLL for (int e = 0; e < 4; e++) add_column(left, e, line + (k + e) * N);
         }
     }
     /* left[i][e] = a(row i of the lane, k + e) */
     template <bool BY_K> DEVICE void read_rows(float (&left)[TM][4], const float *a, int k) {
-        int lane = threadIdx.x % 32 / 8;
+        int lane = threadIdx.x % 32 / ALONG;
         UNROLL for (int i = 0; i < TM; i++) {
-            const float *slot = a + (down + lane) * SLAB + (((k / 4 ^ i * 2) & 3) ^ lane / 2) * 4;
+            const float *slot = a + (down + lane) * SLAB + (((k / 4 ^ i * DOWN / 2) & 3) ^ lane / 2) * 4;
             const float *line = a + down + (lane ^ k / 4 & 3) * 4;
-            quad q = *(const quad *)(BY_K ? slot + (k / SLAB * M + 4 * i) * SLAB : line + (k + i % 4) * M + i / 4 * 16);
+            int slots = (k / SLAB * M + DOWN * i) * SLAB, quads = (k + i % 4) * M + i / 4 * 4 * DOWN;
+            quad q = *(const quad *)(BY_K ? slot + slots : line + quads);
             float four[4] = {q.x, q.y, q.z, q.w};
             UNROLL for (int e = 0; e < 4; e++) (BY_K ? left[i][e] : left[i / 4 * 4 + e][i % 4]) = four[e];
         }
     }
     DEVICE void add_column(const float (&left)[TM][4], int e, const float *line) {
         UNROLL for (int j = 0; j < TN; j += 4) {
-            quad q = *(const quad *)(line + j * 8);
+            quad q = *(const quad *)(line + j * ALONG);
             UNROLL for (int i = 0; i < TM; i++) {
                 sum[i][j] += left[i][e] * q.x;
                 sum[i][j + 1] += left[i][e] * q.y;
@@ -190,12 +201,12 @@ template <int M_, int N_, int K_, int TM, int TN> struct plain_sums {
     }
     /* f(row, column, four neighbouring results) for all that the thread holds. */
     template <class Loads, class F> DEVICE void each(F f) const {
-        int lane = threadIdx.x % 32 / 8;
+        int lane = threadIdx.x % 32 / ALONG;
         UNROLL for (int i = 0; i < TM; i++) {
-            int row = Loads::A_BY_K ? outer_of(down + lane + 4 * i) : down + (lane + i / 4 * 4) * 4 + i % 4;
+            int row = Loads::A_BY_K ? outer_of(down + lane + DOWN * i) : down + (lane + i / 4 * DOWN) * 4 + i % 4;
             UNROLL for (int j = 0; j < TN; j += 4) {
                 quad four = {sum[i][j], sum[i][j + 1], sum[i][j + 2], sum[i][j + 3]};
-                f(row, along + threadIdx.x % 8 * 4 + j * 8, four);
+                f(row, along + threadIdx.x % ALONG * 4 + j * ALONG, four);
             }
         }
     }
@@ -210,8 +221,9 @@ enum rounding { TF32, BF16, PAIRS };
 
 /* Sums on tensor cores: a warp makes WM x WN results. */
 template <int M_, int N_, int K_, int WM, int WN, rounding HOW> struct tensor_sums {
-    static constexpr bool COLUMNS_BY_K = true;
+    static constexpr bool COLUMNS_BY_K = true, LEAN = HOW == PAIRS;
     static constexpr int M = M_, N = N_, K = K_, WARPS = M / WM * (N / WN), THREADS = 32 * WARPS;
+    static constexpr int BLOCKS = blocks_of(THREADS, WM * WN / 32);
     static_assert(M % WM == 0 && N % WN == 0 && WM % 32 == 0 && WN % 32 == 0 && K % SLAB == 0, "no such tile");
     float sum[WM / 32][WN / 32][2][4][4]; /* [32 rows][32 columns][16 of the rows][which of four neighbours] */
     int down, along;
