@@ -3,6 +3,7 @@
     python tests/benchmarks/compare.py                       training steps against eager PyTorch
     python tests/benchmarks/compare.py --mode infer          inference against eager, torch.compile and ONNX Runtime
     python tests/benchmarks/compare.py --nets mlp,lenet --peers eager,compile --memory --format json
+    python tests/benchmarks/compare.py --device cuda         on a GPU, against every way of PyTorch: gpu_compare.py
 
 README.md beside this file says what the columns mean and how numbers come about.
 """
@@ -26,6 +27,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a third pool of threads wo
 import torch  # noqa: E402
 
 from graphdsl.backends import BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
+from tests.benchmarks import gpu_compare  # noqa: E402
 from tests.benchmarks.agree import demand_alike, difference  # noqa: E402
 from tests.benchmarks.cases import CASES, INFER, TRAIN, Case  # noqa: E402
 from tests.benchmarks.machine import description, keep_freed_memory  # noqa: E402
@@ -165,6 +167,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--nets", type=_listed(CASES), help=f"some of {','.join(CASES)}")
     parser.add_argument("--peers", type=_listed(KINDS), help=f"some of {','.join(KINDS)}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: see gpu_compare.py")
     parser.add_argument("--backend", choices=tuple(BACKENDS), default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
@@ -212,7 +215,19 @@ def run(options: argparse.Namespace) -> list[Entry]:
     return found
 
 
+def on_gpu(arguments: list[str]) -> list[str] | None:
+    """What is left of the arguments where they say `--device cuda`; None where they do not."""
+    chooser = argparse.ArgumentParser(add_help=False)
+    chooser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    chosen, rest = chooser.parse_known_args(arguments)
+    return rest if chosen.device == "cuda" else None
+
+
 def main() -> None:
+    rest = on_gpu(sys.argv[1:])
+    if rest is not None:
+        gpu_compare.main(rest)
+        return
     options = parse()
     if options.format == "text":
         run(options)
