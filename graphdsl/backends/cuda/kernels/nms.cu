@@ -5,7 +5,8 @@
  *   nms_masks   for 64 boxes a block, 64 others after them: bit b of masks[i][j] says that box i overlaps box 64 j + b,
  *               which is of the same class. Only words with 64 j + 63 > i are written
  *   nms_sweep   one block goes down the ranks, 64 at a time. One thread decides those 64, of which the diagonal words
- *               tell who removes whom; then all threads put the words of those that stay into what is removed:
+ *               tell who removes whom; then a thread each notes down those that stay, and all put their words into what
+ *               is removed:
  *
  *                   removed  [0 0 1 0 | 0 1 ... ]     rank 0 stays: removed |= masks[0]
  *                             ^ decided | later words by all threads
@@ -86,14 +87,14 @@ KERNEL(BITS) nms_masks(const nms_args a) {
     a.masks[row * a.words + blockIdx.x] = word;
 }
 
-/* Of 64 ranks those that stay; kept and count go on. */
-DEVICE u64 decided(const nms_args &a, const u64 *diagonal, u64 removed, i64 first, i64 found, i64 &count) {
+/* Of so many ranks those that stay, no more than are wanted yet. */
+DEVICE u64 decided(const u64 *diagonal, u64 removed, int ranks, i64 wanted) {
     u64 stay = 0;
-    for (int b = 0; b < BITS && first + b < found && count < a.most; b++) {
+    for (int b = 0; b < ranks && wanted > 0; b++) {
         if (removed >> b & 1) continue;
         stay |= 1ull << b;
         removed |= diagonal[b];
-        a.kept[count++] = a.ranked[first + b];
+        wanted--;
     }
     return stay;
 }
@@ -101,20 +102,21 @@ DEVICE u64 decided(const nms_args &a, const u64 *diagonal, u64 removed, i64 firs
 KERNEL(SWEEPERS) nms_sweep(const nms_args a) {
     SHARED_BYTES(room);
     __shared__ u64 diagonal[BITS], stay;
-    __shared__ i64 count;
+    i64 count = 0;
     u64 *removed = (u64 *)room;
     i64 found = *a.found, words = (found + BITS - 1) / BITS, part = threadIdx.x / (SWEEPERS / PARTS);
     for (i64 w = threadIdx.x; w < words; w += SWEEPERS) removed[w] = 0;
-    if (threadIdx.x == 0) count = 0;
-    for (i64 group = 0; group < words; group++) {
+    for (i64 group = 0; group < words && count < a.most; group++) {
         i64 first = group * BITS;
+        int ranks = (int)least(BITS, found - first), own = threadIdx.x;
+        i32 here = own < ranks ? a.ranked[first + own] : 0;
         __syncthreads();
-        if (count >= a.most) break;
-        if (threadIdx.x < BITS && first + threadIdx.x < found)
-            diagonal[threadIdx.x] = a.masks[(first + threadIdx.x) * a.words + group];
+        if (own < ranks) diagonal[own] = a.masks[(first + own) * a.words + group];
         __syncthreads();
-        if (threadIdx.x == 0) stay = decided(a, diagonal, removed[group], first, found, count);
+        if (own == 0) stay = decided(diagonal, removed[group], ranks, a.most - count);
         __syncthreads();
+        if (own < ranks && stay >> own & 1) a.kept[count + __popcll(stay & ((1ull << own) - 1))] = here;
+        count += __popcll(stay);
         for (i64 w = group + 1 + threadIdx.x % (SWEEPERS / PARTS); w < words; w += SWEEPERS / PARTS) {
             u64 more = 0;
             UNROLL for (int b = 0; b < BITS / PARTS; b++) {
