@@ -58,9 +58,17 @@ template <int OUTER, int K, int THREADS, int VEC, bool KEEP_BY_K = true> struct 
     static constexpr int ROW = K / VEC, STEP = THREADS / ROW, COUNT = OUTER / STEP;
     static constexpr bool BY_K = KEEP_BY_K;
     static_assert(OUTER % STEP == 0 && (BY_K ? STEP % 4 == 0 : VEC == 1), "no such share");
-    DEVICE static int k() { return threadIdx.x % ROW * VEC; }
+    /* Eight neighbours that copy quads take two slots of one slab, which lie in different banks. */
+    static constexpr bool BY_SLAB = BY_K && VEC == 4 && K == 2 * SLAB && STEP % 8 == 0;
+    DEVICE static int k() {
+        int t = threadIdx.x;
+        return BY_SLAB ? t % 4 * 4 + t / 8 % 2 * SLAB : t % ROW * VEC;
+    }
     /* Threads differ in the bits that give the order of quads. */
-    DEVICE static int slot() { return threadIdx.x / ROW * (BY_K && STEP == 4 ? 2 : 1); }
+    DEVICE static int slot() {
+        int t = threadIdx.x;
+        return BY_SLAB ? t / 16 * 2 + t / 4 % 2 : t / ROW * (BY_K && STEP == 4 ? 2 : 1);
+    }
     DEVICE static constexpr int step(int i) { return BY_K && STEP == 4 ? i % 2 + i / 2 * 8 : i * STEP; }
     DEVICE static int outer() { return BY_K ? outer_of(slot()) : slot(); }
     DEVICE static constexpr int later(int i) { return BY_K ? outer_of(step(i)) : step(i); }
@@ -145,7 +153,9 @@ template <class A, class B> struct both {
 };
 
 /* How many blocks a processor is to hold at once, for threads that keep so many sums and about as much besides. */
-constexpr int blocks_of(int threads, int sums) { return 65536 / ((sums <= 32 ? 128 : sums <= 64 ? 168 : 255) * threads); }
+constexpr int blocks_of(int threads, int sums) {
+    return 65536 / ((sums <= 32 ? 128 : sums <= 64 ? 168 : 255) * threads);
+}
 
 /* Sums on plain units, float32 throughout: a lane makes TM x TN results, a warp DOWN x ALONG times as many, in quads of
  * columns 4 ALONG apart. */
