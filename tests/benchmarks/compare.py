@@ -26,7 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a third pool of threads wo
 
 import torch  # noqa: E402
 
-from graphdsl.backends import BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
+from graphdsl.backends import AUTO, BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
 from tests.benchmarks import gpu_compare  # noqa: E402
 from tests.benchmarks.agree import demand_alike, difference  # noqa: E402
 from tests.benchmarks.cases import CASES, INFER, TRAIN, Case  # noqa: E402
@@ -168,7 +168,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", type=_listed(KINDS), help=f"some of {','.join(KINDS)}")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: see gpu_compare.py")
-    parser.add_argument("--backend", choices=tuple(BACKENDS), default=DEFAULT)
+    parser.add_argument("--backend", choices=(AUTO, *BACKENDS), default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--malloc", choices=("kept", "default"), default="kept", help="what becomes of freed memory")

@@ -23,7 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a third pool of threads wo
 
 import torch  # noqa: E402
 
-from graphdsl.backends import BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
+from graphdsl.backends import AUTO, BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
 from tests.benchmarks.cases import CASES, TRAIN, Case, Head  # noqa: E402
 from tests.benchmarks.machine import description, keep_freed_memory  # noqa: E402
 from tests.benchmarks.ours import Ours  # noqa: E402
@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=lambda text: text.split(","), default=list(CURVES))
     parser.add_argument("--threads", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2])
-    parser.add_argument("--backend", choices=tuple(BACKENDS), default=DEFAULT)
+    parser.add_argument("--backend", choices=(AUTO, *BACKENDS), default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--write", action="store_true", help="keep the curves in tests/benchmarks/results")
