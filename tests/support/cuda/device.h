@@ -15,7 +15,11 @@ typedef unsigned long long u64;
 #define KERNEL_OF(threads, blocks) inline void
 #define UNROLL
 #define SHARED_BYTES(name) u8 *name = machine::block.shared
+#ifdef __SANITIZE_ADDRESS__
 #define __shared__ static
+#else
+#define __shared__ static thread_local
+#endif
 #define __restrict__ __restrict
 #define threadIdx (machine::current->thread)
 #define blockIdx (machine::block.at)
@@ -27,9 +31,10 @@ struct alignas(16) words { u32 x, y, z, w; };
 using std::max;
 using std::min;
 
-inline void __syncthreads() { machine::barrier(0); }
-inline int __syncthreads_count(int vote) { return machine::barrier(vote); }
-inline int __syncthreads_or(int vote) { return machine::barrier(vote) != 0; }
+/* Macros, so that each place in the program is known by a number of its own. */
+#define __syncthreads() machine::barrier(0, __COUNTER__)
+#define __syncthreads_count(vote) machine::barrier(vote, __COUNTER__)
+#define __syncthreads_or(vote) (machine::barrier(vote, __COUNTER__) != 0)
 inline void __threadfence() {}
 inline void __syncwarp(u32 mask = ~0u) { machine::slots_of(mask, 1, "", 1); }
 

@@ -2,11 +2,15 @@
  *
  * A fiber runs until it must wait: at a barrier of the block, at an operation of its warp, or at its end. Then the next
  * one runs. Warps of 32 go on together; with a seed the order of threads is shuffled before every round, so that a
- * missing barrier gives other numbers. Where all wait and none can go on, the kernel has a barrier in divergent code.
+ * missing barrier gives other numbers. A barrier in divergent code is where all wait and none can go on, or where
+ * threads are at different ones.
  *
  * Shared memory and the targets of copies under way are filled with NaN first, so that what is read too early shows.
+ * What kernels declare as __shared__ is thread-local: so it lies together, apart from everything else, and can be
+ * filled. Under AddressSanitizer, which sees past the end of plain static arrays only, it is static and not filled.
  */
 #pragma once
+#include <link.h>
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -41,9 +45,10 @@ struct Fiber {
 };
 
 constexpr unsigned LANES = 32;
-constexpr size_t SLOT = 96, STACK = 128 << 10, GUARD = 1024;
+constexpr size_t SLOT = 96, STACK = 128 << 10;
 
-/* The threads of a warp that are in an operation together: each lane leaves its part in its slot. */
+/* The threads of a warp that are in an operation together: each lane leaves its part in its slot. One operation at a
+ * time: a GPU lets two halves of a warp be in two, this machine takes it for a mistake. */
 struct Warp {
     unsigned live, arrived, mask;
     uint64_t round;
@@ -55,7 +60,7 @@ struct Block {
     index3 grid, size, at;
     unsigned threads, live, arrived;
     uint64_t round;
-    int votes[2];
+    int votes[2], site;
     std::vector<Fiber> fibers;
     std::vector<Warp> warps;
     unsigned char *shared;
@@ -108,11 +113,12 @@ inline void start_of_thread() {
     end_of_thread();
 }
 
-/* How many threads of the block said yes, once all have come. */
-inline int barrier(int vote) {
+/* How many threads of the block said yes, once all have come. site: which barrier of the program it is. */
+inline int barrier(int vote, int site) {
     uint64_t round = block.round;
     int &votes = block.votes[round & 1];
-    if (!block.arrived) votes = 0;
+    if (!block.arrived) votes = 0, block.site = site;
+    if (block.site != site) fail("threads of a block are at different barriers: a barrier in divergent code");
     votes += vote != 0;
     current->round = round;
     if (++block.arrived == block.live) {
@@ -160,11 +166,42 @@ inline bool can_go_on(const Fiber &f) {
     return f.state != State::IN_WARP || !(block.warps[f.number / LANES].arrived >> (f.number % LANES) & 1);
 }
 
-inline void begin_block(unsigned char *stacks, size_t shared) {
+/* What kernels declare as shared. */
+struct Declared {
+    unsigned char *start;
+    size_t size;
+};
+
+#ifdef __SANITIZE_ADDRESS__
+inline Declared declared() { return {nullptr, 0}; }
+#else
+inline thread_local unsigned char anchor;
+
+/* Whether this library is ours, whose thread-local memory holds the anchor; and if so, where that memory is. */
+inline int found(dl_phdr_info *library, size_t, void *declared) {
+    unsigned char *start = (unsigned char *)library->dlpi_tls_data;
+    for (int i = 0; start && i < library->dlpi_phnum; i++) {
+        const auto &part = library->dlpi_phdr[i];
+        if (part.p_type != PT_TLS || &anchor < start || &anchor >= start + part.p_memsz) continue;
+        *(Declared *)declared = {start, part.p_memsz};
+        return 1;
+    }
+    return 0;
+}
+inline Declared declared() {
+    Declared where = {nullptr, 0};
+    anchor = 0; /* so that it is there */
+    dl_iterate_phdr(found, &where);
+    return where;
+}
+#endif
+
+inline void begin_block(unsigned char *stacks, size_t shared, Declared statics) {
     block.live = block.threads;
     block.arrived = 0;
     block.round = 0;
     memset(block.shared, 0xFF, shared);
+    if (statics.size) memset(statics.start, 0xFF, statics.size);
     for (unsigned w = 0; w < block.warps.size(); w++) {
         unsigned lanes = std::min(LANES, block.threads - w * LANES);
         block.warps[w].live = lanes == LANES ? ~0u : (1u << lanes) - 1;
@@ -206,13 +243,15 @@ inline void run_block(std::vector<unsigned> &order, uint64_t &random) {
 inline const char *launch(void (*kernel)(const void *), const void *arguments, const unsigned *grid, unsigned threads,
                           size_t shared, uint64_t seed) {
     unsigned char *stacks = (unsigned char *)aligned_alloc(64, STACK * threads);
-    unsigned char *room = (unsigned char *)aligned_alloc(1024, shared / 1024 * 1024 + 2048);
+    void *room = nullptr; /* exactly as large as asked for, so that a sanitizer sees what goes beyond */
+    if (posix_memalign(&room, 1024, shared)) return "no memory for shared memory";
     std::vector<unsigned> order(threads);
     for (unsigned i = 0; i < threads; i++) order[i] = i;
     block.grid = {grid[0], grid[1], grid[2]};
     block.size = {threads, 1, 1};
     block.threads = threads;
-    block.shared = room;
+    block.shared = (unsigned char *)room;
+    Declared statics = declared();
     block.kernel = kernel;
     block.arguments = arguments;
     block.fibers.resize(threads);
@@ -222,7 +261,7 @@ inline const char *launch(void (*kernel)(const void *), const void *arguments, c
     for (uint64_t b = 0; b < count && !complaint; b++) {
         block.at = {(unsigned)(b % grid[0]), (unsigned)(b / grid[0] % grid[1]), (unsigned)(b / grid[0] / grid[1])};
         uint64_t random = seed ? seed * 0x9E3779B97F4A7C15ull + b + 1 : 0;
-        begin_block(stacks, shared);
+        begin_block(stacks, shared, statics);
         run_block(order, random);
     }
     free(stacks);

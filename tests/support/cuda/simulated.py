@@ -8,14 +8,16 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from graphdsl.backends.cuda.device import Device, Recording
+from graphdsl.backends.cuda.device import Device, DeviceMemory, Recording
 from graphdsl.backends.cuda.launch import Launch, Step
 from graphdsl.backends.cuda.unit import Unit, source
 from graphdsl.ir import Array
@@ -31,15 +33,31 @@ CACHE = Path(tempfile.gettempdir()) / f"graphdsl_simulated_{os.environ.get('USER
 
 def compiler() -> str | None:
     """The C++ compiler, where kernels can be run; else None."""
-    return shutil.which("g++") or shutil.which("clang++") if platform.machine() in ("x86_64", "AMD64") else None
+    known = platform.system() == "Linux" and platform.machine() == "x86_64"
+    return shutil.which("g++") or shutil.which("clang++") if known else None
+
+
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "--param=asan-stack=0", "-g1")
+"""Flags for kernels that end the process at the first byte beside an array; not on stacks, which fibers change."""
 
 
 @dataclass(frozen=True)
 class HostMemory:
     """Host memory that stands for a GPU's."""
 
-    whole: Array
+    whole: Any
     address: int
+
+
+class ExactMemory:
+    """Memory of the C library, not a byte more than asked for: a sanitizer sees what goes beyond."""
+
+    def __init__(self, size: int) -> None:
+        c, found = ctypes.CDLL(None), ctypes.c_void_p()
+        assert not c.posix_memalign(ctypes.byref(found), ctypes.c_size_t(256), ctypes.c_size_t(size))
+        ctypes.memset(found, 0, size)
+        self.address = found.value or 0
+        weakref.finalize(self, c.free, found)
 
 
 class KernelFailed(Exception):
@@ -51,17 +69,21 @@ class SimulatedDevice(Device):
 
     seed   0: threads in their order; else shuffled, another order each round
     flags  for the compiler besides
+    exact  whether arrays have no room to spare, for sanitizers
     ran    expressions of kernels, as they ran
     """
 
-    def __init__(self, *, seed: int = 0, flags: Sequence[str] = (), processors: int = 4) -> None:
+    def __init__(self, *, seed: int = 0, flags: Sequence[str] = (), processors: int = 4, exact: bool = False) -> None:
         self.name, self.architecture, self.processors = "simulated", "sm_90a", processors
         self.seed = seed
         self.ran: list[str] = []
         self._flags = (*FLAGS, *flags)
+        self._exact = exact
         self._functions: dict[Unit, ctypes._CFuncPtr] = {}
 
-    def alloc(self, size: int) -> HostMemory:
+    def alloc(self, size: int) -> DeviceMemory:
+        if self._exact:
+            return ExactMemory(size)
         whole = np.zeros(size + 256, np.uint8)
         start = whole.__array_interface__["data"][0]
         return HostMemory(whole, start + -start % 256)
@@ -95,19 +117,19 @@ class SimulatedDevice(Device):
 
     def _function(self, unit: Unit) -> ctypes._CFuncPtr:
         if unit not in self._functions:
-            library = ctypes.CDLL(str(self._built(unit)))
+            library = ctypes.CDLL(str(self.built(unit)))
             function = library.run
             function.restype = ctypes.c_char_p
             function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_size_t, ctypes.c_uint64)
             self._functions[unit] = function
         return self._functions[unit]
 
-    def _built(self, unit: Unit) -> Path:
+    def built(self, unit: Unit) -> Path:
         """The unit as a library, from the cache where it is there."""
         text = _program(unit)
         headers = "".join((HERE / name).read_text() for name in ("machine.h", "device.h"))
         key = blake2b(f"{headers}\0{text}\0{self._flags}".encode(), digest_size=12).hexdigest()
-        library = CACHE / f"{unit.stem}_{key}.so"
+        library = CACHE / f"{Path(unit.stem).name}_{key}.so"
         if not library.exists():
             CACHE.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
