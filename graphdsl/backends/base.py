@@ -53,10 +53,12 @@ class Backend(ABC):
     """A kind of machine. One object of it lives as long as the process.
 
     passes  what it asks for before a graph is lowered, by the names of graphdsl.passes.MACHINE: fused operators
+    apart   bytes of a value up to which its memory is not used again, for calls run at the same time
     """
 
     name: ClassVar[str]
     passes: ClassVar[tuple[str, ...]] = ()
+    apart: ClassVar[int] = 0
 
     def precise(self, precision: str) -> Backend:
         """The same machine, with products of float32 numbers in one of PRECISIONS. Where it has no unit for tf32 or

@@ -56,16 +56,16 @@ MOST_FOLDED = 65_536
 COPY = Elementwise(expression.Operand(0), 1, title="copy")
 
 
-def lower(graph: Graph, binding: Mapping[str, int]) -> Program:
-    """The program that runs graph with these sizes.
+def lower(graph: Graph, binding: Mapping[str, int], *, apart: int = 0) -> Program:
+    """The program that runs graph with these sizes. apart: bytes of values up to which their memory is not used again.
 
     Raises Failed E0408 where a free size leaves nothing: a sequence too short for a window.
     """
     with collector_paused():
-        return _lower(graph, binding)
+        return _lower(graph, binding, apart)
 
 
-def _lower(graph: Graph, binding: Mapping[str, int]) -> Program:
+def _lower(graph: Graph, binding: Mapping[str, int], apart: int) -> Program:
     read = _Reading(graph, binding)
     steps = read.steps()
     ends = {r.key: read.access(r.value) for r in graph.results if r.role is not Role.UPDATE}
@@ -84,7 +84,7 @@ def _lower(graph: Graph, binding: Mapping[str, int]) -> Program:
     first = {step.name for step in once}
     steps = [*once, *(step for step in steps if step.name not in first)]
     kept, size = _kept(once)
-    return replace(_assemble(read, steps, ends, homes | kept), once=len(once), kept_bytes=size)
+    return replace(_assemble(read, steps, ends, homes | kept, apart), once=len(once), kept_bytes=size)
 
 
 def _once(steps: Sequence[Step], homes: Mapping[Slot, Home], moving: set[Slot]) -> list[Step]:
@@ -213,9 +213,11 @@ def _demand_positive(
     )
 
 
-def _assemble(read: _Reading, steps: Sequence[Step], ends: Mapping[str, Access], homes: dict[Slot, Home]) -> Program:
+def _assemble(
+    read: _Reading, steps: Sequence[Step], ends: Mapping[str, Access], homes: dict[Slot, Home], apart: int
+) -> Program:
     homes, blocks = place(steps, homes, [a.root for a in ends.values()])
-    offsets, size = plan(blocks)
+    offsets, size = plan(blocks, apart)
     table = _Table(homes, offsets)
     calls = tuple(
         Call(s.name, s.op, tuple(map(table.index, s.reads)), tuple(map(table.index, s.makes)), s.spans) for s in steps

@@ -15,6 +15,9 @@ kept sorted by size, so the walk is n log n. The second places the largest block
 those it lives together with. It packs tighter where few blocks fill the memory (a network in use), and is quadratic:
 it is asked for programs of at most MOST_SORTED blocks for which the walk needs more than the most that is ever alive.
 
+Where calls may run at the same time, memory that is used again makes one wait for another which it has nothing to do
+with. So a machine may ask that small blocks are never used again: all of them together are little.
+
 Assumes  blocks in the order of their first call.
 Gives    an offset for every block, each a multiple of ALIGNMENT, and the size of the arena.
 Leaves   which values share a block (views, in place) to `lower`.
@@ -46,8 +49,11 @@ MOST_SORTED = 1000
 Plan = tuple[list[int], int]
 
 
-def plan(blocks: Sequence[Block]) -> Plan:
-    """Offsets of the blocks and the bytes of the arena that holds them."""
+def plan(blocks: Sequence[Block], apart: int = 0) -> Plan:
+    """Offsets of the blocks and the bytes of the arena that holds them. apart: bytes of a block up to which nothing
+    else ever lies where it lay."""
+    end = max((b.last for b in blocks), default=0)
+    blocks = [Block(b.bytes, b.first, end) if b.bytes <= apart else b for b in blocks]
     walked = walk(blocks)
     if walked[1] == most_alive(blocks) or len(blocks) > MOST_SORTED:
         return walked

@@ -69,7 +69,9 @@ class Compiled:
         key = tuple(sorted(sizes.items()))
         found = self._ready.get(key)
         if found is None:
-            found = self._ready[key] = self.executor.prepare(lower(self.graph, sizes))
+            found = self._ready[key] = self.executor.prepare(
+                lower(self.graph, sizes, apart=self.executor.backend.apart)
+            )
         elif found.generation != self.executor.generation:
             found = self._ready[key] = self.executor.prepare(found.program)
         return found

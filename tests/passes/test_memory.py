@@ -42,6 +42,14 @@ def test_memory_is_used_again() -> None:
     assert total == 2 * 64
 
 
+def test_small_blocks_are_kept_apart() -> None:
+    """Nothing lies where they lay; large ones are used again."""
+    offsets, total = plan([Block(64 if i % 2 else 128, i, i + 1) for i in range(10)], apart=64)
+    small = offsets[1::2]
+    assert len({*small}) == 5 and total == 128 + 5 * 64
+    assert not {*small} & {*offsets[::2], *(o + 64 for o in offsets[::2])}
+
+
 def test_free_neighbours_join() -> None:
     blocks = [Block(64, 0, 0), Block(64, 0, 0), Block(64, 0, 3), Block(128, 2, 3)]
     offsets, total = walk(blocks)

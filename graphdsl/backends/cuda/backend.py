@@ -31,6 +31,7 @@ class CudaBackend(Backend):
 
     name: ClassVar[str] = "cuda"
     passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "together")
+    apart: ClassVar[int] = 1 << 20
 
     def __init__(self, device: Device, *, precision: str = SINGLE, eager: bool | None = None) -> None:
         """eager: whether programs run launch by launch, not as a recording; None: as GRAPHDSL_EAGER=1 says."""
