@@ -101,7 +101,7 @@ FAULTS = {
     ),
     "a barrier is missing before a tile is read": Fault("shape.cu", "    __syncthreads();\n", "", turned, seed=7),
     "a barrier is missing between what one thread decides and what all do": Fault(
-        "nms.cu", "first, found, count);\n" + _BARRIER, "first, found, count);\n", boxes, seed=7
+        "nms.cu", "a.most - count);\n" + _BARRIER, "a.most - count);\n", boxes, seed=7
     ),
     "a barrier is missing in a pipeline": Fault("tiles.cuh", _STEP, _STEP.replace(_BARRIER, ""), convolution, seed=7),
     "a barrier stands in divergent code": Fault(
