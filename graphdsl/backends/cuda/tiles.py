@@ -16,6 +16,8 @@ MOST = 32
 """Blocks that share a tile, at most: the last of them adds up what all have left."""
 BEGIN = 3
 """What a block does before and after its sums, in tiles of k."""
+APART = 1.2e6
+"""What a second launch takes that adds up what blocks have left, in sums of the quickest tile."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,23 @@ class Cut:
         return gpu.room(tiles, self.shares, made), gpu.room(tiles, dtype="int32")
 
 
-def cut(rows: int, columns: int, k: int, others: int, gpu: Gpu, precision: str, *, quads: bool = True) -> Cut:
-    """The way that takes the least time on so many processors. quads: whether both factors are copied in quads."""
+def cut(
+    rows: int, columns: int, k: int, others: int, gpu: Gpu, precision: str, *, quads: bool = True, most: int = MOST
+) -> Cut:
+    """The way that takes the least time on so many processors.
+
+    quads  whether both factors are copied in quads
+    most   blocks that may share a tile; where more than MOST do, another launch adds up what they leave
+    """
     tiles = PLAIN if precision == "float32" else TENSOR if quads else NARROW
-    return min((way for tile in tiles for way in _ways(tile, rows, columns, k, others)), key=lambda c: _time(c, gpu))
+    ways = (way for tile in tiles for way in _ways(tile, rows, columns, k, others, most))
+    return min(ways, key=lambda way: _time(way, gpu))
 
 
-def _ways(tile: Tile, rows: int, columns: int, k: int, others: int) -> Iterable[Cut]:
+def _ways(tile: Tile, rows: int, columns: int, k: int, others: int, most: int) -> Iterable[Cut]:
     down, along, deep = ceil(rows / tile.rows), ceil(columns / tile.columns), max(1, ceil(k / tile.depth))
     shares = 1
-    while shares == 1 or (shares <= MOST and deep >= shares * DEEP):
+    while shares == 1 or (shares <= most and deep >= shares * DEEP):
         each = ceil(deep / shares)
         yield Cut(tile, max(1, down), max(1, along), others, ceil(deep / each), each)
         shares *= 2
@@ -119,5 +128,6 @@ def _time(way: Cut, gpu: Gpu) -> float:
     blocks = way.down * way.along * way.others * way.shares
     rounds = max(1.0, blocks / gpu.device.processors)
     whole = ceil(rounds) if rounds < 4 else rounds
-    each = (way.deep + BEGIN) * tile.depth + (8 + way.shares if way.shares > 1 else 0)
-    return whole * each * tile.rows * tile.columns / tile.speed
+    ending = 0 if way.shares == 1 else 8 + way.shares if way.shares <= MOST else 8
+    each = (way.deep + BEGIN) * tile.depth + ending
+    return whole * each * tile.rows * tile.columns / tile.speed + (APART if way.shares > MOST else 0)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 
+from graphdsl.backends.cuda import conv_kernel, tiles
+from graphdsl.backends.cuda.launch import Launch
 from graphdsl.ops import Conv
-from tests.support.cuda.checks import check, needs_compiler
+from tests.support.calls import close, exact
+from tests.support.cuda.checks import SCHEDULES, check, needs_compiler
+from tests.support.cuda.kernels import computed
+from tests.support.cuda.simulated import SimulatedDevice
 
 pytestmark = needs_compiler
 
@@ -21,6 +28,35 @@ CASES = [
 
 ROUNDED = {"float32": 2e-6, "tf32": 2.0**-9, "bf16": 2.0**-6}
 """Factors keep 24, 11 or 8 bits; sums of hundreds of products with signs lose up to three of them here."""
+
+
+@pytest.mark.parametrize(("groups", "filters"), [(1, 5), (2, 8)])
+def test_very_many_shares(groups: int, filters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another launch adds up what the blocks leave."""
+    for module in (conv_kernel, tiles):
+        monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(tiles, "APART", 0)
+    ran: list[str] = []
+    monkeypatch.setattr(SimulatedDevice, "run", noting(ran))
+    rng = np.random.default_rng(filters)
+    op = Conv((1, 1), ((1, 1), (1, 1)), (1, 1), groups)
+    x = rng.standard_normal((2, 20, 21, 4)).astype("float32")
+    dy = rng.standard_normal((2, 20, 21, filters)).astype("float32")
+    first, second = (computed(op.for_kernel((3, 3)), x, dy, seed=seed, processors=64)[0] for seed in SCHEDULES)
+    assert any("conv_kernel_total" in name for name in ran)
+    close(first, exact(op.for_kernel((3, 3)), [x, dy])[0], 2e-6)
+    np.testing.assert_array_equal(first, second)
+
+
+def noting(ran: list[str]) -> Callable[[SimulatedDevice, Sequence[Launch]], None]:
+    """Runs launches, and notes down what they are."""
+    run = SimulatedDevice.run
+
+    def noted(device: SimulatedDevice, launches: Sequence[Launch]) -> None:
+        ran.extend(launch.unit.expression for launch in launches)
+        run(device, launches)
+
+    return noted
 
 
 @pytest.mark.parametrize("precision", ROUNDED)

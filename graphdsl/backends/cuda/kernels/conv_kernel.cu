@@ -9,7 +9,9 @@
  *     k  | pixel 0 | pixel 1 | ...          a: tap (r, s) of each pixel's window, 4 channels a thread
  *                                           b: dy, 4 filters a thread
  *
- * There are few tiles and very many pixels, so blocks along y share them; blocks along z are the groups.
+ * There are few tiles and very many pixels, so blocks along y share them; blocks along z are the groups. The last of a few
+ * shares adds up what all have left (tiles.cuh); very many (APART) are added up by conv_kernel_total, in which 8 threads
+ * share the sum of one result and 32 neighbours are side by side.
  */
 #include "device.cuh"
 #include "tiles.cuh"
@@ -87,7 +89,8 @@ template <class Sums, int VEC_A, int VEC_B> struct kernel_loads {
     }
 };
 
-template <class Sums, int STAGES, int VEC_A, int VEC_B> KERNEL(Sums::THREADS) conv_kernel(const conv_kernel_args a) {
+template <class Sums, int STAGES, int VEC_A, int VEC_B, bool APART>
+KERNEL(Sums::THREADS) conv_kernel(const conv_kernel_args a) {
     SHARED_BYTES(ring);
     i32 first = blockIdx.x / a.tiles * Sums::M, start = blockIdx.x % a.tiles * Sums::N;
     i32 pixels = a.images * a.out_height * a.out_width, rows = a.window_height * a.window_width * a.channels;
@@ -95,6 +98,14 @@ template <class Sums, int STAGES, int VEC_A, int VEC_B> KERNEL(Sums::THREADS) co
     Sums sums;
     kernel_loads<Sums, VEC_A, VEC_B> loads(a, first, start, k, end);
     multiply<STAGES>(sums, loads, (end - k + Sums::K - 1) / Sums::K, (float *)ring);
+    if constexpr (APART) {
+        constexpr int SIZE = Sums::M * Sums::N;
+        i64 part = ((i64)blockIdx.z * gridDim.x + blockIdx.x) * gridDim.y + blockIdx.y;
+        sums.template each<kernel_loads<Sums, VEC_A, VEC_B>>([&](int row, int column, quad four) {
+            *(quad *)(a.room + part * SIZE + row * Sums::N + column) = four;
+        });
+        return;
+    }
     shares s = {a.room, a.counters, (i64)blockIdx.z * gridDim.x + blockIdx.x, (i32)blockIdx.y, (i32)gridDim.y};
     finish<kernel_loads<Sums, VEC_A, VEC_B>>(sums, s, (float *)ring, [&](int row, int column, quad four) {
         if (first + row >= rows || start + column >= a.filters) return;
@@ -106,4 +117,30 @@ template <class Sums, int STAGES, int VEC_A, int VEC_B> KERNEL(Sums::THREADS) co
             UNROLL for (int e = 0; e < 4; e++)
                 if (start + column + e < a.filters) to[e] = v[e];
     });
+}
+
+struct conv_kernel_total_args {
+    const float *parts; /* [groups][tiles][count][M][N] */
+    float *made;
+    i64 rows, filters, groups; /* filters of one group */
+    i64 tiles, along, count;   /* of a group; along the columns; parts of each */
+};
+
+enum { LANES = 32, SHARERS = 8 };
+
+template <int M, int N> KERNEL(LANES * SHARERS) conv_kernel_total(const conv_kernel_total_args a) {
+    __shared__ float found[SHARERS][LANES];
+    i64 lane = threadIdx.x % LANES, share = threadIdx.x / LANES, own = (i64)blockIdx.x * LANES + lane;
+    i64 column = own % a.filters, row = own / a.filters % a.rows, group = own / a.filters / a.rows;
+    bool there = group < a.groups;
+    i64 tile = group * a.tiles + row / M * a.along + column / N;
+    const float *part = a.parts + tile * a.count * (M * N) + row % M * N + column % N;
+    float sum = 0;
+    for (i64 p = share; p < a.count; p += SHARERS)
+        if (there) sum += part[p * (M * N)];
+    found[share][lane] = sum;
+    __syncthreads();
+    if (share || !there) return;
+    for (int s = 1; s < SHARERS; s++) sum += found[s][lane];
+    a.made[(row * a.groups + group) * a.filters + column] = sum;
 }
