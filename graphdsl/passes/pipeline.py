@@ -12,6 +12,7 @@ from graphdsl.passes.fold import fold
 from graphdsl.passes.fuse import fuse
 from graphdsl.passes.gradient import gradient
 from graphdsl.passes.hoist import hoist
+from graphdsl.passes.inline import inline
 from graphdsl.passes.narrow import narrow
 from graphdsl.passes.pooled import pooled
 from graphdsl.passes.reduced import reduced
@@ -39,6 +40,7 @@ class Stage:
 
 
 MACHINE: dict[str, Pass] = {
+    "inline": inline,
     "reduced": reduced,
     "epilogue": epilogue,
     "statistics": statistics,

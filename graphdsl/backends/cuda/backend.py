@@ -30,7 +30,7 @@ class CudaBackend(Backend):
     its operands copied there and its results back."""
 
     name: ClassVar[str] = "cuda"
-    passes: ClassVar[tuple[str, ...]] = ("reduced", "epilogue", "together")
+    passes: ClassVar[tuple[str, ...]] = ("inline", "reduced", "epilogue", "together")
     apart: ClassVar[int] = 1 << 20
 
     def __init__(self, device: Device, *, precision: str = SINGLE, eager: bool | None = None) -> None:
