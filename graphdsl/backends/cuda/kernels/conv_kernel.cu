@@ -89,8 +89,11 @@ template <class Sums, int VEC_A, int VEC_B> struct kernel_loads {
     }
 };
 
+/* Small tiles of plain sums wait for memory: more of them at a time. */
+template <class Sums> constexpr int held() { return Sums::M * Sums::N == 1024 ? 896 / Sums::THREADS : Sums::BLOCKS; }
+
 template <class Sums, int STAGES, int VEC_A, int VEC_B, bool APART>
-KERNEL(Sums::THREADS) conv_kernel(const conv_kernel_args a) {
+KERNEL_OF(Sums::THREADS, held<Sums>()) conv_kernel(const conv_kernel_args a) {
     SHARED_BYTES(ring);
     i32 first = blockIdx.x / a.tiles * Sums::M, start = blockIdx.x % a.tiles * Sums::N;
     i32 pixels = a.images * a.out_height * a.out_width, rows = a.window_height * a.window_width * a.channels;

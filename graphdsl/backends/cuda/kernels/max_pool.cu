@@ -43,7 +43,7 @@ struct max_pool_gradient_args {
     window w;
 };
 
-template <class Index> KERNEL(256) max_pool_gradient(const max_pool_gradient_args a) {
+template <class Index> KERNEL_OF(256, 5) max_pool_gradient(const max_pool_gradient_args a) {
     const window &w = a.w;
     for EACH(Index, i, w.batch * w.height * w.width * w.channels) {
         place<Index> at(i, w.height, w.width, w.channels);
