@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from graphdsl.backends import BACKENDS, backend, registry
-from graphdsl.backends.cuda.backend import CudaBackend, Fallback, Native
+from graphdsl.backends.cuda.backend import CudaBackend, Fallback
 from tests.benchmarks.cases import CASES, INFER, TRAIN, Case
 from tests.benchmarks.gpu_machine import described, model_of
 from tests.benchmarks.gpu_model import NETS, PRECISIONS, RESULTS, entry
@@ -112,7 +112,7 @@ def about(case: Case, mode: str, samples: int, precision: str, ours: Ours, optio
         "mode": mode,
         "batch": samples,
         "precision": precision,
-        "kernels": sum(len(k.plan.launches) for _, k in steps if isinstance(k, Native)),
+        "kernels": net.kernels,
         "unserved": sorted({call.op.name for call, k in steps if isinstance(k, Fallback)}),
         "arena_bytes": ours.arena_bytes,
         "compile_s": round(ours.compile_s, 2),

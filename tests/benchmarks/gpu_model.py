@@ -25,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from graphdsl.backends.cuda.backend import Native  # noqa: E402
+from graphdsl.backends.cuda.calls import Fallback, Native  # noqa: E402
 from graphdsl.backends.cuda.launch import Launch  # noqa: E402
 from graphdsl.backends.cuda.tiles import BEGIN, STAGES  # noqa: E402
 from graphdsl.ir import DType, TensorType, evaluate  # noqa: E402
@@ -208,8 +208,8 @@ def call(one: Planned, machine: Machine, precision: str) -> Foretold:
     """A call with several launches: their bytes are shared out evenly. What no kernel serves yet: see _unserved."""
     made = one.made
     moved = float(sum(a.nbytes for a in (*made.inputs, *made.outputs)))
-    flops = _flops(one)
-    if not isinstance(made, Native):
+    flops = sum(map(_flops, one.members))
+    if isinstance(made, Fallback):
         work = _unserved(moved, flops, machine, precision)
         return Foretold(one, LAUNCH + work, work, "no kernel yet")
     count, results = max(1, len(one.launches)), max(1, made.outputs[0].size)
@@ -225,11 +225,11 @@ def _unserved(moved: float, flops: float, machine: Machine, precision: str) -> f
     return max(1e6 * flops / rate, 1e6 * moved / machine.memory)
 
 
-def _flops(one: Planned) -> float:
-    op = one.call.op
-    given = one.made.inputs[: len(one.made.inputs) - op.others] if isinstance(op, Fused) else one.made.inputs
+def _flops(made: Native | Fallback) -> float:
+    op = made.call.op
+    given = made.inputs[: len(made.inputs) - op.others] if isinstance(op, Fused) else made.inputs
     op = op.producer if isinstance(op, Fused) else op
-    types = [[TensorType(a.shape, DType(a.dtype.name)) for a in arrays] for arrays in (given, one.made.outputs)]
+    types = [[TensorType(a.shape, DType(a.dtype.name)) for a in arrays] for arrays in (given, made.outputs)]
     return float(evaluate(op.flops(*types), {}))
 
 

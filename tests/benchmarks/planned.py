@@ -10,9 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphdsl.backends import registry
-from graphdsl.backends.cuda.backend import CudaBackend, Fallback, Native
+from graphdsl.backends.cuda.backend import CudaBackend
+from graphdsl.backends.cuda.calls import Fallback, Native
 from graphdsl.backends.cuda.device import Device, Recording
 from graphdsl.backends.cuda.launch import Launch, Step
+from graphdsl.backends.cuda.many import Together, together
 from graphdsl.backends.cuda.order import steps_of
 from graphdsl.backends.cuda.unit import Unit
 from graphdsl.ir import Array, Call
@@ -62,16 +64,23 @@ class PlannedDevice(Device):
 
 @dataclass(frozen=True)
 class Planned:
-    """A call of a program, what it launches, and the calls that must have ended before. kernels: none where the
+    """A call of a program, or several in one launch, and those that must have ended before. launches: none where the
     reference serves it on the CPU."""
 
     call: Call
-    made: Native | Fallback
+    made: Native | Fallback | Together
     after: tuple[int, ...]
 
     @property
     def launches(self) -> tuple[Launch, ...]:
-        return self.made.plan.launches if isinstance(self.made, Native) else ()
+        return () if isinstance(self.made, Fallback) else self.made.plan.launches
+
+    @property
+    def members(self) -> tuple[Native | Fallback, ...]:
+        """The calls of the program."""
+        if not isinstance(self.made, Together):
+            return (self.made,)
+        return tuple(call for call in self.made.calls if isinstance(call, Native))
 
 
 @dataclass(frozen=True)
@@ -124,18 +133,20 @@ class Fixed(CudaBackend):
 def _calls(steps: Sequence[tuple[Call, object]]) -> tuple[Planned, ...]:
     """With what each waits for; what is left to the CPU waits for all before it, and all behind it for it."""
     found: list[Planned] = []
-    group: list[tuple[Call, Native]] = []
+    group: list[Native] = []
 
     def close() -> None:
-        start = len(found)
-        for (call, made), step in zip(group, steps_of([made for _, made in group]), strict=True):
+        start, calls = len(found), together(group, PlannedDevice())
+        for made, step in zip(calls, steps_of(calls), strict=True):
+            assert isinstance(made, Native | Together)
             waits = tuple(start + n for n in step.after) or ((start - 1,) if start else ())
-            found.append(Planned(call, made, waits))
+            members = Planned(group[0].call, made, waits).members
+            found.append(Planned(members[0].call, made, waits))
         group.clear()
 
     for call, made in steps:
         if isinstance(made, Native):
-            group.append((call, made))
+            group.append(made)
             continue
         assert isinstance(made, Fallback)
         close()

@@ -16,6 +16,7 @@ from graphdsl.backends.cuda.device import Device, DeviceMemory
 from graphdsl.backends.cuda.families import LAUNCHERS
 from graphdsl.backends.cuda.launch import Launch
 from graphdsl.backends.cuda.launcher import Gpu
+from graphdsl.backends.cuda.many import together
 from graphdsl.backends.cuda.order import steps_of
 from graphdsl.backends.cuda.selfcheck import kernels
 from graphdsl.ir import Array, Call, DType
@@ -93,8 +94,8 @@ class CudaBackend(Backend):
         """Neighbours that the GPU makes become one recording."""
         made = [k for k in kernels if isinstance(k, Native | Fallback)]
         assert len(made) == len(kernels), "kernels of another backend"
-        self.device.compile({x.unit for k in made if isinstance(k, Native) for x in k.plan.launches})
         if self.eager:
+            self.device.compile({x.unit for k in made if isinstance(k, Native) for x in k.plan.launches})
             return _InTurn(tuple(made))
         parts: list[Kernel] = []
         for native, group in groupby(made, key=lambda k: isinstance(k, Native)):
@@ -108,7 +109,9 @@ class CudaBackend(Backend):
         return _Launches(self.device, tuple(launches))
 
     def _recorded(self, kernels: Sequence[Native]) -> Kernel:
-        return _Held(self.device.record(steps_of(kernels)), tuple(kernels))
+        calls = together(kernels, self.device)
+        self.device.compile({x.unit for call in calls for x in call.plan.launches})
+        return _Held(self.device.record(steps_of(calls)), tuple(kernels))
 
 
 @dataclass(frozen=True)

@@ -31,23 +31,39 @@ class Planned(Protocol):
 
 def steps_of(calls: Sequence[Planned]) -> list[Step]:
     """The calls in their order, each with the latest of those that it must wait for."""
+    direct = _direct(calls)
+    before = _ended(direct)
+    return [Step(call.plan.launches, _latest(d, before)) for call, d in zip(calls, direct, strict=True)]
+
+
+def ended(calls: Sequence[Planned]) -> list[int]:
+    """For each call the earlier ones that must have ended before it begins: bit n is call n."""
+    return _ended(_direct(calls))
+
+
+def _direct(calls: Sequence[Planned]) -> list[set[int]]:
+    """Those whose last word on some bytes each call must wait for."""
     stretches = _Stretches(a for call in calls for a in (*call.inputs, *call.outputs))
     writers: dict[int, int] = {}
     readers: dict[int, list[int]] = {}
-    steps: list[Step] = []
-    ended: list[int] = []  # a bit for every call that has ended before this one begins
+    found: list[set[int]] = []
     for number, call in enumerate(calls):
         read = {s for a in call.inputs for s in stretches.of(a)}
         written = {s for a in call.outputs for s in stretches.of(a)}
         direct = {writers[s] for s in read | written if s in writers}
-        direct |= {reader for s in written for reader in readers.get(s, ())}
-        steps.append(Step(call.plan.launches, _latest(direct, ended)))
-        ended.append(_bits(direct, ended))
+        found.append(direct | {reader for s in written for reader in readers.get(s, ())})
         for s in written:
             writers[s], readers[s] = number, []
         for s in read - written:
             readers.setdefault(s, []).append(number)
-    return steps
+    return found
+
+
+def _ended(direct: Sequence[set[int]]) -> list[int]:
+    found: list[int] = []
+    for numbers in direct:
+        found.append(_bits(numbers, found))
+    return found
 
 
 def _bits(direct: Iterable[int], ended: Sequence[int]) -> int:

@@ -66,3 +66,28 @@ template <int RANK, int N, class Index> KERNEL(256) elementwise(const elementwis
     if (RANK > 1) return;
     for (Index i = whole * N + own; i < count; i += all) compute_at<1, 1, Index>(a, i);
 }
+
+/* The same formula over many groups of tensors at once, each one long row: the updates of a network's weights. Blocks up
+ * to ends[0] work on entries[0], those up to ends[1] on entries[1] … */
+struct many_args {
+    const elementwise_args *entries;
+    const i32 *ends;
+    i64 count;
+};
+
+template <int N> KERNEL(256) elementwise_many(const many_args a) {
+    i32 first = 0, last = (i32)a.count - 1, own = (i32)blockIdx.x;
+    while (first < last) {
+        i32 middle = (first + last) / 2;
+        if (own < a.ends[middle])
+            last = middle;
+        else
+            first = middle + 1;
+    }
+    i32 before = first ? a.ends[first - 1] : 0;
+    const elementwise_args &e = a.entries[first];
+    const i64 count = e.count, whole = count / N, all = (i64)(a.ends[first] - before) * 256;
+    const i64 start = (i64)(own - before) * 256 + threadIdx.x;
+    for (i64 step = start; step < whole; step += all) compute_at<1, N, i64>(e, step);
+    for (i64 i = whole * N + start; i < count; i += all) compute_at<1, 1, i64>(e, i);
+}
