@@ -18,6 +18,7 @@ the kernels. Where nothing can be written, rates of a typical machine serve, so 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from enum import Enum
 from functools import cache
@@ -28,9 +29,9 @@ from pathlib import Path
 from graphdsl.backends import kept
 from graphdsl.backends.cpu.library import Library, processor
 from graphdsl.backends.cpu.program import seconds
-from graphdsl.backends.cpu.task import BINDERS, Machine, room
+from graphdsl.backends.cpu.task import BINDERS, Machine, Plan, Step, room
 from graphdsl.backends.cpu.winograd import POINTS, TILE, convolution, rows_of, tiles_at_once
-from graphdsl.ir import Call
+from graphdsl.ir import Array, Call
 from graphdsl.ops import Conv, ConvKernelGradient
 from graphdsl.report import dataclass
 
@@ -40,6 +41,8 @@ CACHE = 1 << 18
 """Transformed weights that stay near between blocks of tiles."""
 SUMS = 1 << 21
 """Sums of a kernel gradient that no cache of one thread holds; of fewer, some are still there."""
+BUDGET, ROUNDS = 0.01, 3
+"""Seconds for each thing that is measured, and in how many rounds."""
 STEP = 4e-6
 """Seconds that one more step takes: waking, waiting."""
 SETTINGS = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
@@ -202,26 +205,39 @@ def _read(text: str | None) -> Rates | None:
 def _measured(machine: Machine) -> Rates:
     machine = replace(machine, fixed=frozenset({1}))
     few, some, many = (Work(2, 28, 28, 16, 16), Work(2, 28, 28, 64, 64), Work(1, 14, 14, 256, 256))
-    fast, slow = _winograd(machine, some, staged=False), _winograd(machine, few, staged=False)
+    direct = [_direct(machine, channels, back=back) for back in (False, True) for channels in (16, 64, 256)]
+    tried = [_winograd(machine, work, staged=work is many) for work in (some, few, many)]
+    plans = [one.plan for one in (*direct, *tried)]
+    *spent, fast, slow, far, packing = _least_seconds(machine, [*(p.steps for p in plans), plans[-1].once])
     # Two kinds of work, in different proportions: two equations.
     a, b = (_products(w, machine) for w in (some, few))
     c, d = (POINTS * w.tiles * (w.channels + w.filters) for w in (some, few))
     transform = max((slow - fast * b / a) / (d - c * b / a), 0.2 * slow / d)
     product = max((fast - c * transform) / a, 0.5 * fast / a)
-    far = _winograd(machine, many, staged=True)
     made = POINTS * many.tiles * 2 * many.channels
     rest = far - product * many.tiles * many.weights - transform * made
-    packing = _packing(machine, many)
     reading = (many.weights + 2 * made) / max(rest, 0.1 * far)
-    return Rates(
-        *(_direct(machine, 16), _direct(machine, 64), _direct(machine, 256)),
-        *(_direct(machine, 16, back=True), _direct(machine, 64, back=True), _direct(machine, 256, back=True)),
-        *(1 / product, 1 / transform, many.weights / packing, reading),
-    )
+    sums = tuple(one.count / time for one, time in zip(direct, spent, strict=True))
+    return Rates(*(*sums, 1 / product, 1 / transform, many.weights / packing, reading))
 
 
-def _direct(machine: Machine, channels: int, *, back: bool = False) -> float:
-    """Multiplications a second of a direct convolution that takes about a millisecond on one thread."""
+@dataclass(frozen=True)
+class _Tried:
+    """A plan that is timed, the arrays that it works on, and its multiplications."""
+
+    plan: Plan
+    arrays: tuple[Array, ...]
+    count: int
+
+
+def _least_seconds(machine: Machine, plans: Sequence[Sequence[Step]]) -> list[float]:
+    """Of each plan. In rounds: whoever else computes for a moment disturbs all of them, and once."""
+    rounds = [[seconds(machine.library, steps, BUDGET / ROUNDS) for steps in plans] for _ in range(ROUNDS)]
+    return [min(times) for times in zip(*rounds, strict=True)]
+
+
+def _direct(machine: Machine, channels: int, *, back: bool) -> _Tried:
+    """A direct convolution that takes about a millisecond on one thread, and its multiplications."""
     batch, side = {16: (8, 28), 64: (2, 28), 256: (1, 14)}[channels]
     x, kernel = room(batch, side, side, channels), room(3, 3, channels, channels)
     y = room(batch, side, side, channels)
@@ -229,19 +245,12 @@ def _direct(machine: Machine, channels: int, *, back: bool = False) -> float:
     inputs, output = ((x, y), kernel) if back else ((x, kernel), y)
     plan = BINDERS[type(op)](Call(op.name, op, (0, 1), (2,)), inputs, (output,), machine)
     assert plan is not None
-    return kernel.size * batch * side * side / seconds(machine.library, plan.steps)
+    return _Tried(plan, (x, kernel, y), kernel.size * batch * side * side)
 
 
-def _winograd(machine: Machine, work: Work, *, staged: bool) -> float:
-    """Seconds without the transforms of weights."""
+def _winograd(machine: Machine, work: Work, *, staged: bool) -> _Tried:
+    """Steps without the transforms of weights; these are made once."""
     x = room(work.batch, work.height, work.width, work.channels)
     y = room(work.batch, work.height, work.width, work.filters)
     kernel = room(3, 3, work.channels, work.filters)
-    return seconds(machine.library, convolution(x, kernel, y, (1, 1), machine, fixed=True, staged=staged).steps)
-
-
-def _packing(machine: Machine, work: Work) -> float:
-    """Seconds to transform the weights."""
-    x, y = room(1, 4, 4, work.channels), room(1, 4, 4, work.filters)
-    kernel = room(3, 3, work.channels, work.filters)
-    return seconds(machine.library, convolution(x, kernel, y, (1, 1), machine, fixed=True, staged=True).once)
+    return _Tried(convolution(x, kernel, y, (1, 1), machine, fixed=True, staged=staged), (x, kernel, y), 0)

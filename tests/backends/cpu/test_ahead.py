@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphdsl.backends.cpu import ahead, conv_amx
+from graphdsl.backends.cpu import ahead, conv, conv_amx
 from graphdsl.backends.cpu.backend import CpuBackend, Native
+from graphdsl.backends.cpu.choice import Way
 from graphdsl.backends.cpu.library import available, load
 from graphdsl.ir import Array, Call, DType, Operator, TensorType
 from graphdsl.ops import Ahead, Conv, Elementwise, Fused, FusedMoments, FusedSums
@@ -48,6 +49,12 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conv_amx, "BLOCK", 20 << 10)
     monkeypatch.setattr(ahead, "LARGE", 0)
     monkeypatch.setattr(ahead, "MANY", 1)
+
+
+@pytest.fixture(autouse=True)
+def _never_by_winograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which would be quicker is measured, and not what is tested here."""
+    monkeypatch.setattr(conv, "convolution_way", lambda *_, **__: Way.DIRECT)
 
 
 def _wave(shape: tuple[int, ...], seed: int) -> Array:
