@@ -22,8 +22,8 @@ from graphdsl.backends.cuda.order import Planned, ended
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, i64
 from graphdsl.report import dataclass
 
-ROW = "elementwise<1, "
-"""What the kernels begin with that may be put together: formulas over one long row."""
+ROW, SHORT = "elementwise<1, ", ", u32>"
+"""How the kernels begin and end that may be put together: formulas over one row of fewer than 2^31 elements."""
 
 
 class many_args(Arguments):
@@ -64,7 +64,8 @@ def together(calls: Sequence[Planned], device: Device) -> list[Planned]:
 
 def _may(call: Planned) -> bool:
     launches = call.plan.launches
-    return len(launches) == 1 and launches[0].unit.expression.startswith(ROW)
+    kernels = [launch.unit.expression for launch in launches]
+    return len(kernels) == 1 and kernels[0].startswith(ROW) and kernels[0].endswith(SHORT)
 
 
 def _joined(calls: Sequence[Planned], device: Device) -> Together:

@@ -86,8 +86,8 @@ template <int N> KERNEL(256) elementwise_many(const many_args a) {
     }
     i32 before = first ? a.ends[first - 1] : 0;
     const elementwise_args &e = a.entries[first];
-    const i64 count = e.count, whole = count / N, all = (i64)(a.ends[first] - before) * 256;
-    const i64 start = (i64)(own - before) * 256 + threadIdx.x;
-    for (i64 step = start; step < whole; step += all) compute_at<1, N, i64>(e, step);
-    for (i64 i = whole * N + start; i < count; i += all) compute_at<1, 1, i64>(e, i);
+    const u32 count = (u32)e.count, whole = count / N, all = (u32)(a.ends[first] - before) * 256;
+    const u32 start = (u32)(own - before) * 256 + threadIdx.x;
+    for (u32 step = start; step < whole; step += all) compute_at<1, N, u32>(e, step);
+    for (u32 i = whole * N + start; i < count; i += all) compute_at<1, 1, u32>(e, i);
 }
