@@ -11,7 +11,7 @@ element. A GPU needs microseconds to begin anything, and waits for memory while 
 Small are formulas of floats whose size no batch decides, up to SMALL elements, of plain arithmetic and roots.
 
 Assumes  `fuse` has run.
-Gives    the same numbers.
+Gives    the same numbers, but for what a machine rounds otherwise in a longer formula.
 Leaves   small formulas that others than formulas read, that are results, or that would make their readers too large.
 """
 

@@ -44,7 +44,7 @@ class Api:
         """What make gives; MemoryError where the GPU has no room for it."""
         try:
             return make()
-        except self.runtime.CUDARuntimeError as error:
+        except (self.runtime.CUDARuntimeError, self.driver.CUDADriverError) as error:
             if error.status != OUT_OF_MEMORY:
                 raise
             raise MemoryError(str(error)) from error

@@ -13,8 +13,8 @@ from graphdsl.backends.cuda.unit import Arguments, Unit, address, i32, i64
 from graphdsl.ir import Call
 from graphdsl.ops import ConvKernelGradient
 
-FAR = 1 << 30
-"""Floats that offsets reach."""
+FAR, MOST_PIXELS, MOST_GROUPS = 1 << 32, 1 << 31, 1 << 16
+"""Floats that offsets reach; what pixels are counted in; blocks along z."""
 SHARES = 512
 """Blocks that may share the pixels of a tile."""
 LANES, SHARERS = 32, 8
@@ -47,9 +47,9 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) 
         return None
     if depthwise.served(op, x, dy):
         return depthwise.kernel_gradient(op, x, dy, made, gpu)
-    if max(x.size, dy.size) >= FAR or not dy.size:
+    groups, taps, pixels = op.groups, prod(op.size), prod(dy.shape[:-1])
+    if max(x.size, dy.size) >= FAR or pixels >= MOST_PIXELS or groups >= MOST_GROUPS or not dy.size:
         return None
-    groups, taps = op.groups, prod(op.size)
     channels, filters = x.shape[-1] // groups, dy.shape[-1] // groups
     across = channels % 4 == 0 and x.address % 16 == 0
     along = filters % 4 == 0 and dy.address % 16 == 0

@@ -51,6 +51,7 @@ class CupyDevice(Device):
         about = r.getDeviceProperties(0)
         self.name = about["name"].decode()
         self.processors = about["multiProcessorCount"]
+        self.shared = about.get("sharedMemPerBlockOptin", GRANTED)
         self.memory = about["totalGlobalMem"]
         self.capability = about["major"], about["minor"]
         self.architecture = self.api.architecture(*self.capability)
@@ -131,7 +132,7 @@ class CupyDevice(Device):
 
     def _loaded(self, code: Compiled) -> _Kernel:
         self._bind()
-        module = self.api.driver.moduleLoadData(code.cubin)
+        module = self.api.made(lambda: self.api.driver.moduleLoadData(code.cubin))
         return _Kernel(self.api.driver.moduleGetFunction(module, code.name), GRANTED - code.shared)
 
     def _begin(self, launch: Launch, stream: int) -> None:

@@ -30,11 +30,13 @@ class Device(ABC):
     name          what people call it
     architecture  what kernels are compiled for: `sm_90a`
     processors    how many blocks run at once, at least
+    shared        bytes of shared memory that a block may ask for
     """
 
     name: str
     architecture: str
     processors: int
+    shared: int = 227 << 10
 
     @abstractmethod
     def alloc(self, size: int) -> DeviceMemory:

@@ -87,16 +87,32 @@ class Walk:
         """Samples of a block: as few as keep all processors at work, and one where registers are scarce."""
         return 1 if self.batch <= 2 * gpu.device.processors or self.units > SCARCE else 2
 
+    @property
+    def quads(self) -> int:
+        """Of weights that a thread has for each gate."""
+        return next(n for n in UNITS if self.units <= n) // 16
+
+    @property
+    def held(self) -> int:
+        """Quads of weights that a thread keeps in registers."""
+        free = min(REGISTERS // (ceil(64 * self.quads / 128) * 128), 255) - WORKING
+        return min(self.gates * self.quads, free // 4)
+
+    @property
+    def shared(self) -> int:
+        """Bytes of weights that a block keeps in shared memory: the others."""
+        return (self.gates * self.quads - self.held) * 16 * 64 * self.quads
+
+    def few(self, gpu: Gpu) -> bool:
+        """Whether a block can keep all weights, so that one launch walks through all steps."""
+        return self.units <= FEW and self.shared <= gpu.device.shared
+
     def whole(self, arguments: Arguments, gpu: Gpu, *keeps: DeviceArray) -> Launch:
         """The launch that takes groups of samples from the first step to the last."""
-        quads, rows = next(n for n in UNITS if self.units <= n) // 16, self.rows(gpu)
-        threads = 64 * quads
-        free = min(REGISTERS // (ceil(threads / 128) * 128), 255) - WORKING
-        held = min(self.gates * quads, free // 4)
+        quads, rows, held = self.quads, self.rows(gpu), self.held
         name = "recurrence_gradient" if self.back else "recurrence"
         unit = Unit("recurrence", f"{name}<{self.cell}_cell, {quads}, {held}, {rows}>", type(arguments))
-        shared = (self.gates * quads - held) * 16 * threads
-        return Launch(unit, (ceil(self.batch / rows), 1, 1), threads, arguments, shared, keeps)
+        return Launch(unit, (ceil(self.batch / rows), 1, 1), 64 * quads, arguments, self.shared, keeps)
 
     def step(self, arguments: Arguments, quads: bool) -> Launch:
         """The launch of one step. quads: whether numbers are copied four at a time."""
@@ -122,19 +138,19 @@ def recurrence(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | 
     for place, array in zip(op.gives, outputs, strict=True):
         made[place] = array
     hidden, last, gates, kept = made
+    walk = Walk("gru" if isinstance(op, Gru) else "lstm", batch, time, units, op.reverse)
     read = gates or gpu.room(batch, time, width)
-    if units > FEW:
+    if not walk.few(gpu):
         hidden, kept = hidden or gpu.room(batch, time, units), kept or gpu.room(batch, time, units)
     product = multiplied(MatMul(), x.reshaped(every, features), kernel, read.reshaped(every, width), gpu)
     arrays = (read, recurrent, *[*given, None, None][:2], lengths[0] if lengths else None, hidden, last, gates, kept)
-    walk = Walk("gru" if isinstance(op, Gru) else "lstm", batch, time, units, op.reverse)
     return in_turn(product, _walked(walk, arrays, gpu))
 
 
 def _walked(walk: Walk, arrays: Sequence[DeviceArray | None], gpu: Gpu) -> Plan:
     """All steps forward. arrays: in the order of recurrence_args."""
     addresses, keeps = [_address(a) for a in arrays], tuple(a for a in arrays if a)
-    if walk.units <= FEW:
+    if walk.few(gpu):
         return Plan((walk.whole(recurrence_args(*addresses, *walk.ends, 0), gpu, *keeps),))
     quads = walk.units % 4 == 0 and _aligned(addresses[1], addresses[5])
     found = [walk.step(recurrence_args(*addresses, *walk.ends, t), quads) for t in walk.steps]
@@ -179,7 +195,7 @@ def _walked_back(
     """All steps back, and the tables whose columns sum up to the biases' gradients. arrays: in the order of
     recurrence_gradient_args; the last two are parts of flows."""
     addresses, keeps, width = [_address(a) for a in arrays], tuple(a for a in arrays if a), walk.gates * walk.units
-    if walk.units <= FEW:
+    if walk.few(gpu):
         sums = gpu.room(walk.tables, ceil(walk.batch / walk.rows(gpu)), width)
         arguments = recurrence_gradient_args(*addresses, sums.address, None, None, *walk.ends, 0)
         return Plan((walk.whole(arguments, gpu, *keeps, sums),)), sums

@@ -12,8 +12,7 @@ are wanted, in order with the GPU's work. Large ones take two steps, and the slo
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+from collections.abc import Sequence
 
 from graphdsl.backends.cuda.api import NON_BLOCKING, TO_DEVICE, TO_HOST, UNTIMED, WITHIN, Api, owned
 from graphdsl.ir import Array
@@ -44,7 +43,8 @@ class Staging:
         self._api = api
         self._working = working
         self._copying = api.runtime.streamCreateWithFlags(NON_BLOCKING)
-        self._places = {size: self._turns(size, count) for size, count in PLACES.items()}
+        self._places: dict[int, list[_Place]] = {size: [] for size in PLACES}
+        self._turns = dict.fromkeys(PLACES, 0)
         self._landings: list[int] = []
         owned(self, api.runtime.streamDestroy, self._copying)
 
@@ -86,14 +86,14 @@ class Staging:
 
     def _in_order(self, address: int, start: int, size: int) -> None:
         """Every step does this for each of its inputs: the fewest calls that there can be."""
-        r, place = self._api.runtime, next(self._places[SMALL])
+        r, place = self._api.runtime, self._next(SMALL)
         r.eventSynchronize(place.copied)
         ctypes.memmove(place.host, start, size)
         r.memcpyAsync(address, place.host, size, TO_DEVICE, self._working)
         r.eventRecord(place.copied, self._working)
 
     def _beside(self, address: int, start: int, size: int) -> None:
-        r, place = self._api.runtime, next(self._places[min(fits for fits in PLACES if fits >= max(size, SMALL + 1))])
+        r, place = self._api.runtime, self._next(min(fits for fits in PLACES if fits >= max(size, SMALL + 1)))
         r.eventSynchronize(place.copied)
         ctypes.memmove(place.host, start, size)
         r.streamWaitEvent(self._copying, place.taken)
@@ -103,13 +103,13 @@ class Staging:
         r.memcpyAsync(address, place.room, size, WITHIN, self._working)
         r.eventRecord(place.taken, self._working)
 
-    def _turns(self, size: int, count: int) -> Iterator[_Place]:
+    def _next(self, size: int) -> _Place:
         """The places of a size in turn, each made when it is first needed."""
-        made = []
-        for _ in range(count):
-            made.append(self._place(size))
-            yield made[-1]
-        yield from cycle(made)
+        places, turn = self._places[size], self._turns[size]
+        if turn == len(places):
+            places.append(self._place(size))
+        self._turns[size] = (turn + 1) % PLACES[size]
+        return places[turn]
 
     def _place(self, size: int) -> _Place:
         r = self._api.runtime

@@ -145,3 +145,11 @@ def test_registers_are_enough(cell: str, batch: int, units: int) -> None:
         launch = Walk(cell, batch, 1, units, False, back).whole(struct(), Gpu(SimulatedDevice()))
         assert launch.shared + 4096 <= 160 << 10
         budget.within(launch.unit, architectures=["sm_80", "sm_90a"])
+
+
+def test_one_launch_only_where_a_block_can_keep_the_weights() -> None:
+    large, small = Gpu(SimulatedDevice()), Gpu(SimulatedDevice())
+    small.device.shared = 99 << 10
+    walks = [Walk("lstm", 4, 9, units, reverse=False) for units in (64, 128, 129)]
+    assert [walk.few(large) for walk in walks] == [True, True, False]
+    assert [walk.few(small) for walk in walks] == [True, False, False]

@@ -94,6 +94,7 @@ inline float infinity() { return INFINITY; }
 inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 inline float smaller(float a, float b) { return a < b || a != a ? a : b; }
 inline float reciprocal(float x) { return 1.0f / x; }
+inline float rounded_product(float a, float b) { return a * b; }
 inline float bits_to_float(u32 bits) {
     float x;
     memcpy(&x, &bits, 4);

@@ -65,7 +65,7 @@ class FakeDriver:
     memory    bytes that may be allocated
     """
 
-    CUDARuntimeError = FakeError
+    CUDARuntimeError = CUDADriverError = FakeError
 
     def __init__(self, seed: int = 0, memory: int = 1 << 30) -> None:
         self.random = random.Random(seed)

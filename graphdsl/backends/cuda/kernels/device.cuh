@@ -44,6 +44,9 @@ DEVICE float reciprocal(float x) {
     return r;
 }
 
+/* Rounded by itself, whatever it is added to. */
+DEVICE float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+
 DEVICE float bits_to_float(u32 bits) { return __uint_as_float(bits); }
 DEVICE u32 float_to_bits(float x) { return __float_as_uint(x); }
 

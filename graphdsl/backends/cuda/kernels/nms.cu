@@ -63,14 +63,14 @@ struct box {
 DEVICE box box_at(const nms_args &a, i64 rank) {
     i32 i = a.ranked[rank];
     const float *b = a.boxes + 4 * (i64)i;
-    return {b[0], b[1], b[2], b[3], (b[2] - b[0]) * (b[3] - b[1]), a.classes ? a.classes[i] : 0};
+    return {b[0], b[1], b[2], b[3], rounded_product(b[2] - b[0], b[3] - b[1]), a.classes ? a.classes[i] : 0};
 }
 
 DEVICE bool overlap(const box &one, const box &other, float threshold) {
     float wide = smaller(one.right, other.right) - larger(one.left, other.left);
     float high = smaller(one.bottom, other.bottom) - larger(one.top, other.top);
-    float both = larger(wide, 0.0f) * larger(high, 0.0f);
-    return both > (one.area + other.area - both) * threshold;
+    float both = rounded_product(larger(wide, 0.0f), larger(high, 0.0f));
+    return both > rounded_product(one.area + other.area - both, threshold);
 }
 
 KERNEL(BITS) nms_masks(const nms_args a) {
