@@ -10,9 +10,7 @@ import numpy as np
 
 from graphdsl.backends.cpu.epilogue import Finish, riding
 from graphdsl.backends.cpu.gathering import Gathered, Shares
-from graphdsl.backends.cpu.sweep import Sweep, swept
-from graphdsl.backends.cpu.sweep import _pointer as offset_pointer
-from graphdsl.backends.cpu.sweep import _shares as shares
+from graphdsl.backends.cpu.sweep import Sweep, offset_pointer, shares_of, swept
 from graphdsl.backends.cpu.task import Machine, Plan, Step, Task, address, f64, i64, pointer, room
 from graphdsl.ir import Array
 
@@ -190,7 +188,7 @@ def run(
     sweep, finish = plan.sweep, plan.sweep.finish
     rows, columns, y = sweep.rows, sweep.columns, sweep.y.shape
     start = (rows.place * y[2] + columns.place) * y[3]
-    line_shares, panel_shares = shares(sweep, plan.images * plan.lines, machine)
+    line_shares, panel_shares = shares_of(sweep, plan.images * plan.lines, machine)
     if gathering:
         line_shares, panel_shares = machine.threads, 1
     task = conv_amx_task(

@@ -171,9 +171,9 @@ def _run(sweep: Sweep, packed: Array, formula: Task | None, machine: Machine) ->
         x=pointer(sweep.x),
         packed=pointer(packed),
         y=pointer(sweep.y) + 4 * start,
-        bias=_pointer(sweep.finish.bias),
-        add=_pointer(sweep.finish.add, start),
-        mask=_pointer(sweep.finish.mask, start),
+        bias=offset_pointer(sweep.finish.bias),
+        add=offset_pointer(sweep.finish.add, start),
+        mask=offset_pointer(sweep.finish.mask, start),
         after=ctypes.addressof(formula) if formula else 0,
         offsets=pointer(offsets),
         y_part=lines.wide * y_pixel,
@@ -252,11 +252,11 @@ def _lines(sweep: Sweep, machine: Machine) -> Lines:
     parts = ceil(across / wide)
     floats = wide * (rows.stride * columns.stride * x.shape[-1] + y.shape[-1])
     block = max(1, min(BLOCK // (4 * floats), images * parts * down))
-    shares = _shares(sweep, images * parts * down, machine)
+    shares = shares_of(sweep, images * parts * down, machine)
     return Lines(images, parts, down, wide, across - (parts - 1) * wide, block, shares)
 
 
-def _shares(sweep: Sweep, lines: int, machine: Machine) -> tuple[int, int]:
+def shares_of(sweep: Sweep, lines: int, machine: Machine) -> tuple[int, int]:
     """How many threads share the lines, and how many the panels, so that the busiest has little to do and to read."""
     panels = sweep.groups * max(1, ceil(sweep.y.shape[-1] // sweep.groups / machine.lanes) // 2)
     weights, work = sweep.kernel.size, sweep.kernel.size * lines * sweep.columns.out
@@ -270,5 +270,5 @@ def _shares(sweep: Sweep, lines: int, machine: Machine) -> tuple[int, int]:
     return min(options, key=cost)
 
 
-def _pointer(array: Array | None, offset: int = 0) -> int:
+def offset_pointer(array: Array | None, offset: int = 0) -> int:
     return 0 if array is None else pointer(array) + 4 * offset

@@ -11,6 +11,7 @@ from graphdsl.backends.cuda.array import DeviceArray
 from graphdsl.backends.cuda.backend import CudaBackend
 from graphdsl.backends.cuda.calls import Native
 from graphdsl.ir import Array, Call, DType, Operator, TensorType
+from tests.support.calls import close, exact
 from tests.support.cuda.simulated import SimulatedDevice, compiler
 
 GUARD = 64
@@ -61,10 +62,8 @@ def computed(
 
 def check(op: Operator, *arrays: Array, tolerance: float = 2e-6, **how: object) -> None:
     """Asserts that our kernels' results are those of the reference in float64, to a part of the largest number."""
-    exact = op.reference(*(a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays))
-    for made, right in zip(computed(op, *arrays, **how), exact if isinstance(exact, tuple) else (exact,), strict=True):  # type: ignore[arg-type]
-        scale = max(1.0, float(np.abs(right[np.isfinite(right)]).max(initial=0)))
-        np.testing.assert_allclose(made, right, rtol=tolerance, atol=tolerance * scale, err_msg=str(op))
+    for made, right in zip(computed(op, *arrays, **how), exact(op, arrays), strict=True):  # type: ignore[arg-type]
+        close(made, right, tolerance)
 
 
 def wave(*shape: int) -> Array:
