@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,3 +50,13 @@ def golden(pytestconfig: pytest.Config) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return check
+
+
+@pytest.fixture
+def fresh_backends() -> Iterator[None]:
+    """Backends are made anew within the test, and what it made serves no other."""
+    from graphdsl.backends import registry
+
+    registry.backend.cache_clear()
+    yield
+    registry.backend.cache_clear()

@@ -19,9 +19,8 @@ from tests.support.cuda.fake_driver import FakeDriver
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh(fresh_backends: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Backends are made anew, the CPU has kernels, and there is a driver."""
-    monkeypatch.setattr(registry, "backend", registry.backend.__wrapped__)
     monkeypatch.setattr(registry, "available", lambda: ("portable",))
     monkeypatch.setattr(registry, "BACKENDS", registry.BACKENDS | {"cpu": registry.ReferenceBackend})
     monkeypatch.setattr(present, "driver", lambda: True)
@@ -100,6 +99,9 @@ def test_the_cpu_stands_behind_a_gpu_that_auto_took(monkeypatch: pytest.MonkeyPa
     assert second is not None
     assert second.name == "reference"
     assert registry.instead("cuda") is None
+
+
+def test_nothing_stands_behind_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(present, "driver", lambda: False)
     assert registry.instead("auto") is None
 
