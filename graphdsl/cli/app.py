@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import NoReturn
 
 import click
@@ -28,6 +29,7 @@ COMMANDS = {
     "evaluate": "How good a trained model is.",
     "explain": "What an error code means.",
     "selfcheck": "Does the GPU give the right numbers?",
+    "import": "A network of another tool as a spec.",
     "ops": "The words of the language: layers, losses, optimizers …",
 }
 
@@ -43,7 +45,8 @@ class Table(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"graphdsl.cli.{cmd_name}").command
+        file = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"graphdsl.cli.{file}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

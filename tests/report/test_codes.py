@@ -12,7 +12,7 @@ from graphdsl.report import CODES, Diagnostic, Failed, explanation
 from graphdsl.report.explain import parse_explanation
 
 ROOT = Path(__file__).parents[2]
-RANGES = {"E01", "E02", "E03", "E04", "E05", "E06", "E07", "E08"}
+RANGES = {"E01", "E02", "E03", "E04", "E05", "E06", "E07", "E08", "E09"}
 
 PAGE = """# E0301: the shapes differ
 

@@ -1,0 +1,63 @@
+"""`graphdsl import model.onnx`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from graphdsl.cli.options import Answer, answers
+from graphdsl.interop import Format, format_of, written
+from graphdsl.ir import Array
+from graphdsl.model import Model, compile
+from graphdsl.report import write_whole
+from graphdsl.runtime import save_weights
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--weights", metavar="FILE", type=click.Path(), help="Where they stand in a file of their own.")
+@click.option("-o", "--output", metavar="SPEC.dag", help="Where to. Default: the file's name, in this folder.")
+@click.option("--check/--no-check", "checked", default=True, help="Compare with the source's runtime, if installed.")
+@answers
+def command(file: str, weights: str | None, output: str | None, checked: bool) -> Answer:
+    """A network of another tool as a spec, with its weights beside it.
+
+    \b
+    graphdsl import model.onnx                   writes model.dag and model.safetensors
+    graphdsl import net.cfg --weights net.weights -o yolo.dag
+    graphdsl import deploy.prototxt --weights net.caffemodel
+    """
+    source, given = Path(file), Path(weights) if weights else None
+    form = format_of(source)
+    spec = Path(output) if output else Path(source.stem + ".dag")
+    made = written(form.read(source, given))
+    write_whole(spec, made.text.encode())
+    files = [spec]
+    if made.weights:
+        files.append(save_weights(made.weights, spec.with_suffix(".safetensors"), {"spec": made.text}))
+    model = compile(spec)
+    difference = _difference(form, source, given, model, files[1]) if checked and made.weights else None
+    return Answer(_said(form, files, model, difference), _data(form, files, difference))
+
+
+def _difference(form: Format, source: Path, given: Path | None, model: Model, weights: Path) -> float | None:
+    model.load(weights)
+
+    def outputs(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        return model.predict(dict(arrays))
+
+    return form.check(source, given, outputs)
+
+
+def _said(form: Format, files: list[Path], model: Model, difference: float | None) -> str:
+    lines = [f"wrote {' and '.join(map(str, files))}"]
+    lines += [line for line in model.summary().splitlines() if line.startswith("parameters")]
+    if difference is not None:
+        lines.append(f"against {form.name} on random inputs: largest difference {difference:.1e} of the outputs' range")
+    return "\n".join(lines)
+
+
+def _data(form: Format, files: list[Path], difference: float | None) -> dict[str, object]:
+    return {"format": form.name, "files": [str(f) for f in files], "difference": difference}

@@ -1,0 +1,41 @@
+"""The formats that `graphdsl import` reads, by the endings of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from graphdsl.interop.net import Net
+from graphdsl.ir import Array
+from graphdsl.report import dataclass, did_you_mean, fail
+
+Outputs = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+"""Arrays with a batch axis by the names of the inputs → by the names of the outputs."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way in.
+
+    name    of the tool whose files they are
+    read    the file, and the file of weights where that is another one → the network
+    check   the same files and our network → the largest difference between our outputs and those of the source's own
+            runtime on random inputs, divided by the range of its outputs; None where that runtime is not installed
+    """
+
+    name: str
+    read: Callable[[Path, Path | None], Net]
+    check: Callable[[Path, Path | None, Outputs], float | None] = lambda path, weights, outputs: None
+
+
+FORMATS: dict[str, Format] = {}
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file. Raises Failed E0905 for an ending that none has."""
+    found = FORMATS.get(path.suffix.lower())
+    if found is None:
+        known = ", ".join(f"`{ending}` ({form.name})" for ending, form in FORMATS.items())
+        help = did_you_mean(path.suffix, FORMATS) or f"there are {known or 'none'}"
+        raise fail("E0905", f"`{path}`: no network is read from files that end in `{path.suffix}`", help=help)
+    return found
