@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from graphdsl.lang import ast
 from graphdsl.lang.definitions import carry_out, define, names_of
@@ -64,11 +64,11 @@ def carry_out_all(definitions: Iterable[ast.Definition], frame: Frame, until: It
 
 @carry_out.register
 def _use(definition: ast.Use, frame: Frame) -> None:
-    session, path = frame.session, beside(definition.path.value, definition.path.span)
-    if path not in session.imported:
+    imported, path = frame.module.imported, beside(definition.path.value, definition.path.span)
+    if path not in imported:
         with opened(definition.path.value, definition.path.span, frame) as file:
-            session.imported[path] = _import(file, frame)
-    for name, binding in session.imported[path].local():
+            imported[path] = _import(file, frame)
+    for name, binding in imported[path].local():
         before = frame.names.find(name)
         if before is None or before.span != binding.span:
             frame.names.demand_new(ast.NameDef(name, definition.path.span))
@@ -79,6 +79,21 @@ def _import(file: ast.File, frame: Frame) -> Names:
     """Blocks and params of a file. Its params can be set as if they stood in the file that uses it."""
     taken = [d for d in file.definitions if isinstance(d, _TAKEN)]
     names = Names(planned=[n for d in taken for n in names_of(d)])
-    module = Module(file.span.source, frame.module.given, params=frame.module.params)
+    around = frame.module
+    module = Module(file.span.source, around.given, params=around.params, imported=around.imported)
     carry_out_all(taken, Frame(frame.session, module, names, Scope()))
     return names
+
+
+def params_of(file: ast.File, session: Session) -> list[str]:
+    """Names of the params of file and of all files that it uses."""
+    files = [file]
+    for each in files:  # which grows on the way
+        files += [f for f in _used(each, session) if not any(f is known for known in files)]
+    return [d.name.name for f in files for d in f.definitions if isinstance(d, ast.Param)]
+
+
+def _used(file: ast.File, session: Session) -> Iterator[ast.File]:
+    for use in [d for d in file.definitions if isinstance(d, ast.Use)]:
+        with suppress(Failed):  # told of where the file is elaborated
+            yield _file(beside(use.path.value, use.path.span), use.path.value, use.path.span, session)

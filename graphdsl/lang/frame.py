@@ -38,7 +38,6 @@ class Session:
     """One elaboration: what all files and blocks of it share.
 
     files     trees of the files read, by path; opening: those being read, outermost first
-    imported  what `use` takes of a file, by path
     losses    how the scalars that are losses came to be, by node and port
     weights   files to be loaded; shared: the shared layers, in order
     blocks    paths of the uses of each block, by its name
@@ -53,7 +52,6 @@ class Session:
         self.builder = Builder()
         self.files: dict[str, ast.File] = {}
         self.opening: list[str] = []
-        self.imported: dict[str, Names] = {}
         self.losses: dict[tuple[str, int], LossUse] = {}
         self.weights: list[WeightsFile] = []
         self.shared: list[SharedWord] = []
@@ -148,6 +146,7 @@ class Module:
     given      what its params are set to, with the place, None for those set on the command line
     operands   for a file used as a layer, what flows into its inputs; None for the spec itself
     scopes     by path of the scope around and name: where the layers of a definition are
+    imported   what `use` takes of a file, by path: with its params set as in this file
     """
 
     source: Source
@@ -159,6 +158,7 @@ class Module:
     params: dict[str, Parameter] = field(default_factory=dict)
     sections: list[Section] = field(default_factory=list)
     scopes: dict[tuple[str, str], str] = field(default_factory=dict)
+    imported: dict[str, Names] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

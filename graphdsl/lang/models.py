@@ -10,7 +10,7 @@ from graphdsl.ir import Value
 from graphdsl.lang import ast
 from graphdsl.lang.definitions import names_of
 from graphdsl.lang.evaluate import read
-from graphdsl.lang.files import beside, carry_out_all, opened
+from graphdsl.lang.files import beside, carry_out_all, opened, params_of
 from graphdsl.lang.frame import Frame, Module
 from graphdsl.lang.names import Names
 from graphdsl.lang.pipes import apply
@@ -31,8 +31,7 @@ def use_model(word: ModelWord, call: ast.Call, flow: Flow, frame: Frame) -> Datu
     frame.session.count_layer(call.span, frame)
     path = _path(call, frame)
     with opened(path, _path_argument(call).value.span, frame) as file:
-        params = [d.name.name for d in file.definitions if isinstance(d, ast.Param)]
-        arguments = match(f"`{path}`", (*OWN, *params), (), call, frame)
+        arguments = match(f"`{path}`", (*OWN, *params_of(file, frame.session)), (), call, frame)
         own = _Own(arguments, frame)
         if not arguments.complete or is_unknown(flow.data):
             return UNKNOWN

@@ -61,10 +61,10 @@ def cold_start(rounds: int) -> dict[str, float]:
     pairs = []
     for _ in range(rounds):
         imports = seconds([sys.executable, "-c", IMPORTS])
-        pairs.append((imports, seconds([sys.executable, "-m", "graphdsl", "check", "specs/resnet50.dag"])))
+        pairs.append((imports, seconds([sys.executable, "-m", "graphdsl", "check", "specs/zoo/resnet50.dag"])))
     imports, check = (statistics.median(side) for side in zip(*pairs, strict=True))
     ratio = statistics.median(b / a for a, b in pairs)
-    print(f"{IMPORTS}: {imports:.2f} s; check specs/resnet50.dag: {check:.2f} s; ratio {ratio:.2f}")
+    print(f"{IMPORTS}: {imports:.2f} s; check specs/zoo/resnet50.dag: {check:.2f} s; ratio {ratio:.2f}")
     return {"imports": imports, "check_resnet50": check, "ratio": ratio}
 
 

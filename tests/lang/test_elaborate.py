@@ -273,6 +273,21 @@ def test_a_model_is_a_layer() -> None:
     assert not spec.targets
 
 
+def test_params_of_a_model_may_stand_in_a_file_that_it_uses() -> None:
+    files = {
+        "o.dag": 'use "lib/a.dag"\nuse "lib/b.dag"\ninput x: float[5, 8]\noutput y = x -> b',
+        "lib/a.dag": 'use "b.dag"',
+        "lib/b.dag": "param n = 2\nblock b = in -> dense(n)",
+    }
+    uses = (
+        'output p = a -> model("o.dag", n=6)',
+        'output q = a -> model("o.dag")',
+        'output r = p -> dense(8) -> model("o.dag", n=7)',
+    )
+    outputs = fine(TWO + "\n".join(uses), files=files).outputs
+    assert [v.type.channels for v in outputs.values()] == [6, 2, 7]
+
+
 def test_a_model_cut_off_and_frozen() -> None:
     text = TWO + 'y = [a, b] -> model("o.dag", upto=early, freeze=true, weights="w.safetensors") -> dense(2)'
     spec = fine(text, files={"o.dag": OTHER})

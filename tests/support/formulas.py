@@ -47,7 +47,7 @@ LARGE = ("googlenet", "densenet", "resnet50", "vgg", "alexnet", "squeezenet", "m
 
 def graphs() -> Iterator[Graph]:
     """Every network as one makes it from its spec."""
-    for pattern in ("specs/*.dag", "tests/benchmarks/nets/*.dag", "examples/*/*.dag"):
+    for pattern in ("specs/*.dag", "specs/zoo/*.dag", "tests/benchmarks/nets/*.dag", "examples/*/*.dag"):
         for path in sorted(ROOT.glob(pattern)):
 
             def load(name: str, folder: Path = path.parent) -> Source:
