@@ -1,12 +1,25 @@
 """What operators mean, one file a family. Importing this package fills the registries of layers and losses."""
 
-from graphdsl.ops import activation, conv_layers, expression, norm, notation, pool_layers, resize
+from graphdsl.ops import (
+    activation,
+    comparison,
+    conv_layers,
+    expression,
+    functions,
+    learned,
+    merge,
+    norm,
+    notation,
+    pool_layers,
+    resize,
+)
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
+from graphdsl.ops.demand import demand_equal
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
 from graphdsl.ops.formulas import Formulas
@@ -17,7 +30,6 @@ from graphdsl.ops.loss import LOSS_WEIGHT
 from graphdsl.ops.lstm import Lstm, LstmGradient
 from graphdsl.ops.mask import StepMask, mask_steps
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
-from graphdsl.ops.merge import demand_equal
 from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.norm import Standardize
@@ -86,14 +98,18 @@ __all__ = [
     "batch_matmul",
     "broadcast",
     "broadcast_to",
+    "comparison",
     "conv_layers",
     "counted",
     "demand_equal",
     "dense",
     "expression",
     "formula",
+    "functions",
     "key_of",
+    "learned",
     "mask_steps",
+    "merge",
     "norm",
     "notation",
     "numbers",

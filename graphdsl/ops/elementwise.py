@@ -7,9 +7,9 @@ backends compile them, without knowing a single name.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, get_type_hints
 
 import numpy as np
@@ -36,8 +36,10 @@ from graphdsl.ir import (
     operator,
 )
 from graphdsl.ops import expression as e
+from graphdsl.ops.demand import demand_equal
 from graphdsl.ops.expression import Expression, Operand, Scalar
 from graphdsl.ops.reduce import sum_to
+from graphdsl.ops.window import demand_float
 from graphdsl.report import dataclass
 
 
@@ -152,45 +154,67 @@ def _meet(title: str, shapes: Sequence[tuple[Dim, ...]], index: int, common: Dim
 class Formula:
     """A named formula with the range it is tested over.
 
-    torch  the same as a function of (torch module, operands), None where PyTorch has none
+    torch     the same as a function of (torch module, operands, settings), None where PyTorch has none
+    examples  the settings it is tested with
     """
 
+    name: str
     function: Callable[..., Scalar]
     kind: Kind
     low: float
     high: float
     torch: Callable[..., Any] | None
+    examples: Sequence[Mapping[str, Any]]
 
     def operator(self, **settings: Any) -> Elementwise:
         """The operator with these settings."""
         tree = self.function(*(Operand(i) for i in range(self.arity)), **settings)
-        assert isinstance(tree, Expression)
-        return Elementwise(tree, self.arity, self.kind, self.function.__name__)
+        return Elementwise(tree if isinstance(tree, Expression) else e.Literal(tree), self.arity, self.kind, self.name)
 
     @cached_property
     def arity(self) -> int:
-        kinds = [p.kind for p in inspect.signature(self.function).parameters.values()]
-        return kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return len(self.operands)
+
+    @cached_property
+    def operands(self) -> tuple[str, ...]:
+        kinds = inspect.signature(self.function).parameters.values()
+        return tuple(p.name for p in kinds if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
     def samples(self) -> Sequence[Sample]:
         """Values spread over the range, none at a kink at zero or at an end."""
         count = 2 * 3 * 4
         steps = (np.arange(count * self.arity) * 0.618033988749895) % 1.0
         arrays = np.split(self.low + (self.high - self.low) * (0.0137 + 0.97 * steps), self.arity)
-        return [Sample(self.operator(), tuple(a.reshape(2, 3, 4) for a in arrays), torch=self.torch)]
+        given = tuple(a.reshape(2, 3, 4) for a in arrays)
+        return [self._sample(given, settings) for settings in self.examples]
+
+    def _sample(self, given: tuple[Array, ...], settings: Mapping[str, Any]) -> Sample:
+        op = self.operator(**settings)
+        smooth = tuple(i for i in range(self.arity) if e.derivative(op.tree, i) != e.Literal(0.0))
+        return Sample(op, given, smooth, torch=partial(self.torch, **settings) if self.torch else None)
 
 
 FORMULAS: dict[str, Formula] = {}
 
 
 def elementwise(
-    *, kind: Kind = PLAIN, low: float = -3.0, high: float = 3.0, torch: Callable[..., Any] | None = None
+    name: str = "",
+    *,
+    kind: Kind = PLAIN,
+    low: float = -3.0,
+    high: float = 3.0,
+    torch: Callable[..., Any] | None = None,
+    examples: Sequence[Mapping[str, Any]] = ({},),
 ) -> Callable[[Callable[..., Scalar]], Callable[..., Scalar]]:
-    """Decorator: makes a formula a layer of the language. Keyword-only parameters are its settings."""
+    """Decorator: makes a formula a layer of the language, under its name or the one given.
+
+    Keyword-only parameters are its settings; the others are tensors of one shape.
+    """
 
     def register(function: Callable[..., Scalar]) -> Callable[..., Scalar]:
-        made = Formula(function, kind, low, high, torch)
-        FORMULAS[function.__name__] = made
+        word = name or function.__name__
+        made = Formula(word, function, kind, low, high, torch, examples)
+        FORMULAS[word] = made
         LAYERS.add(_entry(made))
         return function
 
@@ -198,8 +222,11 @@ def elementwise(
 
 
 def _entry(made: Formula) -> Entry:
-    def build(b: Builder, x: Value, **settings: Any) -> Value:
-        return b.emit(made.operator(**settings), x)
+    def build(b: Builder, *xs: Value, **settings: Any) -> Value:
+        for position, x in enumerate(xs):
+            demand_float(made.name, x.type, position)
+        demand_equal(made.name, xs)
+        return b.emit(made.operator(**settings), *xs, name=made.name)
 
     function = made.function
     hints = get_type_hints(function, include_extras=True)
@@ -207,4 +234,4 @@ def _entry(made: Formula) -> Entry:
         p for p in inspect.signature(function).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
     ]
     settings = tuple(Setting(p.name, domain_of(hints[p.name]), p.default) for p in keyword_only)
-    return Entry("layer", function.__name__, ("x",), settings, inspect.getdoc(function) or "", build)
+    return Entry("layer", made.name, made.operands, settings, inspect.getdoc(function) or "", build)

@@ -175,8 +175,18 @@ tanh = _function("tanh")
 erf = _function("erf")
 sin = _function("sin")
 cos = _function("cos")
+tan = _function("tan")
+asin = _function("asin")
+acos = _function("acos")
+atan = _function("atan")
+sinh = _function("sinh")
+cosh = _function("cosh")
+asinh = _function("asinh")
+acosh = _function("acosh")
+atanh = _function("atanh")
 sign = _function("sign")
 floor = _function("floor")
+nearest = _function("nearest")
 logistic = _function("logistic")
 softplus = _function("softplus")
 maximum = _function("maximum")
@@ -226,8 +236,18 @@ FUNCTIONS: dict[str, Function] = {
     "erf": Function(_erf, (lambda a: 2 / np.sqrt(np.pi) * exp(-a * a),)),
     "sin": Function(np.sin, (lambda a: cos(a),)),
     "cos": Function(np.cos, (lambda a: -sin(a),)),
+    "tan": Function(np.tan, (lambda a: 1 + tan(a) * tan(a),)),
+    "asin": Function(np.arcsin, (lambda a: 1 / sqrt((1 - a) * (1 + a)),)),
+    "acos": Function(np.arccos, (lambda a: -1 / sqrt((1 - a) * (1 + a)),)),
+    "atan": Function(np.arctan, (lambda a: 1 / (1 + a * a),)),
+    "sinh": Function(np.sinh, (lambda a: cosh(a),)),
+    "cosh": Function(np.cosh, (lambda a: sinh(a),)),
+    "asinh": Function(np.arcsinh, (lambda a: 1 / sqrt(1 + a * a),)),
+    "acosh": Function(np.arccosh, (lambda a: 1 / sqrt((a - 1) * (a + 1)),)),
+    "atanh": Function(np.arctanh, (lambda a: 1 / ((1 - a) * (1 + a)),)),
     "sign": Function(np.sign, (None,)),
     "floor": Function(np.floor, (None,)),
+    "nearest": Function(np.rint, (None,)),
     "logistic": Function(_logistic, (lambda a: logistic(a) * (1 - logistic(a)),)),
     "softplus": Function(lambda x: np.logaddexp(x, 0.0), (lambda a: logistic(a),)),
     "maximum": Function(

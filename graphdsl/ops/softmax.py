@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,10 +23,12 @@ from graphdsl.ir import (
     layer,
     operator,
 )
-from graphdsl.ops.aggregate import LOWEST
+from graphdsl.ops import expression as e
+from graphdsl.ops.aggregate import LOWEST, Max
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import sum_over
+from graphdsl.ops.shape import transposed, written_axis
 from graphdsl.ops.window import demand_float
 from graphdsl.report import dataclass
 
@@ -72,17 +74,48 @@ class Softmax(Operator):
 
 
 @layer()
-def softmax(b: Builder, x: Value, *, temperature: Positive = 1.0) -> Value:
+def softmax(b: Builder, x: Value, *, temperature: Positive = 1.0, axis: int = -1) -> Value:
     """Scores become probabilities: exp(x / temperature), divided by its sum over the features.
 
     x            [features], or [..., features]
     temperature  above 1 evens the probabilities out, below 1 sharpens them
+    axis         what is summed over, counted without the batch axis; -1: the features
     returns      the same shape; the features sum to 1
 
     Features behind the end of a sequence (`float[T] -> softmax`) get 0. With `categorical_crossentropy` after it, both
     are computed together, from the scores.
     """
-    if x.type.rank < 2:
-        raise TypeRuleError(f"softmax needs features, got {x.type.describe()}", operand=0)
+    place = _place("softmax", x, axis)
     scores = x if temperature == 1 else formula(b, lambda v: v / temperature, x, title="temperature")
-    return b.emit(Softmax(), mask_steps(b, scores, LOWEST, (x.type.rank - 1,)))
+    return _over_last(b, mask_steps(b, scores, LOWEST, (place,)), place, lambda v: b.emit(Softmax(), v))
+
+
+@layer()
+def log_softmax(b: Builder, x: Value, *, axis: int = -1) -> Value:
+    """The logarithm of the softmax, x - log(sum exp(x)), exact where probabilities are close to 0.
+
+    x        [features], or [..., features]
+    axis     what is summed over, counted without the batch axis; -1: the features
+    returns  the same shape
+
+    Features behind the end of a sequence do not count and get 0.
+    """
+    place = _place("log_softmax", x, axis)
+    scores = mask_steps(b, x, LOWEST, (place,))
+    less = formula(b, lambda v, m: v - m, scores, b.emit(Max((place,)), scores), title="below_the_largest")
+    total = sum_over(b, formula(b, e.exp, less, title="exp"), (place,), keep=True)
+    return mask_steps(b, formula(b, lambda v, s: v - e.log(s), less, total, title="log_softmax"), 0.0, (place,))
+
+
+def _place(title: str, x: Value, axis: int) -> int:
+    demand_float(title, x.type)
+    if x.type.rank < 2:
+        raise TypeRuleError(f"{title} needs features, got {x.type.describe()}", operand=0)
+    return written_axis(x.type, axis)
+
+
+def _over_last(b: Builder, x: Value, place: int, make: Callable[[Value], Value]) -> Value:
+    """What make gives of x with this axis as the last one, in the order of x."""
+    order = list(range(x.type.rank))
+    order[place], order[-1] = order[-1], order[place]
+    return transposed(b, make(transposed(b, x, tuple(order))), tuple(order))

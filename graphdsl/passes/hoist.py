@@ -27,7 +27,10 @@ from graphdsl.ops.expression import Apply, Expression, Operand
 LEAST_SAVED = 8192
 """Scalar operations, for samples in batches of TYPICAL."""
 TYPICAL = 32
-SLOW = {"exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "sin", "cos", "logistic", "softplus", "power", "divide"}
+SLOW = {
+    *("exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "sin", "cos", "logistic", "softplus", "power", "divide"),
+    *("tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"),
+}
 SLOWER = 8
 """How many additions one of them is worth."""
 

@@ -29,7 +29,10 @@ SMALL = 1 << 14
 MOST_WORK = 40
 """Scalar operations of a reader."""
 MOST_OPERANDS = 8
-SLOW = {"exp", "expm1", "log", "log1p", "tanh", "erf", "sin", "cos", "logistic", "softplus", "power"}
+SLOW = {
+    *("exp", "expm1", "log", "log1p", "tanh", "erf", "sin", "cos", "logistic", "softplus", "power"),
+    *("tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh"),
+}
 """Not worth doing again."""
 
 

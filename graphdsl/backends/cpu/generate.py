@@ -37,6 +37,7 @@ TEXTS = {
     "absolute": "magnitude({0})",
     "sqrt": "root({0})",
     "floor": "floors({0})",
+    "nearest": "nearest({0})",
     "greater": "greater({0}, {1})",
     "greater_equal": "not_less({0}, {1})",
     "equal": "equals({0}, {1})",

@@ -26,9 +26,19 @@ EXACT: dict[str, tuple[Callable[[Array], Array], float]] = {
     "erf": (np.vectorize(erf), 2),
     "sin": (np.sin, 2.5),
     "cos": (np.cos, 2.5),
+    "tan": (np.tan, 2.5),
+    "asin": (np.arcsin, 2.5),
+    "acos": (np.arccos, 2.5),
+    "atan": (np.arctan, 2.5),
+    "sinh": (np.sinh, 2.5),
+    "cosh": (np.cosh, 2.5),
+    "asinh": (np.arcsinh, 2.5),
+    "acosh": (np.arccosh, 2.5),
+    "atanh": (np.arctanh, 2.5),
     "sqrt": (np.sqrt, 0.6),
     "sign": (np.sign, 0),
     "floor": (np.floor, 0),
+    "nearest": (np.rint, 0),
 }
 """Each function in float64 and how many units it may be off."""
 EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 88.7, 88.8, -87.4, -104.1, 1e-45, 1.2e-38, 3.4e38, -3.4e38]

@@ -83,8 +83,18 @@ typedef void instruction(float *y, const float *pa, const float *pb, const float
     ONE(erf, v_erf(a))                                                                                                \
     ONE(sin, v_sin(a))                                                                                                \
     ONE(cos, v_cos(a))                                                                                                \
+    ONE(tan, v_tan(a))                                                                                                \
+    ONE(asin, v_asin(a))                                                                                              \
+    ONE(acos, v_acos(a))                                                                                              \
+    ONE(atan, v_atan(a))                                                                                              \
+    ONE(sinh, v_sinh(a))                                                                                              \
+    ONE(cosh, v_cosh(a))                                                                                              \
+    ONE(asinh, v_asinh(a))                                                                                            \
+    ONE(acosh, v_acosh(a))                                                                                            \
+    ONE(atanh, v_atanh(a))                                                                                            \
     ONE(sign, v_sign(a))                                                                                              \
     ONE(floor, floors(a))                                                                                             \
+    ONE(nearest, nearest(a))                                                                                          \
     ONE(logistic, v_logistic(a))                                                                                      \
     ONE(softplus, v_softplus(a))
 

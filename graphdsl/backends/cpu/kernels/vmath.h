@@ -4,6 +4,7 @@
  *
  *     exp, log, log1p             1          erf, expm1, softplus   2
  *     logistic, tanh, sin, cos    2.5        power                  1 (libm, lane by lane)
+ *     tan, sinh, their inverses, those of sin, cos and cosh         2.5 (libm, lane by lane)
  *
  * Every function takes its operand apart, so that what is left is near 0 and a short polynomial serves: exp(x) =
  * 2^n exp(r), log(2^n m) = n log(2) + log(m), sin(x) = ±sin(r) or ±cos(r). The polynomials are minimax fits of ours
@@ -167,6 +168,15 @@ INLINE vec v_erf(vec x) {
     }
 BY_LANES(sin_by_lanes, sinf)
 BY_LANES(cos_by_lanes, cosf)
+BY_LANES(v_tan, tanf)
+BY_LANES(v_asin, asinf)
+BY_LANES(v_acos, acosf)
+BY_LANES(v_atan, atanf)
+BY_LANES(v_sinh, sinhf)
+BY_LANES(v_cosh, coshf)
+BY_LANES(v_asinh, asinhf)
+BY_LANES(v_acosh, acoshf)
+BY_LANES(v_atanh, atanhf)
 
 /* sin(x + quarter·π/2), |x| < 12,000: π/2 in parts so short that their products with n are exact. */
 INLINE vec sine(vec x, int32_t quarter) {

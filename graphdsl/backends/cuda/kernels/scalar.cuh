@@ -38,7 +38,17 @@ DEVICE float tanh(float a) { return tanhf(a); }
 DEVICE float erf(float a) { return erff(a); }
 DEVICE float sin(float a) { return sine(a, 0); }
 DEVICE float cos(float a) { return sine(a, 1); }
+DEVICE float tan(float a) { return sine(a, 0) / sine(a, 1); }
+DEVICE float asin(float a) { return asinf(a); }
+DEVICE float acos(float a) { return acosf(a); }
+DEVICE float atan(float a) { return atanf(a); }
+DEVICE float sinh(float a) { return sinhf(a); }
+DEVICE float cosh(float a) { return coshf(a); }
+DEVICE float asinh(float a) { return asinhf(a); }
+DEVICE float acosh(float a) { return acoshf(a); }
+DEVICE float atanh(float a) { return atanhf(a); }
 DEVICE float floor(float a) { return floorf(a); }
+DEVICE float nearest(float a) { return rintf(a); }
 /* 1 / (1 + exp(-a)) and log(1 + exp(a)), with an exponential that never overflows. */
 DEVICE float logistic(float a) {
     float e = expf(-fabsf(a));
