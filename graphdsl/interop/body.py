@@ -9,14 +9,11 @@ All others are named: what is read twice, operands of arithmetic, several result
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from graphdsl.interop.names import Namer
-from graphdsl.interop.net import ARITHMETIC, WEIGHT, Layer
-from graphdsl.interop.wording import call_text
-from graphdsl.report import dataclass
+from graphdsl.interop.parts import Flow, Part
 
 DEEPEST = 2
 """Lists inside each other; deeper ones get a name."""
@@ -25,42 +22,34 @@ LONGEST_BRANCH = 8
 """Steps of a branch that stands in a list."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A layer or a use of a block, ready to be written.
-
-    texts   its settings
-    layers  what it consists of, in the order in which their weights are made
-    """
-
-    name: str
-    word: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    texts: Mapping[str, str]
-    layers: tuple[Layer, ...] = field(repr=False)
-
-    @property
-    def arithmetic(self) -> bool:
-        return self.word in ARITHMETIC
-
-
 class Body:
     """The definitions of parts, where some tensors have names already.
 
     known   tensors that stand above: their names
-    kept    tensors that must be defined, with the words to define them by: `output class`, `out`
+    kept    tensors that must be defined, with the words to define them by: `output class`, `out`; "" for any name
+    called  how a part is written behind an arrow
+    titled  whether the names of parts mean something here; in a block they are those of one use out of many
+
+    lines   the definitions
+    order   the parts in the order in which the text makes their weights
     """
 
-    def __init__(self, parts: Sequence[Part], known: Mapping[str, str], kept: Mapping[str, str], namer: Namer) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        known: Mapping[str, str],
+        kept: Mapping[str, str],
+        namer: Namer,
+        called: Callable[[Part], str],
+        titled: bool = True,
+    ) -> None:
         self.lines: list[str] = []
-        self.order: list[Layer] = []
+        self.order: list[Part] = []
         self._names = dict(known)
-        self._kept = kept
         self._namer = namer
-        self._maker = {t: p for p in parts for t in p.outputs}
-        self._reads = Counter(t for p in parts for t in p.inputs)
-        self._reader = {t: p for p in parts for t in p.inputs}
+        self._called = called
+        self._titled = titled
+        self._flow = Flow(parts, kept)
         self._depth: dict[str, tuple[int, int]] = {}
         for part in parts:
             self._measure(part)
@@ -80,19 +69,20 @@ class Body:
 
     def _inline(self, tensor: str) -> bool:
         """Whether a tensor is written where it is read."""
-        maker, reader = self._maker.get(tensor), self._reader.get(tensor)
-        if maker is None or reader is None or tensor in self._kept or self._reads[tensor] > 1:
+        maker = self._flow.maker.get(tensor)
+        if maker is None or tensor in self._flow.kept or self._flow.reads(tensor) != 1:
             return False
-        if len(maker.outputs) > 1 or maker.word == WEIGHT or reader.arithmetic:
+        (reader,) = self._flow.readers[tensor]
+        if len(maker.outputs) > 1 or maker.constant or reader.arithmetic:
             return False
         deep, long = self._depth[tensor]
         return len(reader.inputs) == 1 or (deep < DEEPEST and long <= LONGEST_BRANCH)
 
     def _define(self, part: Part) -> None:
-        if part.word == WEIGHT:
+        if part.constant:
             self._names[part.outputs[0]] = name = self._namer.name(part.name)
             self.lines.append(f"weight {name}: float[{part.texts['shape'].replace('x', ', ')}] = zeros")
-            self.order.extend(part.layers)
+            self.order.append(part)
             return
         text = self._written(part)
         self.lines.append(f"{', '.join(map(self._left_side, self._wanted(part)))} = {text}")
@@ -100,12 +90,22 @@ class Body:
     def _wanted(self, part: Part) -> list[tuple[str, str]]:
         """Tensors that a part makes, and names for them."""
         several = len(part.outputs) > 1
+        if not self._titled:
+            return [(t, self._role(t) or part.word) for t in part.outputs]
         return [(t, f"{part.name}_{i}" if several else part.name) for i, t in enumerate(part.outputs, 1)]
+
+    def _role(self, tensor: str) -> str:
+        """`body` and `skip` of a sum or product; "" for anything else."""
+        readers = self._flow.readers.get(tensor, [])
+        if len(readers) != 1 or not readers[0].arithmetic:
+            return ""
+        longest = max(self._depth.get(t, (0, 0))[1] for t in readers[0].inputs)
+        return "body" if self._depth[tensor][1] == longest else "skip"
 
     def _left_side(self, wanted: tuple[str, str]) -> str:
         tensor, name = wanted
-        if tensor in self._kept:
-            side = self._kept[tensor]
+        if self._flow.kept.get(tensor):
+            side = self._flow.kept[tensor]
             self._names[tensor] = side.rsplit(" ", 1)[-1]
             return side
         self._names[tensor] = self._namer.name(name)
@@ -115,22 +115,23 @@ class Body:
         """A part with all that flows into it and has no name."""
         chain = [part]
         while len(chain[-1].inputs) == 1 and not chain[-1].arithmetic and self._inline(chain[-1].inputs[0]):
-            chain.append(self._maker[chain[-1].inputs[0]])
-        first = chain.pop()
-        texts = [self._start(first)]
-        for step in reversed(chain):
-            texts.append(call_text(step.word, step.texts))
-            self.order.extend(step.layers)
-        return " -> ".join(texts)
+            chain.append(self._flow.maker[chain[-1].inputs[0]])
+        first = chain[-1]
+        operands = [self._operand(t) for t in first.inputs]
+        self.order += reversed(chain)
+        if first.arithmetic:
+            chain.pop()
+            left, right = first.texts.get("left"), first.texts.get("right")
+            start = f"{left or operands[0]} {first.word} {right or operands[-1]}"
+        else:
+            start = f"[{', '.join(operands)}]" if len(operands) != 1 else operands[0]
+        return " -> ".join([start, *self._calls(reversed(chain))])
 
-    def _start(self, part: Part) -> str:
-        operands = [self._flow(t) for t in part.inputs]
-        self.order.extend(part.layers)
-        if part.arithmetic:
-            left, right = part.texts.get("left"), part.texts.get("right")
-            return f"{left or operands[0]} {part.word} {right or operands[-1]}"
-        flow = f"[{', '.join(operands)}]" if len(operands) != 1 else operands[0]
-        return f"{flow} -> {call_text(part.word, part.texts)}"
+    def _calls(self, steps: Iterable[Part]) -> Iterator[str]:
+        """What stands behind the arrows; equal neighbours are written once: `res(64) * 3`."""
+        for (call, _), equal in groupby(steps, lambda s: (self._called(s), s.outputs if s.alone else ())):
+            count = len(list(equal))
+            yield call if count == 1 else f"{call} * {count}"
 
-    def _flow(self, tensor: str) -> str:
-        return self._written(self._maker[tensor]) if self._inline(tensor) else self._names[tensor]
+    def _operand(self, tensor: str) -> str:
+        return self._written(self._flow.maker[tensor]) if self._inline(tensor) else self._names[tensor]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 
-from graphdsl.interop.body import Body, Part
+from graphdsl.interop.blocks import Block, with_blocks
+from graphdsl.interop.body import Body
 from graphdsl.interop.names import Namer
 from graphdsl.interop.net import WEIGHT, Layer, Net
+from graphdsl.interop.parts import Part
 from graphdsl.interop.wording import call_text, settings_text, value_text
 from graphdsl.ir import Array, Graph, Weight
 from graphdsl.lang import Vocabulary, elaborate, format_text
@@ -47,48 +50,82 @@ class _Writer:
     def __init__(self, net: Net) -> None:
         self.net = net
         self.namer = Namer()
-        self.shared = {layer.shares for layer in net.layers if layer.shares}
+        self.inputs = {port.name: self.namer.name(port.name) for port in net.inputs}
+        self.shared = self._shared()
+        self.kept, self.again = self._outputs()
+        words = [*self.inputs.values(), *self.shared.values()]
+        self.parts, blocks = with_blocks([self._part(layer) for layer in net.layers], self.kept, words)
+        self.blocks = {block.word: block for block in blocks}
 
     def text(self) -> tuple[str, list[Layer], dict[str, Layer]]:
         """The graph's text, its layers in the order of their weights, and constants by their names."""
-        net = self.net
-        known = {p.name: self.namer.name(p.name) for p in net.inputs}
+        body = Body(self.parts, self.inputs, self.kept, self.namer, self._called)
+        by_name = {layer.name: layer for layer in self.net.layers}
+        groups = [
+            [self._block(block) for block in self.blocks.values()],
+            [f"input {self.inputs[port.name]}: {port.type}" for port in self.net.inputs],
+            [f"shared {w} = {call_text(by_name[n].word, settings_text(by_name[n]))}" for n, w in self.shared.items()],
+            [*body.lines, *(f"output {name} = {body.name_of(tensor)}" for name, tensor in self.again)],
+        ]
+        constants = {body.name_of(la.outputs[0]): la for la in self.net.layers if la.word == WEIGHT}
+        text = "\n\n".join("\n".join(lines) for lines in groups if lines)
+        return text, [leaf for part in body.order for leaf in self._steps(part)], constants
+
+    def _shared(self) -> dict[str, str]:
+        """Layers that are used more than once, and what they are called."""
+        used = {layer.shares for layer in self.net.layers if layer.shares}
+        return {layer.name: self.namer.name(layer.name) for layer in self.net.layers if layer.name in used}
+
+    def _outputs(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        """Tensors that are outputs, with the left side that defines them; and outputs that only name a tensor."""
+        several = {t for layer in self.net.layers for t in layer.outputs if len(layer.outputs) > 1}
+        constants = {t for layer in self.net.layers for t in layer.outputs if layer.word == WEIGHT}
         kept: dict[str, str] = {}
-        again: list[tuple[str, str]] = []
-        several = {t for layer in net.layers for t in layer.outputs if len(layer.outputs) > 1}
-        for name, tensor in net.outputs:
+        again = []
+        for name, tensor in self.net.outputs:
             legal = self.namer.name(name)
-            if tensor in known or tensor in kept or tensor in several:
+            if tensor in self.inputs or tensor in kept or tensor in several | constants:
                 again.append((legal, tensor))
             else:
                 kept[tensor] = f"output {legal}"
-        lines = [f"input {known[p.name]}: {p.type}" for p in net.inputs]
-        lines += ["", *self._shared()]
-        body = Body([self._part(layer) for layer in net.layers], known, kept, self.namer)
-        lines += ["", *body.lines]
-        lines += [f"output {name} = {body.name_of(tensor)}" for name, tensor in again]
-        constants = {body.name_of(la.outputs[0]): la for la in net.layers if la.word == WEIGHT}
-        return "\n".join(lines) + "\n", body.order, constants
-
-    def _shared(self) -> list[str]:
-        """Definitions of layers that are used more than once."""
-        self.words: dict[str, str] = {}
-        for layer in self.net.layers:
-            if layer.name in self.shared:
-                self.words[layer.name] = self.namer.name(layer.name)
-        by_name = {layer.name: layer for layer in self.net.layers}
-        return [f"shared {w} = {call_text(by_name[n].word, settings_text(by_name[n]))}" for n, w in self.words.items()]
+        return kept | {t: "" for _, t in again if t not in kept and t not in self.inputs}, again
 
     def _part(self, layer: Layer) -> Part:
-        word = self.words.get(layer.shares or layer.name)
+        word = self.shared.get(layer.shares or layer.name)
         if word is not None:
-            made = () if layer.shares else (layer,)
-            return Part(layer.name, word, layer.inputs, layer.outputs, {}, made)
+            return Part(layer.name, word, layer.inputs, layer.outputs, {}, layer, alone=True)
         if layer.word == WEIGHT:
             texts = {"shape": value_text(tuple(layer.settings["shape"]) or (1,))}
-        else:
-            texts = settings_text(layer)
-        return Part(layer.name, layer.word, layer.inputs, layer.outputs, texts, (layer,))
+            return Part(layer.name, WEIGHT, (), layer.outputs, texts, layer, alone=True)
+        return Part(layer.name, layer.word, layer.inputs, layer.outputs, settings_text(layer), layer)
+
+    def _called(self, part: Part) -> str:
+        block = self.blocks.get(part.word) if part.uses_block else None
+        if block is None:
+            return call_text(part.word, part.texts)
+        told = block.formals.written(part.texts)
+        return f"{part.word}({', '.join(told)})" if told else part.word
+
+    def _inner(self, parts: Sequence[Part], source: str, namer: Namer) -> Body:
+        """What stands in a block."""
+        return Body(parts, {source: "in"}, dict.fromkeys(parts[-1].outputs, "out"), namer, self._called, titled=False)
+
+    def _block(self, block: Block) -> str:
+        head = ", ".join(block.formals.head())
+        namer = Namer([*block.formals.names, *self.blocks])
+        told = zip(block.region.parts, block.formals.body, strict=True)
+        lines = self._inner([replace(p, texts=texts) for p, texts in told], block.region.source, namer).lines
+        name = f"block {block.word}({head})" if head else f"block {block.word}"
+        if len(lines) == 1:
+            return f"{name} = {lines[0].removeprefix('out = ')}"
+        return "\n".join([f"{name} {{", *(f"  {line}" for line in lines), "}"])
+
+    def _steps(self, part: Part) -> list[Layer]:
+        """The layers of a part that make weights of their own, in the order of the text."""
+        if part.uses_block:
+            inner = self._inner(part.inside, part.inputs[0], Namer())
+            return [layer for p in inner.order for layer in self._steps(p)]
+        return [part.layer] if part.layer and not part.layer.shares else []
 
 
 def _named(order: Sequence[Layer], graph: Graph, constants: Mapping[str, Layer]) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from graphdsl.report import Source, dataclass
 # After these a sign belongs to the number behind it.
 _BEFORE_UNARY = frozenset({
     "SIGN", "STAR", "SCALE", "POWER", "COMPARE", "AND", "OR", "NOT", "ARROW", "EQUAL", "COMMA", "COLON",
-    "LPAR", "LSQB", "LBRACE", "IF", "THEN", "ELSE", "IN", "ASSERT",
+    "LPAR", "LSQB", "LBRACE", "IF", "THEN", "ELSE", "ASSERT",
 })  # fmt: skip
 
 
