@@ -11,7 +11,7 @@ Regions of equal build are one class; each of them becomes a use of a block.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from graphdsl.interop.parts import Flow, Part, leaves
@@ -54,22 +54,20 @@ def classes(flow: Flow) -> dict[Build, list[Region]]:
     """All regions, by their build; those of one class have no part in common."""
     found: dict[Build, list[Region]] = {}
     taken: dict[Build, set[tuple[str, ...]]] = {}
-    for part in flow.parts:
-        for region in _ending_at(part, flow):
-            build = region.build
-            used = taken.setdefault(build, set())
-            own = {p.outputs for p in region.parts}
-            if not used & own:
-                used |= own
-                found.setdefault(build, []).append(region)
+    for region in filter(None, (_ending_at(part, flow) for part in flow.parts)):
+        build = region.build
+        used = taken.setdefault(build, set())
+        own = {p.outputs for p in region.parts}
+        if not used & own:
+            used |= own
+            found.setdefault(build, []).append(region)
     return found
 
 
-def _ending_at(part: Part, flow: Flow) -> Iterable[Region]:
+def _ending_at(part: Part, flow: Flow) -> Region | None:
     if part.alone or len(part.outputs) > 1:
-        return ()
-    region = _between(part, flow) if len(set(part.inputs)) > 1 else _pair(part, flow)
-    return (region,) if region else ()
+        return None
+    return _between(part, flow) if len(set(part.inputs)) > 1 else _pair(part, flow)
 
 
 def _pair(part: Part, flow: Flow) -> Region | None:
