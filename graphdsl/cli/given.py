@@ -1,34 +1,76 @@
-"""Data named on the command line: pictures, a folder of them, or a .npz, .npy, .csv file."""
+"""Data named on the command line: pictures, folders of them, patterns, or a .npz, .npy, .csv file; names of classes."""
 
 from __future__ import annotations
 
+import glob
+import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from graphdsl.data import INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places
+from graphdsl.data import ENDINGS, INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places, read_bytes
 from graphdsl.report import fail
 
 TABLES: dict[str, type[Npz | Npy | Csv]] = {".npz": Npz, ".npy": Npy, ".csv": Csv}
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".pgm", ".ppm"})
+LARGEST_NAMES = 1 << 24
+"""Bytes of a file of class names."""
 
 
 def dataset(paths: tuple[str, ...]) -> Dataset | None:
     """The samples in these files, None when there are none: then the spec's own data are meant.
 
-    Several files must all be pictures, one sample each. Columns bind to inputs by name, a lone one to a lone input.
-    Raises Failed E0501 (no such file), E0503 (another kind of file), and what reading them gives.
+    Several files must all be pictures or folders of pictures, one sample each. A path with `*`, `?` or `[` that is no
+    file is a pattern; `**` goes into folders. Columns bind to inputs by name, a lone one to a lone input.
+    Raises Failed E0501 (no such file), E0519 (another kind of file), and what reading them gives.
     """
     if not paths:
         return None
     places = Places()
-    found = [places.find(path) for path in paths]
-    if all(path.suffix.lower() in PICTURES for path in found):
-        return Dataset({"image": Images(tuple(found))}, {"image": INPUT}, origin=str(found[0].parent))
+    found = [path for given in paths for path in _meant(given, places)]
     if len(found) == 1 and found[0].is_dir():
-        return Folder(paths[0]).read(places)
+        return Folder(str(found[0])).read(places)
     if len(found) == 1 and found[0].suffix.lower() in TABLES:
-        return _lone_is_input(TABLES[found[0].suffix.lower()](paths[0]).read(places))
-    raise _unknown(found)
+        return _lone_is_input(TABLES[found[0].suffix.lower()](str(found[0])).read(places))
+    pictures = tuple(picture for path in found for picture in _pictures(path))
+    if all(path.suffix.lower() in ENDINGS for path in pictures):
+        return Dataset({"image": Images(pictures)}, {"image": INPUT}, origin=str(pictures[0].parent))
+    raise _unknown(pictures)
+
+
+def pictures(given: Dataset | None) -> list[str]:
+    """The files that the samples were read from, where they are pictures."""
+    columns = given.columns.values() if given is not None else ()
+    return next(([str(path) for path in column.paths] for column in columns if isinstance(column, Images)), [])
+
+
+def class_names(path: str) -> tuple[str, ...]:
+    """The lines of a file, but for empty ones at its end; where each begins with its number, as `3,cat`, without that.
+
+    Raises E0501 and E0502 where it cannot be read.
+    """
+    content = read_bytes(Places().find(path), LARGEST_NAMES)
+    lines = content.decode("utf-8", errors="replace").rstrip().splitlines()
+    numbered = [re.fullmatch(rf"\s*{i}\s*[,:;\t ]\s*(.+)", line) for i, line in enumerate(lines)]
+    return tuple(
+        (match[1] if match and all(numbered) else line).strip() for match, line in zip(numbered, lines, strict=True)
+    )
+
+
+def _meant(path: str, places: Places) -> list[Path]:
+    """The file of that name, or those that fit the pattern, in the order of their names."""
+    if not glob.has_magic(path) or Path(path).exists():
+        return [places.find(path)]
+    found = sorted(Path(match) for match in glob.iglob(path, recursive=True))
+    if not found:
+        raise fail(
+            "E0501", f"no file fits `{path}`", help="`*` stands for any letters, `**` for folders inside folders"
+        )
+    return found
+
+
+def _pictures(path: Path) -> Iterable[Path]:
+    """The picture itself, or those in a folder at any depth."""
+    return map(Path, pictures(Folder(str(path)).read(Places()))) if path.is_dir() else (path,)
 
 
 def _lone_is_input(read: Dataset) -> Dataset:
@@ -36,7 +78,7 @@ def _lone_is_input(read: Dataset) -> Dataset:
     return replace(read, roles=dict.fromkeys(read.columns, INPUT)) if len(read.columns) == 1 else read
 
 
-def _unknown(found: list[Path]) -> Exception:
-    odd = next(path for path in found if path.suffix.lower() not in PICTURES)
-    help = "give pictures, or one folder, .npz, .npy or .csv file"
+def _unknown(found: tuple[Path, ...]) -> Exception:
+    odd = next(path for path in found if path.suffix.lower() not in ENDINGS)
+    help = "give pictures, folders of pictures, or one .npz, .npy or .csv file"
     return fail("E0519", f"`{odd}` cannot be read as data" if len(found) == 1 else f"`{odd}` is no picture", help=help)

@@ -15,11 +15,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found out: for people, for programs, and the exit code."""
+    """What a command found out: for people, for programs, and the exit code. csv: for those that have a table."""
 
     text: str
     data: dict[str, Any]
     code: int = 0
+    csv: Callable[[], str] = str
 
 
 def answers(function: Callable[..., Answer]) -> Callable[..., int]:
@@ -27,24 +28,34 @@ def answers(function: Callable[..., Answer]) -> Callable[..., int]:
 
     With `--format json` the last line of stdout is one JSON object, in failure too: `{"diagnostics": [...]}`.
     """
+    return _answering(function, ["text", "json"], "json: one object on the last line.")
 
-    @click.option(
-        "--format",
-        "form",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        help="json: one object on the last line.",
-    )
+
+def tables(function: Callable[..., Answer]) -> Callable[..., int]:
+    """The same for a command whose answer is a table: `--format csv` too."""
+    return _answering(function, ["text", "json", "csv"], "json: one object on the last line; csv: a row a sample.")
+
+
+def _answering(function: Callable[..., Answer], forms: list[str], help: str) -> Callable[..., int]:
+    @click.option("--format", "form", type=click.Choice(forms), default="text", help=help)
     @functools.wraps(function)
     def command(form: str, **arguments: Any) -> int:
         try:
             answer = function(**arguments)
+            said = _as(form, answer)
         except Failed as failed:
             answer = failure(failed)
-        click.echo(json_text(answer.data) if form == "json" else answer.text, nl=form == "json" or bool(answer.text))
+            said = _as(form, answer)
+        click.echo(said, nl=form == "json" or bool(said and not said.endswith("\n")))
         return answer.code
 
     return command
+
+
+def _as(form: str, answer: Answer) -> str:
+    if form == "json":
+        return json_text(answer.data)
+    return answer.csv() if form == "csv" else answer.text
 
 
 def failure(failed: Failed) -> Answer:

@@ -9,17 +9,15 @@ from typing import Any
 import click
 import numpy as np
 
-from graphdsl.cli.given import dataset
+from graphdsl.cli.given import class_names, dataset, pictures
 from graphdsl.cli.machine import backend_option
-from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
+from graphdsl.cli.said import as_csv, lines
 from graphdsl.cli.weights import load
-from graphdsl.data import Dataset, Images
-from graphdsl.ir import PROBABILITIES, Array, Role
-from graphdsl.model import compile
-from graphdsl.report import write_whole
-
-SHOWN = 10
-"""Rows and numbers a row that text shows; `-o` and JSON hold all."""
+from graphdsl.data import Dataset, Labels
+from graphdsl.ir import Array
+from graphdsl.model import TOP, Model, compile
+from graphdsl.report import fail, write_whole
 
 
 @click.command()
@@ -27,63 +25,101 @@ SHOWN = 10
 @click.argument("data", nargs=-1)
 @weights_option
 @settings_option
-@click.option("-o", "--output", metavar="FILE.npz", help="Save the outputs as arrays.")
+@click.option(
+    "--top", "count", type=click.IntRange(1), default=TOP, show_default=True, help="How many classes to name."
+)
+@click.option("--classes", metavar="FILE", type=click.Path(), help="Names of the classes, one a line.")
+@click.option("--features", "layer", metavar="LAYER", help="What this layer makes, in place of the outputs.")
+@click.option("-o", "--output", metavar="FILE", help="Save all numbers as arrays (.npz), or the table (.csv).")
 @backend_option
-@answers
+@tables
 def command(
-    spec: str, data: tuple[str, ...], weights: str | None, settings: dict[str, str], output: str | None, backend: str
+    spec: str,
+    data: tuple[str, ...],
+    weights: str | None,
+    settings: dict[str, str],
+    count: int,
+    classes: str | None,
+    layer: str | None,
+    output: str | None,
+    backend: str,
 ) -> Answer:
     """What a trained model says about DATA, or else about the test data of the spec.
 
-    DATA is pictures, a folder of them, or a .npz, .npy or .csv file.
+    DATA is pictures, folders of them, patterns such as "new/*.jpg", or a .npz, .npy or .csv file. SPEC may be a file of
+    weights, which holds its spec.
 
     \b
     graphdsl predict model.dag seven.png eight.png
-    graphdsl predict model.dag new.npz -o answers.npz
+    graphdsl predict model.dag photos/ --top 3 --format csv
+    graphdsl predict runs/model-1/weights.safetensors photos/ -o answers.csv
     graphdsl predict model.dag new.csv --weights best.safetensors --format json
+    graphdsl predict model.dag photos/ --features pooled -o features.npz
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights)
     given = dataset(data)
+    names = class_names(classes) if classes is not None else ()
+    if layer is not None:
+        return features(model, layer, given, output)
     outputs = model.predict(given)
-    if output is not None:
-        write_whole(Path(output), packed(outputs))
+    best = model.top(outputs, count, names)
     files = pictures(given)
-    said = {name: classes.of(outputs[name]) for name, classes in model.classes.items()}
-    data_out: dict[str, Any] = {"outputs": {name: values.tolist() for name, values in outputs.items()}}
-    data_out |= {"classes": {name: list(classes.names) for name, classes in model.classes.items()}, "predicted": said}
-    data_out |= {"files": files} if files else {}
-    scores = {r.name for r in model.graph.of_role(Role.OUTPUT) if r.value.type.kind == PROBABILITIES}
-    labels = {name: said.get(name) or (numbers(values) if name in scores else []) for name, values in outputs.items()}
-    return Answer("\n".join(table(name, values, labels[name], files) for name, values in outputs.items()), data_out)
+    if output is not None:
+        save(output, outputs, best, files)
+    text = "\n".join(
+        lines(name, values, best.get(name), said(model, name, values), files) for name, values in outputs.items()
+    )
+    return Answer(text, told(model, outputs, best, files), csv=lambda: as_csv(outputs, best, files))
 
 
-def pictures(given: Dataset | None) -> list[str]:
-    """The files that the samples were read from, where they are pictures."""
-    columns = given.columns.values() if given is not None else ()
-    return next(([str(path) for path in column.paths] for column in columns if isinstance(column, Images)), [])
+def said(model: Model, name: str, values: Array) -> list[Any]:
+    """The class of each sample, of an output that tells one of two by one number."""
+    return model.classes[name].of(values) if name in model.classes else []
 
 
-def numbers(values: Array) -> list[str]:
-    """`class 3` for each sample, where its numbers are scores of classes."""
-    return [f"class {number}" for number in values.argmax(-1)] if values.ndim == 2 else []
+def told(model: Model, outputs: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> dict[str, Any]:
+    """All that was found out, for programs."""
+    known = model.classes
+    data: dict[str, Any] = {"outputs": {name: values.tolist() for name, values in outputs.items()}}
+    data |= {"classes": {name: list(classes.names) for name, classes in known.items()}}
+    data |= {"predicted": {name: classes.of(outputs[name]) for name, classes in known.items()}}
+    named = {n: [[{"class": c, "score": s} for c, s in row] for row in rows] for n, rows in best.items()}
+    return data | {"top": named} | ({"files": files} if files else {})
 
 
-def packed(outputs: dict[str, Array]) -> bytes:
-    """The arrays as the bytes of a .npz file."""
+def features(model: Model, layer: str, given: Dataset | None, output: str | None) -> Answer:
+    """What a layer makes, and the labels of the samples beside it: what a spec reads again by `npz("features.npz")`."""
+    name = layer.rpartition("/")[2]
+    arrays = {name: model.features(layer, given), **labels(given)}
+    if output is not None:
+        save(output, arrays, {}, [])
+    shapes = [f"{key} {list(values.shape)}" for key, values in arrays.items()]
+    where = f"in {output}" if output is not None else "(to keep them: -o FILE.npz)"
+    data = {"features": {key: list(values.shape) for key, values in arrays.items()}, "file": output}
+    return Answer(f"{', '.join(shapes)} {where}", data, csv=lambda: as_csv(arrays, {}, pictures(given)))
+
+
+def labels(given: Dataset | None) -> dict[str, Array]:
+    """The classes of samples, by name where they have names."""
+    found = given.columns.items() if given is not None else ()
+    return {
+        name: np.array(column.classes)[column.values] if column.classes else column.values
+        for name, column in found
+        if isinstance(column, Labels)
+    }
+
+
+def save(path: str, arrays: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> None:
+    """Raises E0519 for another ending than .npz and .csv, E0701 where the file cannot be written."""
+    ending = Path(path).suffix.lower()
+    if ending == ".csv":
+        write_whole(Path(path), as_csv(arrays, best, files).encode())
+        return
+    if ending != ".npz":
+        raise fail(
+            "E0519", f"answers cannot be written as `{path}`", help="end it in .npz (all numbers) or .csv (a table)"
+        )
     buffer = io.BytesIO()
-    np.savez(buffer, **outputs)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def table(name: str, values: Array, labels: list[Any], files: list[str]) -> str:
-    """One output, a line each sample: its file or number, its class where there is one, and the numbers."""
-    heads = files[:SHOWN] or [str(i) for i in range(min(SHOWN, len(values)))]
-    width = max(map(len, heads), default=0)
-    rows = [f"{name} {list(values.shape)}"]
-    for i, row in enumerate(values[:SHOWN]):
-        listed = " ".join(f"{x:.4g}" for x in np.ravel(row)[:SHOWN])
-        best = f"{labels[i]}: " if labels and isinstance(labels[i], str) else ""
-        rows.append(f"  {heads[i]:<{width}}  {best}{listed}{' …' if np.size(row) > SHOWN else ''}")
-    hidden = len(values) - SHOWN
-    return "\n".join([*rows, f"  and {hidden} more (all of them: -o FILE.npz)"] if hidden > 0 else rows)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_whole(Path(path), buffer.getvalue())

@@ -9,19 +9,23 @@ from graphdsl.data.conform import Wanted
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
 from graphdsl.data.digits import Digits
-from graphdsl.data.files import Places
+from graphdsl.data.files import Places, read_bytes
 from graphdsl.data.folder import Folder
 from graphdsl.data.idx import Idx
-from graphdsl.data.images import Images, decode
+from graphdsl.data.images import ENDINGS, Images, decode
 from graphdsl.data.numpy_files import Npy, Npz
 from graphdsl.data.photo import SOURCES
+from graphdsl.data.preprocess import NO_STEPS, STEPS, Preprocess, Step, shaped
 from graphdsl.data.registry import READERS, Reader, read
 
 __all__ = [
     "AUGMENTS",
+    "ENDINGS",
     "INPUT",
+    "NO_STEPS",
     "READERS",
     "SOURCES",
+    "STEPS",
     "TARGET",
     "Augment",
     "Batch",
@@ -41,8 +45,10 @@ __all__ = [
     "Npy",
     "Npz",
     "Places",
+    "Preprocess",
     "Ragged",
     "Reader",
+    "Step",
     "Texts",
     "Wanted",
     "arrays",
@@ -50,5 +56,7 @@ __all__ = [
     "bucket",
     "decode",
     "read",
+    "read_bytes",
+    "shaped",
     "split",
 ]

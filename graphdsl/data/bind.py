@@ -13,6 +13,7 @@ from graphdsl.data.column import Array, Rows
 from graphdsl.data.conform import Fitted, Wanted, conform
 from graphdsl.data.dataset import Dataset, split
 from graphdsl.data.match import match
+from graphdsl.data.preprocess import NO_STEPS, Preprocess
 from graphdsl.ir import BATCH
 from graphdsl.report import Diagnostic, Failed, Span, dataclass, did_you_mean, fail
 
@@ -107,6 +108,7 @@ def bind(
     wanted: Sequence[Wanted],
     *,
     augments: Mapping[str, tuple[Augment, ...]] | None = None,
+    preprocess: Mapping[str, Preprocess] | None = None,
     names: Mapping[str, tuple[str, ...]] | None = None,
     span: Span | None = None,
     spare: bool = False,
@@ -115,6 +117,7 @@ def bind(
     """Finds a column for each input and target (`match.py`) and fits it (`conform.py`). All errors are told at once.
 
     augments   changes to pictures, by input
+    preprocess what is done to all samples, by input; names that are none of wanted are left alone
     names      class names and words from training (`Bound.names`): the same names get the same numbers again
     span       where the spec calls the reader
     spare      columns that nothing takes are no error, as in prediction
@@ -130,9 +133,12 @@ def bind(
         column_name, column = found.found[want.name]
         known = (names or {}).get(want.name, ())
         changes = (augments or {}).get(want.name, ())
+        steps = (preprocess or {}).get(want.name, NO_STEPS)
+        place = dataset.place
         try:
-            with _located(span or want.span):
-                fitted.append(conform(column_name, column, want, place=dataset.place, augments=changes, names=known))
+            with _located(span or steps.span or want.span):
+                fit = conform(column_name, column, want, place=place, augments=changes, names=known, preprocess=steps)
+            fitted.append(fit)
         except Failed as failed:
             errors += failed.diagnostics
     if errors:
@@ -169,7 +175,7 @@ def _free_sizes(fitted: Sequence[Fitted]) -> tuple[dict[str, int], dict[str, int
     for f, axis, name in _free_axes(fitted):
         if axis == 0 and name in longest:
             continue
-        have = f.column.shape[axis] or 0
+        have = f.shape[axis] or 0
         if name in longest or fixed.setdefault(name, have) != have:
             raise _conflict(f.wanted, name, have, fixed.get(name, 0))
     return fixed, longest

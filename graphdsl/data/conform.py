@@ -15,6 +15,7 @@ import numpy as np
 from graphdsl.data.augment import Augment
 from graphdsl.data.column import Array, Column, Dense, Labels, Ragged, Rows, Shape, Texts
 from graphdsl.data.images import Images
+from graphdsl.data.preprocess import NO_STEPS, PLAIN, Preprocess, Step, applied, shaped
 from graphdsl.data.words import numbered, vocabulary
 from graphdsl.ir import Symbolic, TensorType
 from graphdsl.report import Failed, Span, dataclass, did_you_mean, fail
@@ -58,15 +59,25 @@ class Wanted:
 class Fitted:
     """A column that suits an input or target.
 
-    scale      what bytes of pictures are multiplied with, else 0
+    picture    it holds bytes of pictures, which are scaled
     names      of the classes or words that its numbers stand for, empty when there are none
+    preprocess the steps that are done to each batch: changes at random come before those that count
     """
 
     column: Column
     wanted: Wanted
     augments: tuple[Augment, ...] = ()
-    scale: float = 0.0
+    picture: bool = False
     names: tuple[str, ...] = ()
+    preprocess: Preprocess = NO_STEPS
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of a sample after all steps."""
+        if not self.preprocess.steps:
+            return self.column.shape
+        shape = self.column.shape
+        return shaped(self.preprocess.steps, (*shape, 1) if _lacks_channel(shape, self.wanted) else shape)
 
     @property
     def time(self) -> str:
@@ -77,12 +88,24 @@ class Fitted:
     def take(self, rows: Rows, sizes: Mapping[str, int], generator: np.random.Generator | None) -> Array:
         """The values of these rows as the network takes them; without a generator, as in validation."""
         values = self.column.take(rows, sizes[self.time] if self.time else 0)
-        if self.scale:
-            values = np.multiply(values, self.scale, dtype=np.float32)
+        if self.preprocess.steps and _lacks_channel(values.shape[1:], self.wanted):
+            values = values[..., None]
+        values = applied(self.preprocess.placing, values)
         if self.augments:
-            values = self._augmented(values.astype(np.float32, copy=False), generator)
+            values = self._scaled(values, PLAIN).astype(np.float32, copy=False)
+            values = self._scaled(self._augmented(values, generator), self.preprocess.unit / PLAIN)
+        else:
+            values = self._scaled(values, self.preprocess.unit)
+        values = applied(self.preprocess.counting, values)
         shape = [sizes[size] if isinstance(size, str) else size for size in self.wanted.shape]
         return np.ascontiguousarray(values.reshape(len(rows), *shape), self.wanted.type.dtype.numpy)
+
+    def _scaled(self, values: Array, by: float) -> Array:
+        return (
+            np.multiply(values, by, dtype=np.float32)
+            if self.picture and (by != 1 or values.dtype == np.uint8)
+            else values
+        )
 
     def _augmented(self, images: Array, generator: np.random.Generator | None) -> Array:
         images = images if images.ndim == 4 else images[..., None]
@@ -99,6 +122,7 @@ def conform(
     place: Place,
     augments: tuple[Augment, ...] = (),
     names: tuple[str, ...] = (),
+    preprocess: Preprocess = NO_STEPS,
 ) -> Fitted:
     """Makes column `name` suit `wanted`.
 
@@ -113,15 +137,17 @@ def conform(
         column, names = _from_texts(name, column, wanted, names)
     if isinstance(column, Labels):
         column, names = _known(name, column, wanted, names, place)
+    steps = preprocess
     if isinstance(column, Images):
-        column = _sized(name, column, wanted)
+        column = _sized(name, column, wanted, preprocess)
+        steps = replace(preprocess, steps=preprocess.counting)
     _check_kind(name, column, wanted)
-    _check_shape(name, column, wanted, augments)
+    _check_shape(name, column, wanted, augments, steps)
     if isinstance(column, Images):
         column = column.kept()
     if _is_picture(column, wanted):
-        return Fitted(column, wanted, augments, 1 / 255, names)
-    return Fitted(_checked(name, column, wanted, place), wanted, augments, 0.0, names)
+        return Fitted(column, wanted, augments, True, names, steps)
+    return Fitted(_checked(name, column, wanted, place), wanted, augments, False, names, steps)
 
 
 def _is_picture(column: Column, wanted: Wanted) -> bool:
@@ -173,13 +199,17 @@ def _known(
     return Labels(table[column.values], names), names
 
 
-def _sized(name: str, column: Images, wanted: Wanted) -> Images:
-    """Sizes left open are taken from the input. E0513 when the input does not say them either."""
+def _sized(name: str, column: Images, wanted: Wanted, preprocess: Preprocess) -> Images:
+    """Sizes left open are taken from the steps, or else from the input. E0513 when it does not say them either."""
     shape = wanted.shape if len(wanted.shape) != 2 else (*wanted.shape, 1)
     if len(shape) != 3 or shape[2] not in (1, 3, 4):
         raise _unfit(
             "E0513", name, column, wanted, "pictures need `float[height, width, channels]` with 1, 3 or 4 channels"
         )
+    if preprocess.steps:
+        column = column.stepped(preprocess.placing, preprocess.channels(int(shape[2])))
+        if None not in column.shape:
+            return column
     height, width = (column.height or shape[0]), (column.width or shape[1])
     if isinstance(height, str) or isinstance(width, str):
         raise _unfit("E0513", name, column, wanted, "give the reader a `size`, or the input a height and width")
@@ -204,16 +234,22 @@ def _check_kind(name: str, column: Column, wanted: Wanted) -> None:
         )
 
 
-def _check_shape(name: str, column: Column, wanted: Wanted, augments: tuple[Augment, ...]) -> None:
+def _check_shape(
+    name: str, column: Column, wanted: Wanted, augments: tuple[Augment, ...], preprocess: Preprocess
+) -> None:
     shape = column.shape
+    if preprocess.steps:
+        shape = _stepped_shape(column, wanted, preprocess.placing, preprocess)
     if augments:
-        shape = _augmented_shape(name, column, wanted, augments)
+        shape = _augmented_shape(name, column, shape, wanted, augments)
+    shape = shaped(preprocess.counting, shape)
     widened = (*shape, 1) if wanted.shape[-1:] == (1,) else shape
     narrowed = shape[:-1] if shape[-1:] == (1,) else shape
     for candidate in (shape, widened, narrowed):
         if len(candidate) == len(wanted.shape) and all(map(_fits, candidate, wanted.shape)):
             return
-    after = f", {list(shape)} after augmentation" if shape != column.shape else ""
+    what = "preprocessing" if preprocess.steps else "augmentation"
+    after = f", {list(shape)} after {what}" if shape != column.shape else ""
     raise _unfit("E0513", name, column, wanted, _shape_help(shape, wanted), after)
 
 
@@ -221,8 +257,19 @@ def _fits(have: int | None, want: int | str) -> bool:
     return isinstance(want, str) or have == want
 
 
-def _augmented_shape(name: str, column: Column, wanted: Wanted, augments: tuple[Augment, ...]) -> Shape:
-    shape = (*column.shape, 1) if len(column.shape) == 2 else column.shape
+def _lacks_channel(shape: Shape, wanted: Wanted) -> bool:
+    """Whether grey pictures come without their axis of one channel."""
+    return wanted.shape[-1:] == (1,) and len(shape) == len(wanted.shape) - 1
+
+
+def _stepped_shape(column: Column, wanted: Wanted, steps: tuple[Step, ...], preprocess: Preprocess) -> Shape:
+    if not wanted.type.dtype.is_float:
+        raise fail("E0518", f"{wanted.title} takes class numbers, which cannot be preprocessed", preprocess.span)
+    return shaped(steps, (*column.shape, 1) if _lacks_channel(column.shape, wanted) else column.shape)
+
+
+def _augmented_shape(name: str, column: Column, shape: Shape, wanted: Wanted, augments: tuple[Augment, ...]) -> Shape:
+    shape = (*shape, 1) if len(shape) == 2 else shape
     sized = all(isinstance(size, int) for size in (*shape, *wanted.shape))
     if len(shape) != 3 or not sized or not wanted.type.dtype.is_float:
         raise _unfit("E0518", name, column, wanted, "only pictures, `float[height, width, channels]`, can be augmented")

@@ -8,7 +8,7 @@ a second on two cores as one. A JPEG is decoded at the smallest of its built-in 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from graphdsl.data.column import Array, Column, Dense, Rows, Shape
 from graphdsl.data.files import reason
+from graphdsl.data.preprocess import Step, applied, shaped
 from graphdsl.report import Failed, dataclass, fail
 
 MOST_PIXELS = 80_000_000
@@ -31,6 +32,8 @@ class Images(Column):
     """uint8 [rows, height, width, channels], read from paths.
 
     height, width, channels   None until `sized` says what the network wants; a picture cannot be taken before that
+    steps                     what is done to each picture after that; with steps, a picture without height and width
+                              keeps its own
     A picture is scaled until it covers the size and cut to it around its centre: nothing is stretched.
     """
 
@@ -38,13 +41,14 @@ class Images(Column):
     height: int | None = None
     width: int | None = None
     channels: int | None = None
+    steps: tuple[Step, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
     @property
     def shape(self) -> Shape:
-        return (self.height, self.width, self.channels)
+        return shaped(self.steps, (self.height, self.width, self.channels))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -64,31 +68,41 @@ class Images(Column):
         )
 
     def take(self, rows: Rows, length: int = 0) -> Array:
-        return decode_all([self.paths[r] for r in rows], self.size)
+        return decode_all([self.paths[r] for r in rows], self.size, self._decoded)
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Height, width and channels, all known."""
-        assert self.height and self.width and self.channels, "pictures are sized when they are bound"
-        return self.height, self.width, self.channels
+        """Height, width and channels after all steps, all known."""
+        height, width, channels = self.shape
+        assert height and width and channels, "pictures are sized when they are bound"
+        return height, width, channels
+
+    def stepped(self, steps: tuple[Step, ...], channels: int) -> Images:
+        """The same pictures, read with so many channels and then changed."""
+        return replace(self, channels=self.channels or channels, steps=steps)
+
+    def _decoded(self, path: Path) -> Array:
+        assert self.channels, "pictures are sized when they are bound"
+        picture = decode(path, (self.height, self.width, self.channels))
+        return applied(self.steps, picture[None])[0] if self.steps else picture
 
     def kept(self) -> Column:
         """All pictures decoded into memory when they take at most KEPT_BYTES, else these very paths."""
         height, width, channels = self.size
         if len(self) * height * width * channels > KEPT_BYTES:
             return self
-        return Dense(decode_all(self.paths, self.size))
+        return Dense(decode_all(self.paths, self.size, self._decoded))
 
 
-def decode_all(paths: Sequence[Path], size: tuple[int, int, int]) -> Array:
+def decode_all(paths: Sequence[Path], size: tuple[int, int, int], decoded: Callable[[Path], Array]) -> Array:
     """uint8 [len(paths), height, width, channels]. Raises E0507 with every unreadable picture of the lot."""
     out = np.empty((len(paths), *size), np.uint8)
 
     def decode_into(i: int) -> Failed | None:
         try:
-            out[i] = decode(paths[i], size)
+            out[i] = decoded(paths[i])
         except Failed as failed:
-            return failed
+            return _of_picture(failed, paths[i])
         return None
 
     with ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 2), thread_name_prefix="decode") as pool:
@@ -109,8 +123,13 @@ def natural_size(path: Path) -> tuple[int, int]:
         raise _unreadable(path, "it is damaged or no picture", "repair or replace the file") from error
 
 
-def decode(path: Path, size: tuple[int, int, int]) -> Array:
-    """One picture, uint8 [height, width, channels]; of an animation the first frame.
+def _of_picture(failed: Failed, path: Path) -> Failed:
+    """What a step cannot do says of which picture."""
+    return Failed(replace(d, message=f"{d.message}: `{path}`") if d.code == "E0518" else d for d in failed.diagnostics)
+
+
+def decode(path: Path, size: tuple[int | None, int | None, int]) -> Array:
+    """One picture, uint8 [height, width, channels]; of an animation the first frame. None: as large as it is.
 
     Raises E0507 (unreadable, or more than 8 bits a channel) and E0504 (too many pixels).
     """
@@ -120,9 +139,11 @@ def decode(path: Path, size: tuple[int, int, int]) -> Array:
     try:
         with Image.open(path) as picture:
             _check(path, picture.size, picture.mode)
+            if height is None or width is None:
+                return np.asarray(picture.convert(MODES[channels])).reshape(picture.height, picture.width, channels)
             picture.draft("L" if channels == 1 else "RGB", (width, height))
             fitted = ImageOps.fit(picture.convert(MODES[channels]), (width, height), Image.Resampling.BILINEAR)
-            return np.asarray(fitted).reshape(size)
+            return np.asarray(fitted).reshape(height, width, channels)
     except Failed:
         raise
     except Image.DecompressionBombError as error:

@@ -24,6 +24,7 @@ from graphdsl.lang.evaluate import read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.params import read_param
 from graphdsl.lang.pipes import find_word
+from graphdsl.lang.recipes import PREPROCESS, read_recipes
 from graphdsl.lang.refusal import refuse, refuse_rule, told
 from graphdsl.lang.settings import build, read_for
 from graphdsl.lang.sources import given
@@ -32,6 +33,7 @@ from graphdsl.lang.values import (
     UNKNOWN,
     BlockWord,
     Datum,
+    RecipeWord,
     SharedWord,
     TargetTensor,
     article,
@@ -73,10 +75,20 @@ def names_of(definition: ast.Definition) -> tuple[ast.NameDef, ...]:
 
 @carry_out.register
 def _tensor(definition: ast.Define, frame: Frame) -> None:
+    if [n.name for n in definition.names] == [PREPROCESS] and frame.names.outermost and not definition.output:
+        _preprocess(definition, frame)
+        return
     scope = frame.scope.named(definition.names[0].name)
     for name in definition.names:
         frame.module.scopes[frame.scope.path, name.name] = scope.path
     assign(definition, frame, frame.at(scope))
+
+
+def _preprocess(definition: ast.Define, frame: Frame) -> None:
+    """A file that is used as a layer takes what flows in as it is."""
+    frame.names.define(definition.names[0], RecipeWord())
+    if frame.module.operands is None:
+        frame.module.preprocess.extend(read_recipes(definition.value, frame, PREPROCESS))
 
 
 def assign(definition: ast.Define, frame: Frame, inside: Frame) -> None:

@@ -83,6 +83,7 @@ def _spec(session: Session, module: Module, names: Names) -> Spec:
         weights=tuple(session.weights),
         files=tuple(session.files),
         named=tuple(session.named),
+        preprocess=tuple(module.preprocess),
         library=any(isinstance(b.value, BlockWord) for _, b in names.local()),
     )
 

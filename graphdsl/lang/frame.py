@@ -13,7 +13,7 @@ from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS, MAX_USES
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import Exhausted, refuse, told
-from graphdsl.lang.spec import Named, Parameter, Port, Section, WeightsFile
+from graphdsl.lang.spec import Named, Parameter, Port, Recipe, Section, WeightsFile
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
 from graphdsl.report import Failed, Reporter, Source, Span, Use, dataclass, did_you_mean
@@ -157,6 +157,7 @@ class Module:
     outputs: dict[str, Value] = field(default_factory=dict)
     params: dict[str, Parameter] = field(default_factory=dict)
     sections: list[Section] = field(default_factory=list)
+    preprocess: list[Recipe] = field(default_factory=list)
     scopes: dict[tuple[str, str], str] = field(default_factory=dict)
     imported: dict[str, Names] = field(default_factory=dict)
 

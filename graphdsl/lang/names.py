@@ -48,6 +48,11 @@ class Names:
     def __len__(self) -> int:
         return len(self._bound)
 
+    @property
+    def outermost(self) -> bool:
+        """Whether this is the table of a file, inside no block and no section."""
+        return self._outer is None
+
     def find(self, name: str, horizon: float = inf) -> Binding | None:
         """What name means here, among the first `horizon` definitions of this table."""
         binding = self._bound.get(name)

@@ -37,6 +37,14 @@ OTHER_NAMES = {
 }
 """What other systems call our layers, where the letters do not tell."""
 
+PLACES = {
+    "loss": "the `loss` of a section",
+    "metric": "the `metrics` of a section",
+    "augment": "`augment`",
+    "preprocess": "`preprocess`",
+}
+"""Where words stand that are no layers, by their kind."""
+
 
 @singledispatch
 def apply(word: Datum, call: ast.Call, flow: Flow, frame: Frame) -> Datum:
@@ -138,8 +146,7 @@ def _unknown(call: ast.Call, frame: Frame) -> Failed:
         return told()
     entry = session.vocabulary.find(name)
     if entry is not None:
-        places = {"loss": "the `loss` of a section", "metric": "the `metrics` of a section", "augment": "`augment`"}
-        help = f"it belongs into {places[entry.kind]}" if entry.kind in places else ""
+        help = f"it belongs into {PLACES[entry.kind]}" if entry.kind in PLACES else ""
         return refuse("E0223", f"`{name}` is {article(entry.kind)}, and no layer", call.name_span, help=help)
     known = (n for kind in _kinds(frame) for n in session.vocabulary.entries(kind))
     mine = (n for n, b in frame.names.visible() if isinstance(b.value, BlockWord | SharedWord))

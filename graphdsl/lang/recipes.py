@@ -15,23 +15,29 @@ from graphdsl.lang.spec import Recipe
 from graphdsl.lang.values import is_unknown
 from graphdsl.report import Failed
 
+PREPROCESS = "preprocess"
+"""The kind of words, and the name of the definition, of what is done to samples wherever an input is fed."""
 
-def read_recipes(expression: ast.Expression, frame: Frame) -> tuple[Recipe, ...]:
-    """One recipe or a list of them. A list before an arrow names several inputs that change together."""
+EXAMPLES = {"augment": "image -> random_crop(224) -> flip", PREPROCESS: "image -> resize(224) -> scale(1/255)"}
+
+
+def read_recipes(expression: ast.Expression, frame: Frame, kind: str = "augment") -> tuple[Recipe, ...]:
+    """One recipe of words of a kind, or several. A list before an arrow names inputs that change together."""
     found = []
     for item in items_of(expression):
         try:
-            found.append(_recipe(item, frame))
+            found.append(_recipe(item, frame, kind))
         except Failed as failed:
             frame.session.tell(failed, frame)
     return tuple(found)
 
 
-def _recipe(item: ast.Expression, frame: Frame) -> Recipe:
+def _recipe(item: ast.Expression, frame: Frame, kind: str) -> Recipe:
     if isinstance(item, ast.Pipe) and item.source is not None:
         names = [_sample(part, frame) for part in items_of(item.source)]
-        return Recipe(tuple(names), tuple(step for stage in item.stages for step in _steps(stage, frame)), item.span)
-    raise refuse("E0320", "needs a recipe for samples", item.span, help="write `image -> random_crop(224) -> flip`")
+        steps = tuple(step for stage in item.stages for step in _steps(stage, frame, kind))
+        return Recipe(tuple(names), steps, item.span)
+    raise refuse("E0320", "needs a recipe for samples", item.span, help=f"write `{EXAMPLES[kind]}`")
 
 
 def _sample(part: ast.Expression, frame: Frame) -> str:
@@ -45,6 +51,6 @@ def _sample(part: ast.Expression, frame: Frame) -> str:
     raise refuse("E0320", "a recipe begins with an input or a target", part.span, help=help)
 
 
-def _steps(stage: ast.Stage, frame: Frame) -> Sequence[Made]:
+def _steps(stage: ast.Stage, frame: Frame, kind: str) -> Sequence[Made]:
     times = 1 if stage.repeat is None else repeats(stage.repeat, frame)
-    return [make(stage.call, ("augment",), frame)] * times
+    return [make(stage.call, (kind,), frame)] * times

@@ -160,6 +160,7 @@ class Spec:
     shared    shared layers of the file, with their uses
     files     every file that was read, this one first
     named     every tensor with a name, in blocks and sections too; not those of a spec used as a layer
+    preprocess  what is done to samples before they flow in, wherever that is
     library   it has blocks, so it may be there for others to `use`
     """
 
@@ -175,4 +176,5 @@ class Spec:
     weights: tuple[WeightsFile, ...] = ()
     files: tuple[str, ...] = field(default=())
     named: tuple[Named, ...] = ()
+    preprocess: tuple[Recipe, ...] = ()
     library: bool = False

@@ -47,6 +47,11 @@ class ModelWord:
 
 
 @dataclass(frozen=True)
+class RecipeWord:
+    """`preprocess`: what is done to samples before they flow in. Nothing reads it."""
+
+
+@dataclass(frozen=True)
 class TargetTensor:
     """The truth: only sections may read it. value is None inside a model that is used as a layer."""
 
@@ -110,6 +115,8 @@ def describe(data: Datum) -> str:
             return f"the block `{data.definition.name.name}`"
         case SharedWord():
             return f"the shared layer `{data.definition.name.name}`"
+        case RecipeWord():
+            return "a recipe for samples"
         case TargetTensor():
             return f"the target `{data.name}`"
         case Made():

@@ -12,7 +12,7 @@ from graphdsl.report import dataclass
 @dataclass(frozen=True)
 class Vocabulary:
     """Registries by kind ("layer", "loss", "metric", "optimizer", "schedule", "callback", "reader", "augment",
-    "initializer", "source") and kinds of sections by their word.
+    "preprocess", "initializer", "source") and kinds of sections by their word.
 
     A "source" makes a tensor of a file: its function gives a NumPy array.
     """

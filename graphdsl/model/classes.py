@@ -13,6 +13,11 @@ from graphdsl.learn import Plan, Reading, reading_of
 from graphdsl.report import dataclass
 
 HALF = 0.5
+TOP = 5
+"""How many classes of a sample are named unless somebody asks for another number."""
+
+Scored = tuple[str, float]
+"""A class and its score."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,23 @@ def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str,
             outputs = [name for name, value in spec.outputs.items() if _same(value, prediction)]
             found |= {name: Classes(names[target.node], reading) for name in outputs}
     return found
+
+
+def top(values: Array, names: Sequence[str], count: int = TOP) -> list[list[Scored]]:
+    """The classes with the highest scores of each sample, best first; of equal scores the first class.
+
+    values  [n, …, classes]; what is between must be of size 1
+    names   of the classes; `class 3` where they end
+    """
+    scores = values.reshape(len(values), values.shape[-1])
+    known = [*names, *(f"class {number}" for number in range(len(names), scores.shape[1]))]
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return [[(known[i], float(row[i])) for i in chosen] for row, chosen in zip(scores, order, strict=True)]
+
+
+def ranked(values: Array) -> bool:
+    """Whether each sample has one score a class: a row of numbers, with axes of size 1 before it at most."""
+    return values.ndim > 1 and values.shape[-1] > 1 and values[:1].size == values.shape[-1] * len(values[:1])
 
 
 def _pairs(plans: Sequence[Plan]) -> list[tuple[Value, Value]]:

@@ -17,16 +17,18 @@ from graphdsl.runtime import LoadReport, WeightStore, fill_weights, some
 RUNS = Path("runs")
 
 
-def find_weights(path: str | Path | None, name: str) -> Path:
-    """The file that is meant: path itself, what the run in that folder has left, or None: the newest run of name.
+def find_weights(path: str | Path | None, spec: Path) -> Path:
+    """The file that is meant: path itself, what the run in that folder has left, or None: what the newest run of spec
+    has left, or else the file beside spec that is called like it, as `graphdsl import` leaves it.
 
     Raises E0616 where a folder holds none or there is no such run.
     """
     if path is None:
-        found = newest_weights(RUNS, name)
+        beside = spec.with_suffix(".safetensors")
+        found = newest_weights(RUNS, spec.stem) or (beside if beside.is_file() else None)
         if found is None:
             help = "train it first, or name a file of weights"
-            raise fail("E0616", f"no run of `{name}` in `{RUNS}` has left weights", help=help)
+            raise fail("E0616", f"no run of `{spec.stem}` in `{RUNS}` has left weights", help=help)
         return found
     if not Path(path).is_dir():
         return Path(path)

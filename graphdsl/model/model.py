@@ -14,8 +14,8 @@ from typing import Any
 
 from graphdsl.backends import DEFAULT, backend, instead
 from graphdsl.draw import render, summary_text
-from graphdsl.ir import Array, Graph, Result, Role, show
-from graphdsl.lang import elaborate, read_source, unread
+from graphdsl.ir import PROBABILITIES, Array, Graph, Result, Role, show
+from graphdsl.lang import elaborate, unread
 from graphdsl.learn import (
     CHECKPOINT,
     DOUBLE,
@@ -30,6 +30,7 @@ from graphdsl.learn import (
     KeepsFolder,
     KeepsNothing,
     Plan,
+    Reading,
     State,
     in_double,
     load_state,
@@ -41,9 +42,11 @@ from graphdsl.learn import (
 )
 from graphdsl.model import arguments
 from graphdsl.model.arguments import count, dataset, validation
-from graphdsl.model.classes import Classes, classes_of
+from graphdsl.model.classes import TOP, Classes, classes_of, ranked, top
+from graphdsl.model.complete import Opened, opened, packed
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
 from graphdsl.model.looking import joined, kernel_of, made_by, stage_text
+from graphdsl.model.steps import steps_of
 from graphdsl.model.supply import Given, Supply
 from graphdsl.model.words import VOCABULARY
 from graphdsl.passes import apply, inference
@@ -54,11 +57,13 @@ from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, save_weight
 def compile(path: str | Path, settings: Mapping[str, Any] | None = None, *, backend: str = DEFAULT) -> Model:
     """The model that a spec describes. Nothing is read but specs; weights are made when they are first needed.
 
+    path      of a .dag file, or of a .safetensors file that a run or `save` has left: it holds its spec
     settings  values for its params, as Python values or as text: {"width": 32}
     backend   what the model runs on
     Raises Failed with every mistake of the spec.
     """
-    return Model(read_source(str(path)), dict(settings or {}), backend)
+    found = opened(path)
+    return Model(found.source, {**found.settings, **(settings or {})}, backend, found)
 
 
 class Model:
@@ -67,10 +72,17 @@ class Model:
     Arrays are given as one array, a list in the order of the spec, or a dict by name; a Dataset goes where they go.
     """
 
-    def __init__(self, source: Source, settings: Mapping[str, Any] | None = None, backend: str = DEFAULT) -> None:
+    def __init__(
+        self,
+        source: Source,
+        settings: Mapping[str, Any] | None = None,
+        backend: str = DEFAULT,
+        opened: Opened | None = None,
+    ) -> None:
         reporter = Reporter()
         self.settings = dict(settings or {})
-        self.spec = elaborate(source, VOCABULARY, self.settings, reporter)
+        self._opened = opened or Opened(source, {})
+        self.spec = elaborate(source, VOCABULARY, self.settings, reporter, self._opened.load)
         reporter.raise_if_failed()
         self.plans = plans(self.spec)
         self._precision = shared([plan.precision for plan in self.plans])
@@ -78,7 +90,7 @@ class Model:
             self.spec = in_double(self.spec)
         self._backend = backend
         self._filled: set[str] = set()
-        self._supply = Supply(self.spec)
+        self._supply = Supply(self.spec, steps_of(self.spec))
 
     @property
     def graph(self) -> Graph:
@@ -104,7 +116,7 @@ class Model:
             machine, other = other, None
         made = Executor(machine.precise(self._precision), other.precise(self._precision) if other else None)
         made.add(self.graph, self.plans[0].seed if self.plans else 0)
-        for file in self.spec.weights:
+        for file in () if self._opened.weights else self.spec.weights:
             report = fill_used(made.weights, file, self.graph)
             self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         return made
@@ -192,6 +204,30 @@ class Model:
         """The class names behind an output's numbers, for each output whose names training or loaded weights know."""
         return classes_of(self.spec, self.plans, self._supply.names)
 
+    def top(self, outputs: Mapping[str, Array], count: int = TOP, names: Sequence[str] = ()) -> dict[str, list[Any]]:
+        """For each output that tells classes, the best of each sample as (class, score), best first.
+
+        outputs  what `predict` gave
+        names    of the classes, in place of those that training or loaded weights know
+        Such outputs end in softmax, or a loss or metric compares them with a class number, or names has as many as they
+        have numbers. Raises E0518 where names fits none.
+        """
+        known = self.classes
+        scores = {r.name for r in self.graph.of_role(Role.OUTPUT) if r.value.type.kind == PROBABILITIES}
+        scores |= {name for name, classes in known.items() if classes.reading is Reading.CLASSES}
+        rows = {name: values for name, values in outputs.items() if ranked(values)}
+        fitting = {name for name, values in rows.items() if values.shape[-1] == len(names)}
+        if names and not fitting:
+            sizes = (
+                ", ".join(f"`{name}` has {values.shape[-1]}" for name, values in rows.items()) or "none tells classes"
+            )
+            raise fail(
+                "E0518", f"{len(names)} names of classes fit no output: {sizes}", help="give a name for each class"
+            )
+        own = {name: known[name].names if name in known else () for name in rows}
+        said = {name: names if name in fitting else own[name] for name in rows}
+        return {name: top(rows[name], said[name], count) for name in rows if name in scores | fitting}
+
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
         graph = self.graph.with_results([Result(layer, Role.OUTPUT, made_by(self.spec, layer))])
@@ -217,11 +253,12 @@ class Model:
         return report
 
     def find_weights(self, path: str | Path | None = None) -> Path:
-        """The file that `load` takes: path itself, or what is in that folder of a run; None: of this spec's newest run.
+        """The file that `load` takes: path itself, or what is in that folder of a run; None: of this spec's newest run,
+        or else the file beside the spec that is called like it.
 
         A run that was stopped has its checkpoint. Raises E0616 where there is no such file.
         """
-        return find_weights(path, self.name)
+        return find_weights(path or self._opened.weights, Path(self.spec.source.path))
 
     def demand_weights(self, *, judged: bool = False) -> None:
         """Raises E0605 where outputs need weights that no file has given. judged: what losses and metrics need too."""
@@ -242,7 +279,7 @@ class Model:
     @property
     def identity(self) -> str:
         """What a checkpoint belongs to: the same texts with the same params."""
-        texts = [Path(file).read_bytes() for file in self.spec.files[1:]]
+        texts = [self._opened.load(file).text.encode() for file in self.spec.files[1:]]
         params = [f"{name}={parameter.value!r}" for name, parameter in self.spec.params.items()]
         whole = b"\0".join([self.spec.source.text.encode(), *texts, *(p.encode() for p in params)])
         return sha256(whole).hexdigest()
@@ -264,7 +301,8 @@ class Model:
     def _metadata(self) -> dict[str, str]:
         params = {name: show(parameter.value) for name, parameter in self.spec.params.items()}
         names = {name: list(classes) for name, classes in self._supply.names.items()}
-        return {"spec": self.spec.source.text, "params": json.dumps(params), "names": json.dumps(names)}
+        files = packed(self.spec, self._opened.load)
+        return {"spec": self.spec.source.text, "files": files, "params": json.dumps(params), "names": json.dumps(names)}
 
     @property
     def _judging_plan(self) -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 
-from graphdsl.data import AUGMENTS, Augment, Batches, Bound, Dataset, Feed, Places, Wanted, bind, read
+from graphdsl.data import AUGMENTS, Augment, Batches, Bound, Dataset, Feed, Places, Preprocess, Wanted, bind, read
 from graphdsl.ir import Graph, Made
 from graphdsl.lang import Spec
 from graphdsl.learn import Batches as Judged
@@ -33,9 +33,14 @@ class Given:
 
 @dataclass
 class Supply:
-    """Finds data for a spec. names: the class names and words behind numbers, as the first data that were met say."""
+    """Finds data for a spec.
+
+    preprocess  what is done to the samples of each input
+    names       the class names and words behind numbers, as the first data that were met say
+    """
 
     spec: Spec
+    preprocess: Mapping[str, Preprocess] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _read: dict[Made, Feed] = field(default_factory=dict)
 
@@ -84,7 +89,10 @@ class Supply:
         declared = len(self.spec.inputs) + len(self.spec.targets)
         spare = len(wanted) < declared
         least = self._least
-        found = bind(dataset, wanted, augments=augments, names=self.names, span=span, spare=spare, least=least)
+        steps = self.preprocess
+        found = bind(
+            dataset, wanted, augments=augments, preprocess=steps, names=self.names, span=span, spare=spare, least=least
+        )
         self.names = {**found.names, **self.names}
         return found
 
@@ -106,7 +114,8 @@ class Supply:
                 "E0615", "there are no samples to predict", help="name files, or write `test = …` in the train section"
             )
         found = self._feed(tests[-1]).dataset if dataset is None else dataset
-        return Batches(bind(found, wanted, names=self.names, spare=True, least=shortest(graph)), PREDICTED)
+        bound = bind(found, wanted, preprocess=self.preprocess, names=self.names, spare=True, least=shortest(graph))
+        return Batches(bound, PREDICTED)
 
     def _train_feed(self, plan: Plan, given: Given | None) -> Feed | None:
         if given is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from graphdsl.data import AUGMENTS, READERS, SOURCES
+from graphdsl.data import AUGMENTS, READERS, SOURCES, STEPS
 from graphdsl.ir import SECTIONS
 from graphdsl.lang import Vocabulary
 from graphdsl.learn import CALLBACKS, METRICS, OPTIMIZERS, SCHEDULES
 
-VOCABULARY = Vocabulary.of(OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS, READERS, AUGMENTS, SOURCES, sections=SECTIONS)
+VOCABULARY = Vocabulary.of(
+    OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS, READERS, AUGMENTS, STEPS, SOURCES, sections=SECTIONS
+)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graphdsl.cli.given import dataset
+from graphdsl.cli.given import class_names, dataset
 from graphdsl.report import Failed
 
 
@@ -32,6 +32,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("a.png",), {"image"}, 1),
         (("a.png", "b.jpg"), {"image"}, 2),
         (("in",), {"image"}, 1),
+        (("in", "a.png"), {"image"}, 2),
+        (("*.png",), {"image"}, 1),
+        (("**/*.png",), {"image"}, 2),
         (("x.npy",), {"x"}, 3),
         (("x.npz",), {"left", "right"}, 3),
         (("x.csv",), {"a", "b"}, 2),
@@ -49,12 +52,27 @@ def test_nothing_given_means_the_data_of_the_spec() -> None:
 
 
 @pytest.mark.triggers("E0519")
-@pytest.mark.parametrize("paths", [("notes.docx",), ("a.png", "x.npz"), ("x.npz", "x.csv"), ("in", "a.png")])
+@pytest.mark.parametrize("paths", [("notes.docx",), ("a.png", "x.npz"), ("x.npz", "x.csv"), ("in", "notes.docx")])
 def test_what_cannot_be_read(folder: Path, paths: tuple[str, ...]) -> None:
     with pytest.raises(Failed, match="E0519"):
         dataset(paths)
 
 
-def test_a_missing_file(folder: Path) -> None:
+@pytest.mark.parametrize("path", ["b.png", "*.gif"])
+def test_a_missing_file(folder: Path, path: str) -> None:
     with pytest.raises(Failed, match="E0501"):
-        dataset(("b.png",))
+        dataset((path,))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("cat\ngreat dog\n", ("cat", "great dog")), ("0,cat\n1,great dog, dog\n\n", ("cat", "great dog, dog"))],
+)
+def test_names_of_classes(folder: Path, text: str, names: tuple[str, ...]) -> None:
+    (folder / "names.txt").write_text(text)
+    assert class_names("names.txt") == names
+
+
+def test_a_number_in_a_name_is_no_number_of_a_line(folder: Path) -> None:
+    (folder / "names.txt").write_text("0 percent\nfat\n")
+    assert class_names("names.txt") == ("0 percent", "fat")

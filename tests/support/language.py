@@ -17,6 +17,7 @@ VOCABULARY = Vocabulary.of(
     learn.CALLBACKS,
     data.READERS,
     data.AUGMENTS,
+    data.STEPS,
     data.SOURCES,
     sections=SECTIONS,
 )

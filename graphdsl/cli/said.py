@@ -1,0 +1,84 @@
+"""What a model says about samples, as lines for people and as a table for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphdsl.ir import Array
+from graphdsl.report import fail
+
+SHOWN = 10
+"""Rows, and numbers a row, that text shows of outputs that tell no class; `-o` and JSON hold all."""
+
+LARGEST_ROW = 4096
+"""Numbers of a sample that become columns of a table."""
+
+
+def lines(name: str, values: Array, best: Sequence[Any] | None, classes: Sequence[Any], files: Sequence[str]) -> str:
+    """One output, a line each sample: its file or number, then its best classes, or its class and its numbers.
+
+    best     (class, score) of each sample, best first; None where the output tells no class
+    classes  the class of each sample, where one number tells it
+    """
+    shown = len(values) if best is not None and files else SHOWN
+    heads = list(files[:shown]) or [str(i) for i in range(min(shown, len(values)))]
+    width = max(map(len, heads), default=0)
+    told = _ranks(best[:shown]) if best is not None else _numbers(values[:shown], classes)
+    rows = [f"  {head:<{width}}  {text}".rstrip() for head, text in zip(heads, told, strict=True)]
+    hidden = len(values) - shown
+    more = [f"  and {hidden} more (all of them: -o FILE.npz)"] if hidden > 0 else []
+    return "\n".join([f"{name} {list(values.shape)}", *rows, *more])
+
+
+def _ranks(best: Sequence[Any]) -> list[str]:
+    """The classes of each sample in columns."""
+    cells = [[f"{name}: {score:.4f}" for name, score in row] for row in best]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+
+
+def _numbers(values: Array, classes: Sequence[Any]) -> list[str]:
+    rows = []
+    for i, row in enumerate(values):
+        listed = " ".join(f"{x:.4g}" for x in np.ravel(row)[:SHOWN])
+        best = f"{classes[i]}: " if classes and isinstance(classes[i], str) else ""
+        rows.append(f"{best}{listed}{' …' if np.size(row) > SHOWN else ''}")
+    return rows
+
+
+def as_csv(outputs: Mapping[str, Array], best: Mapping[str, Sequence[Any]], files: Sequence[str]) -> str:
+    """A row a sample: `file`, then for outputs that tell classes `NAME_1`, `NAME_1_score`, `NAME_2` …, for others their
+    numbers. Raises E0519 where a sample has more numbers than a row should hold.
+    """
+    count = len(next(iter(outputs.values()), ()))
+    columns: dict[str, Sequence[Any]] = {"file": files} if files else {"sample": range(count)}
+    for name, values in outputs.items():
+        columns |= _ranked(name, best[name]) if name in best else _plain(name, values)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return buffer.getvalue()
+
+
+def _ranked(name: str, best: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    columns: dict[str, Sequence[Any]] = {}
+    for place in range(len(best[0]) if best else 0):
+        columns[f"{name}_{place + 1}"] = [row[place][0] for row in best]
+        columns[f"{name}_{place + 1}_score"] = [f"{row[place][1]:.6g}" for row in best]
+    return columns
+
+
+def _plain(name: str, values: Array) -> dict[str, Sequence[Any]]:
+    if values.ndim == 1:
+        return {name: values.tolist()}
+    flat = values.reshape(len(values), -1)
+    if values.ndim > 2 or flat.shape[1] > LARGEST_ROW:
+        message = f"`{name}` is {list(values.shape[1:])} for each sample: no row of a table"
+        raise fail("E0519", message, help="save it as arrays: -o FILE.npz")
+    return {f"{name}_{i}": flat[:, i].tolist() for i in range(flat.shape[1])}

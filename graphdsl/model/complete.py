@@ -1,0 +1,75 @@
+"""A file of weights as a whole model: it holds the text of its spec, and of the files that the spec names."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from graphdsl.lang import Spec, read_source
+from graphdsl.learn import read_weights_or_checkpoint
+from graphdsl.report import Source, dataclass, fail
+
+ENDING = ".safetensors"
+Load = Callable[[str], Source]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Where a spec comes from.
+
+    settings   values of params that it was trained with
+    load       gives the text of files that it names
+    weights    the file that holds all this and its weights; None where the spec is a file of its own
+    """
+
+    source: Source
+    settings: Mapping[str, str]
+    load: Load = read_source
+    weights: Path | None = None
+
+
+def opened(path: str | Path) -> Opened:
+    """The spec at path, or inside the file of weights at path.
+
+    Raises E0604 where weights cannot be read or hold no spec, and what reading a spec raises.
+    """
+    if Path(path).suffix != ENDING:
+        return Opened(read_source(str(path)), {})
+    _, metadata = read_weights_or_checkpoint(Path(path))
+    if not isinstance(metadata.get("spec"), str):
+        help = "name the spec, and the weights with --weights"
+        raise fail("E0604", f"`{path}` holds no spec beside its weights", help=help)
+    base = Path(path).parent
+    files = {os.path.normpath(base / name): text for name, text in _texts(metadata, "files").items()}
+    settings = {name: _unquoted(value) for name, value in _texts(metadata, "params").items()}
+    return Opened(Source(str(Path(path).with_suffix(".dag")), metadata["spec"]), settings, _loader(files), Path(path))
+
+
+def packed(spec: Spec, load: Load) -> str:
+    """The texts of the files that a spec names, by their paths as seen from it, as JSON."""
+    base = os.path.dirname(spec.source.path) or "."
+    return json.dumps({os.path.relpath(file, base): load(file).text for file in spec.files[1:]})
+
+
+def _loader(files: Mapping[str, str]) -> Load:
+    def load(name: str) -> Source:
+        if os.path.normpath(name) not in files:
+            raise fail("E0114", f"the file of weights does not hold `{name}`", help="train it again, and it will")
+        return Source(name, files[os.path.normpath(name)])
+
+    return load
+
+
+def _texts(metadata: Mapping[str, str], key: str) -> dict[str, str]:
+    """A JSON object of texts; what is none counts as empty."""
+    try:
+        found = json.loads(metadata.get(key, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value

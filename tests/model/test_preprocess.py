@@ -1,0 +1,130 @@
+"""`preprocess` in a spec: wherever an input is fed; and files of weights that are whole models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import graphdsl
+from graphdsl.report import Failed
+
+HEAD = "input image: float[4, 4, 3]\n"
+SPEC = (
+    HEAD
+    + """param width = 2
+target label: int(2)
+preprocess = image -> resize(4) -> subtract([100, 0, 0]) -> bgr
+output pixels = image * 1
+output pet = image -> flatten -> dense(width) -> softmax
+train {
+  data  = folder("pets", batch=4, valid=0.5)
+  test  = folder("pets")
+  loss  = [pet, label] -> categorical_crossentropy
+  epochs = 1
+}
+"""
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Red cats, blue dogs, larger than the input."""
+    monkeypatch.chdir(tmp_path)
+    for name, colour in (("cat", (250, 0, 0)), ("dog", (0, 0, 250))):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for i in range(2):
+            Image.new("RGB", (9, 7), colour).save(tmp_path / "pets" / name / f"{i}.png")
+    (tmp_path / "pet.dag").write_text(SPEC)
+    return tmp_path
+
+
+def test_it_holds_wherever_samples_come_from(folder: Path) -> None:
+    model = graphdsl.compile("pet.dag")
+    feeds = model._supply.feeds(model.plans[0])
+    assert feeds.valid is not None
+    assert feeds.test is not None
+    for batches in (feeds.train, feeds.valid, feeds.test):
+        pixels = np.concatenate([batch.arrays["image"] for batch in batches.epoch()])
+        assert {tuple(p) for p in pixels.reshape(-1, 3).tolist()} <= {(0, 0, 150), (250, 0, -100)}
+    assert model.predict()["pixels"][0, 0, 0].tolist() == [0, 0, 150]
+    model.evaluate()
+
+
+def test_arrays_of_a_program_go_through_it_too(folder: Path) -> None:
+    pictures = np.zeros((1, 6, 6, 3), np.uint8)
+    assert graphdsl.compile("pet.dag").predict(pictures)["pixels"][0, 0, 0].tolist() == [0, 0, -100]
+
+
+def test_one_recipe_for_several_inputs(tmp_path: Path) -> None:
+    text = """input left, right: float[2, 2, 1]
+preprocess = [[left, right] -> scale(2), left -> subtract(1)]
+output y = left + right
+"""
+    (tmp_path / "two.dag").write_text(text)
+    got = graphdsl.compile(tmp_path / "two.dag").predict([np.ones((1, 2, 2, 1)), np.ones((1, 2, 2, 1))])["y"]
+    assert (got == 3).all()
+
+
+@pytest.mark.triggers("E0518")
+@pytest.mark.parametrize(
+    "steps",
+    ["resize(5)", "resize(4) -> grey", "subtract([1, 2])", "divide(0)", "resize(1x2x3)", "crop(1, 1, 1, 5)"],
+)
+def test_wrong_steps_are_told_before_any_data(tmp_path: Path, steps: str) -> None:
+    (tmp_path / "wrong.dag").write_text(f"{HEAD}preprocess = image -> {steps}\noutput y = image * 1\n")
+    with pytest.raises(Failed, match="E0518") as failed:
+        graphdsl.compile(tmp_path / "wrong.dag")
+    span = failed.value.diagnostics[0].span
+    assert span is not None
+    assert span.source.position(span.start)[0] == 2
+
+
+def test_a_name_in_a_block_is_a_name(tmp_path: Path) -> None:
+    text = (
+        f"{HEAD}block b {{\n  preprocess = in -> flatten\n  out = preprocess -> dense(1)\n}}\noutput y = image -> b\n"
+    )
+    (tmp_path / "block.dag").write_text(text)
+    assert graphdsl.compile(tmp_path / "block.dag").spec.preprocess == ()
+
+
+def test_a_file_of_weights_is_a_whole_model(folder: Path) -> None:
+    (folder / "parts").mkdir()
+    (folder / "parts" / "head.dag").write_text("block head(n) = in -> flatten -> dense(n) -> softmax\n")
+    text = SPEC.replace("image -> flatten -> dense(width) -> softmax", "image -> head(width)")
+    (folder / "pet.dag").write_text('use "parts/head.dag"\n' + text.replace("width = 2", "width = 9"))
+    model = graphdsl.compile("pet.dag", {"width": 2})
+    model.fit(shown=False, runs=None)
+    model.save("out/pet.safetensors")
+    said = model.predict()
+    for path in ("pet.dag", "parts/head.dag"):
+        (folder / path).unlink()
+    whole = graphdsl.compile("out/pet.safetensors")
+    whole.load()
+    assert np.array_equal(whole.predict(model_data())["pet"], said["pet"])
+    assert whole.classes["pet"].names == ("cat", "dog")
+
+
+def model_data() -> np.ndarray:
+    """The pictures of the folder as arrays."""
+    return np.stack([np.asarray(Image.open(path)) for path in sorted(Path("pets").rglob("*.png"))])
+
+
+@pytest.mark.triggers("E0604")
+def test_weights_without_a_spec(folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"a": np.ones(3, np.float32)}, "bare.safetensors")
+    with pytest.raises(Failed, match="holds no spec"):
+        graphdsl.compile("bare.safetensors")
+
+
+def test_weights_beside_the_spec_serve_where_nothing_was_trained(folder: Path) -> None:
+    model = graphdsl.compile("pet.dag")
+    model.save("pet.safetensors")
+    assert graphdsl.compile("pet.dag").find_weights() == Path("pet.safetensors")
+    done = model.fit(shown=False)
+    assert done.folder is not None
+    assert graphdsl.compile("pet.dag").find_weights() == done.folder / "weights.safetensors"
