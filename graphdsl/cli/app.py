@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": "What an error code means.",
     "selfcheck": "Does the GPU give the right numbers?",
     "import": "A network of another tool as a spec.",
+    "export": "A model as ONNX, safetensors or source code, for other tools.",
     "ops": "The words of the language: layers, losses, optimizers …",
 }
 

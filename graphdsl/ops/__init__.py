@@ -32,7 +32,7 @@ from graphdsl.ops.mask import StepMask, mask_steps
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
-from graphdsl.ops.norm import Standardize
+from graphdsl.ops.norm import BatchNorm, Standardize
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.resize import Interpolate
@@ -44,6 +44,7 @@ __all__ = [
     "Ahead",
     "AvgPool",
     "AvgPoolGradient",
+    "BatchNorm",
     "BinaryCrossentropy",
     "Broadcast",
     "COUNTER",

@@ -1,0 +1,64 @@
+"""`graphdsl export model.dag -o model.onnx`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.cli.weights import load
+from graphdsl.interop.onnx import difference, export, exported
+from graphdsl.model import Model, compile
+
+ENDINGS = (".onnx", ".safetensors")
+
+
+@click.command()
+@spec_argument
+@weights_option
+@click.option("--untrained", is_flag=True, help="The weights as they begin, read from no file.")
+@settings_option
+@click.option("-o", "--output", metavar="FILE", help=f"Where to; ends in {' or '.join(ENDINGS)}. Default: SPEC.onnx.")
+@click.option(
+    "--layout",
+    type=click.Choice(["nhwc", "nchw"]),
+    default="nhwc",
+    help="How an ONNX file takes pictures: as the spec, or channels first.",
+)
+@click.option("--check/--no-check", "checked", default=True, help="Compare with onnxruntime, if installed.")
+@answers
+def command(
+    spec: str,
+    weights: str | None,
+    untrained: bool,
+    settings: dict[str, str],
+    output: str | None,
+    layout: str,
+    checked: bool,
+) -> Answer:
+    """A model for other tools: the network and its weights in one file.
+
+    \b
+    graphdsl export model.dag                         writes model.onnx
+    graphdsl export model.dag -o m.onnx --layout nchw
+    graphdsl export model.dag --weights runs/model-3 -o best.safetensors
+    """
+    path = Path(output) if output else Path(Path(spec).stem + ".onnx")
+    if path.suffix not in ENDINGS:
+        raise click.UsageError(f"`{path}` must end in {' or '.join(ENDINGS)}")
+    model = compile(spec, settings)
+    if not untrained:
+        load(model, weights)
+    if path.suffix == ".safetensors":
+        return Answer(f"wrote {model.save(path)}", {"file": str(path)})
+    return _onnx(model, path, nchw=layout == "nchw", checked=checked)
+
+
+def _onnx(model: Model, path: Path, *, nchw: bool, checked: bool) -> Answer:
+    export(exported(model.graph, model.executor.weights, nchw=nchw), path, title=model.name)
+    found = difference(path, model.graph, model.executor, nchw=nchw) if checked else None
+    text = f"wrote {path}"
+    if found is not None:
+        text += f"\nagainst onnxruntime on random inputs: largest difference {found:.1e} of the outputs' range"
+    return Answer(text, {"file": str(path), "difference": found})

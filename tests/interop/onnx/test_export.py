@@ -1,0 +1,201 @@
+"""Specs as ONNX files: checked by the `onnx` package, run by onnxruntime, equal to ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphdsl.backends import backend
+from graphdsl.interop.onnx import difference, export, exported
+from graphdsl.interop.onnx.export_rules import RULES
+from graphdsl.ir import Builder, Constant, DType, Operator, Role, Sample, TensorType
+from graphdsl.model import Model
+from graphdsl.ops import FORMULAS, Elementwise, Gru, Interpolate, Lstm, Standardize
+from graphdsl.passes import apply, inference
+from graphdsl.report import Failed, Source
+from graphdsl.runtime import Compiled, Executor
+
+pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+PICTURE, ROW, STEPS, FREE = "float[9, 7, 4]", "float[6]", "float[8, 4]", "float[T, 4]"
+EQUAL = 1e-5
+"""Of the range: both compute in float32."""
+
+LAYERS = [
+    (PICTURE, "conv(6, 3)"),
+    (PICTURE, "conv(6, 3x2, stride=2x1, pad=same, dilation=1x2, groups=2, bias=false)"),
+    (PICTURE, "conv(6, 3, stride=2, pad=same) -> conv(5, 3, pad=1)"),
+    (PICTURE, "depthwise_conv(3, multiplier=2)"),
+    (PICTURE, "separable_conv(6, 3, pad=same)"),
+    (PICTURE, "conv_transpose(6, 3, stride=2)"),
+    (PICTURE, "conv_transpose(6, 3, stride=2, pad=same)"),
+    (PICTURE, "conv_transpose(6, 3, stride=2, pad=1, output_pad=1, groups=2)"),
+    (PICTURE, "conv_transpose(6, 2, stride=3, pad=same)"),
+    (PICTURE, "max_pool(3, stride=2, pad=1)"),
+    (PICTURE, "max_pool(2x3)"),
+    (PICTURE, "avg_pool(3, stride=2, pad=same)"),
+    (PICTURE, "avg_pool(3, stride=2, pad=1, count_padding=true)"),
+    (PICTURE, "conv(6, 3) -> batch_norm -> relu"),
+    (PICTURE, "batch_norm(scale=false, center=false, eps=1e-3)"),
+    (PICTURE, "conv(6, 3) -> layer_norm"),
+    (PICTURE, "layer_norm(scale=false)"),
+    (PICTURE, "layer_norm(center=false)"),
+    (PICTURE, "layer_norm(scale=false, center=false)"),
+    (PICTURE, "global_avg_pool"),
+    (PICTURE, "conv(6, 3) -> global_avg_pool -> dense(3)"),
+    (PICTURE, "conv(6, 3) -> global_max_pool -> dense(3)"),
+    (PICTURE, "conv(6, 3) -> flatten -> dense(3)"),
+    (PICTURE, "upsample(2)"),
+    (PICTURE, "conv(6, 3) -> upsample(2x3) -> conv(2, 1)"),
+    (PICTURE, "upsample(2x3, method=\"bilinear\")"),
+    (PICTURE, "upsample(1x2, method=\"bilinear\")"),
+    (PICTURE, "pad(1x2, 0x1) -> conv(3, 3)"),
+    (PICTURE, "conv(6, 3) -> pad(1) -> slice(1, 4, axis=0)"),
+    (PICTURE, "conv(6, 3) -> softmax"),
+    (PICTURE, "softmax(temperature=2)"),
+    (PICTURE, "conv(6, 3) -> reshape(7x5x2x3) -> transpose([2, 0, 1, 3]) -> reshape(70x3) -> conv(4, 3)"),
+    (PICTURE, "conv(6, 3) -> reduce_mean([0, 1])"),
+    (PICTURE, "conv(6, 3) -> reduce_mean(-1, keep=true) -> conv(2, 1)"),
+    (PICTURE, "conv(6, 3) -> reduce_sum(0)"),
+    (PICTURE, "conv(6, 3) -> reduce_max([1, 2])"),
+    (PICTURE, "conv(6, 3) -> prelu"),
+    (PICTURE, "conv(6, 3) -> prelu(per=\"element\") -> scale(per=\"tensor\")"),
+    (PICTURE, "conv(6, 3) -> log_softmax(axis=1)"),
+    (PICTURE, "dropout(0.5) -> gaussian_noise(0.1) -> conv(3, 1)"),
+    (ROW, "dense(5) -> tanh -> dense(3, bias=false) -> softmax"),
+    (ROW, "batch_norm"),
+    (ROW, "layer_norm"),
+    (ROW, "reshape(2x3) -> lstm(4)"),
+    (ROW, "dense(12) -> reshape(2x3x2) -> conv_transpose(3, 2)"),
+    (ROW, "repeat(4) -> gru(3, sequence=true)"),
+    (STEPS, "conv(6, 3, stride=2, pad=same) -> batch_norm -> relu -> max_pool(2)"),
+    (STEPS, "conv(6, 3, pad=causal, dilation=2)"),
+    (STEPS, "conv_transpose(6, 3, stride=2) -> avg_pool(2)"),
+    (STEPS, "dense(5) -> relu -> dense(2, bias=false)"),
+    (STEPS, "conv(6, 3) -> dense(5)"),
+    (STEPS, "transpose -> dense(5)"),
+    (STEPS, "conv(4, 3) -> lstm(5)"),
+    (STEPS, "lstm(5, sequence=true, reverse=true, bias=false) -> lstm(3)"),
+    (STEPS, "gru(5, sequence=true) -> gru(3, reverse=true)"),
+    (STEPS, "conv(4, 3) -> upsample(2) -> global_max_pool"),
+    (STEPS, "global_avg_pool"),
+    (FREE, "lstm(5, sequence=true, reverse=true) -> gru(3)"),
+    (FREE, "conv(5, 3, stride=2, pad=1) -> relu -> max_pool(2) -> global_max_pool"),
+    (FREE, "conv(5, 3) -> global_avg_pool"),
+    (FREE, "conv(5, 3, pad=same) -> batch_norm -> max_pool(2, stride=1, pad=same) -> reduce_mean(0)"),
+    (FREE, "dense(5) -> relu -> reduce_max(0)"),
+    (FREE, "slice(1, axis=0) -> pad(1) -> avg_pool(3, pad=1, count_padding=true) -> reduce_sum(0)"),
+    (FREE, "flatten -> softmax"),
+    (FREE, "upsample(2) -> lstm(2)"),
+    ("int(7)", "one_hot -> dense(3)"),
+    ("int(7)[5]", "embedding(3) -> conv(4, 2)"),
+    ("int(7)[T]", "embedding(3) -> gru(4)"),
+]  # fmt: skip
+
+TEXTS = {
+    "arithmetic": "input a, b: float[4, 5, 3]\noutput y = (1 - a) * b / 2 + a ** 2 - 3 / (b * b + 1)",
+    "means": "input a, b, c: float[4]\noutput y = [a, b, c] -> average\noutput z = [[a, b, c] -> add, a, b] -> maximum",
+    "least": "input a, b, c: float[4]\noutput y = [a, [b, c] -> subtract, c] -> minimum",
+    "dots": "input a, b: float[4]\noutput y = [a, b] -> dot\noutput z = [a, b] -> dot(normalize=true)",
+    "attention": "input a, b: float[5, 4]\noutput y = [a -> dense(3), b -> dense(3)] -> dot -> softmax",
+    "weights": "input a: float[4, 5, 3]\nweight w: float[4, 5, 3] = normal(0, 1)\n"
+    "weight v: float[3] = normal(0, 1)\noutput y = (a -> conv(3, 1)) * w\noutput z = (a -> global_avg_pool) + v\n"
+    "output u = [w, a] -> concat -> conv(2, 1)",
+    "excite": "input a: float[4, 5, 6]\nx = a -> conv(6, 1)\n"
+    "s = x -> global_avg_pool -> dense(2) -> relu -> dense(6) -> sigmoid -> reshape(1x1x6) -> upsample(4x5)\n"
+    "output y = x * s -> conv(2, 1)",
+    "split": "input a: float[4, 5, 6]\np, q = a -> conv(6, 1) -> split(2)\n"
+    "output y = [p, q -> relu, a] -> concat -> conv(2, 1)",
+    "itself": "input a: float[4]\noutput y = a\noutput z = a -> linear",
+    "twice": "input a: float[4]\nb = a -> dense(3)\noutput y = b\noutput z = b\noutput u = b -> relu",
+    "shared": "input a, b: float[6, 5, 3]\nshared c = conv(4, 3)\n"
+    "output y = [a -> c, b -> c] -> subtract -> global_avg_pool",
+    "used as it is, too": "input a: float[5, 4]\nweight k: float[5, 4] = normal(0, 1)\n"
+    "output y = [a, k] -> multiply\noutput z = [a -> conv(4, 2), a -> conv(4, 2)] -> add",
+}
+
+
+def model_of(text: str) -> Model:
+    """The model of a text, with weights of which none is 0 or 1 by rule."""
+    model = Model(Source("spec.dag", text))
+    generator = np.random.default_rng(1)
+    weights = model.executor.weights
+    for name in list(weights):
+        array = weights[name]
+        noise = 0.1 * generator.standard_normal(array.shape)
+        weights[name] = (array + np.abs(noise) if name.endswith("variance") else array + noise).astype(array.dtype)
+    return model
+
+
+def apart(model: Model, folder: Path, *, nchw: bool = False) -> float:
+    """How far onnxruntime is from us."""
+    path = export(exported(model.graph, model.executor.weights, nchw=nchw), folder / "model.onnx")
+    found = difference(path, model.graph, model.executor, nchw=nchw)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("type", "pipe"), LAYERS)
+def test_every_layer(type: str, pipe: str, tmp_path: Path) -> None:
+    assert apart(model_of(f"input x: {type}\noutput y = x -> {pipe}"), tmp_path) < EQUAL
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_every_shape_of_graph(text: str, tmp_path: Path) -> None:
+    assert apart(model_of(text), tmp_path) < EQUAL
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_every_formula(name: str, tmp_path: Path) -> None:
+    for sample in FORMULAS[name].samples():
+        assert of_sample(sample, tmp_path) < EQUAL, sample.operator
+
+
+@pytest.mark.parametrize("operator", [op for op in RULES if op is not Elementwise], ids=lambda op: op.name)
+def test_every_operator_with_a_rule(operator: type[Operator], tmp_path: Path) -> None:
+    """On the samples that the conformance suite has for it."""
+    samples = [s for s in operator.samples() if not unsaid(s.operator)]
+    assert samples
+    for sample in samples:
+        assert of_sample(sample, tmp_path) < EQUAL, sample.operator
+
+
+@pytest.mark.parametrize("operator", [Interpolate, Standardize], ids=lambda op: op.name)
+def test_what_cannot_be_said_of_an_operator(operator: type[Operator], tmp_path: Path) -> None:
+    found = [s for s in operator.samples() if unsaid(s.operator)]
+    assert found
+    for sample in found:
+        with pytest.raises(Failed, match="E0901"):
+            of_sample(sample, tmp_path)
+
+
+def unsaid(op: Operator) -> bool:
+    """What only passes make: for training, or with fewer results."""
+    adjoint = isinstance(op, Interpolate) and op.adjoint
+    stepped = isinstance(op, Standardize) and bool(op.steps)
+    return adjoint or stepped or (isinstance(op, Lstm | Gru) and op.gives != (0, 1, 2, 3))
+
+
+def of_sample(sample: Sample, folder: Path) -> float:
+    """How far onnxruntime is from our reference. Formulas read inputs; elsewhere floats are stored, but the first."""
+    b, feeds, operands = Builder(), {}, []
+    arrays = [a.astype(np.float32) if a.dtype == np.float64 else a for a in sample.arrays]
+    for i, array in enumerate(arrays):
+        fed = i == 0 or not np.issubdtype(array.dtype, np.floating) or isinstance(sample.operator, Elementwise)
+        if fed:
+            feeds[f"x{i}"] = array
+            operands.append(b.input(f"x{i}", TensorType(array.shape, DType(array.dtype.name))))
+        else:
+            operands.append(b.emit(Constant.array(array), name=f"x{i}"))
+    results = b.emit_all(sample.operator, *operands)
+    b.result("y", Role.OUTPUT, results[0])
+    graph = b.finish()
+    ours = Compiled(apply(graph, inference()), Executor(backend("reference"))).run(feeds)["y"]
+    path = export(exported(graph, {}), folder / "model.onnx")
+    session = onnxruntime.InferenceSession(path)
+    (theirs,) = session.run(["y"], {node.name: feeds[node.name] for node in session.get_inputs()})
+    assert theirs.dtype == ours.dtype and theirs.shape == ours.shape
+    return float(np.abs(ours - theirs).max()) / (float(np.abs(ours).max()) or 1.0)
