@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from graphdsl.cli.options import Answer, answers
-from graphdsl.interop import Format, format_of, written
+from graphdsl.cli.options import Answer, answers, settings_option
+from graphdsl.interop import Format, fitted, format_of, read_arrays, written
 from graphdsl.ir import Array
 from graphdsl.model import Model, compile
 from graphdsl.report import write_whole
@@ -19,17 +19,37 @@ from graphdsl.runtime import save_weights
 @click.argument("file", type=click.Path())
 @click.option("--weights", metavar="FILE", type=click.Path(), help="Where they stand in a file of their own.")
 @click.option("-o", "--output", metavar="SPEC.dag", help="Where to. Default: the file's name, in this folder.")
+@click.option("--spec", metavar="SPEC.dag", type=click.Path(), help="The network that bare weights of PyTorch are for.")
+@settings_option
 @click.option("--check/--no-check", "checked", default=True, help="Compare with the source's runtime, if installed.")
 @answers
-def command(file: str, weights: str | None, output: str | None, checked: bool) -> Answer:
+def command(
+    file: str, weights: str | None, output: str | None, spec: str | None, settings: dict[str, str], checked: bool
+) -> Answer:
     """A network of another tool as a spec, with its weights beside it.
 
     \b
     graphdsl import model.onnx                   writes model.dag and model.safetensors
     graphdsl import net.cfg --weights net.weights -o yolo.dag
     graphdsl import deploy.prototxt --weights net.caffemodel
+    graphdsl import resnet50.pt.safetensors --spec specs/zoo/resnet50.dag -o resnet50.safetensors
     """
-    source, given = Path(file), Path(weights) if weights else None
+    if spec is not None:
+        return _bare(Path(file), compile(spec, settings), Path(output or f"{Path(spec).stem}.safetensors"))
+    return _whole(Path(file), Path(weights) if weights else None, output, checked)
+
+
+def _bare(file: Path, model: Model, output: Path) -> Answer:
+    """Weights that came without a graph, under the names of a spec that we have."""
+    found = fitted(read_arrays(file), model.graph, file)
+    save_weights(found.weights, output, {"spec": model.spec.source.text})
+    width = max(len(theirs) for theirs, _ in found.pairs)
+    lines = [f"  {theirs:<{width}}  {ours}" for theirs, ours in found.pairs]
+    text = "\n".join([*lines, f"wrote {output}: {len(found.weights)} weights of {len(found.pairs)} layers"])
+    return Answer(text, {"files": [str(output)], "pairs": [list(pair) for pair in found.pairs]})
+
+
+def _whole(source: Path, given: Path | None, output: str | None, checked: bool) -> Answer:
     form = format_of(source)
     spec = Path(output) if output else Path(source.stem + ".dag")
     made = written(form.read(source, given))

@@ -4,11 +4,13 @@ from graphdsl.interop import onnx
 from graphdsl.interop.formats import FORMATS, Format, Outputs, format_of
 from graphdsl.interop.net import ARITHMETIC, WEIGHT, Layer, Net, Port
 from graphdsl.interop.refusal import cannot_say, demand_package, malformed, read_bytes, read_text, unfit
+from graphdsl.interop.state_dict import Fitted, fitted, read_arrays
 from graphdsl.interop.writer import Written, written
 
 __all__ = [
     "ARITHMETIC",
     "FORMATS",
+    "Fitted",
     "Format",
     "Layer",
     "Net",
@@ -18,9 +20,11 @@ __all__ = [
     "Written",
     "cannot_say",
     "demand_package",
+    "fitted",
     "format_of",
     "malformed",
     "onnx",
+    "read_arrays",
     "read_bytes",
     "read_text",
     "unfit",
