@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from graphdsl.interop.net import Net
+from graphdsl.interop.onnx.check import check as check_onnx
+from graphdsl.interop.onnx.reading import read as read_onnx
 from graphdsl.ir import Array
 from graphdsl.report import dataclass, did_you_mean, fail
 
@@ -28,7 +30,7 @@ class Format:
     check: Callable[[Path, Path | None, Outputs], float | None] = lambda path, weights, outputs: None
 
 
-FORMATS: dict[str, Format] = {}
+FORMATS: dict[str, Format] = {".onnx": Format("ONNX", read_onnx, check_onnx)}
 
 
 def format_of(path: Path) -> Format:

@@ -1,0 +1,76 @@
+"""Work along one axis: parts of it, some of its places, weighted sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from graphdsl.interop.onnx.flow import Flow
+from graphdsl.interop.onnx.sheet import Sheet
+from graphdsl.ir import Array
+
+MOST_RUNS = 16
+"""Of more pieces than this a choice of places is a product with a matrix of zeros and ones."""
+
+
+def sliced(sheet: Sheet, x: Flow, axis: int, start: int, end: int) -> Flow:
+    """The part of x from start to end along an ONNX axis; x itself if that is all."""
+    if (start, end) == (0, x.shape[axis]):
+        return x
+    whole = end == x.shape[axis]
+    given: dict[str, Any] = {"start": start, "end": None if whole else end, "axis": x.place(axis) - len(x.order)}
+    name = sheet.then(x, "slice", **given)
+    return replace(x, name=name, shape=tuple(end - start if a == axis else s for a, s in enumerate(x.shape)), port="")
+
+
+def rows_of(sheet: Sheet, x: Flow, axis: int) -> tuple[str, Callable[[str, int], Flow]]:
+    """x as [steps along an axis, all other numbers], and the function that makes x of such a tensor again."""
+    order = (axis, *(a for a in x.order if a != axis))
+    turned = sheet.arranged(replace(x, port=""), order)
+    rest = [x.shape[a] for a in order[1:]]
+    (rows,) = sheet.put("reshape", (turned.name,), {"shape": [x.shape[axis], prod(rest)]})
+
+    def back(name: str, size: int) -> Flow:
+        shape = tuple(size if a == axis else s for a, s in enumerate(x.shape))
+        (whole,) = sheet.put("reshape", (name,), {"shape": [size, *rest]})
+        return sheet.arranged(Flow(whole, shape, order, x.batch, x.dtype), x.order)
+
+    return rows, back
+
+
+def along_axis(sheet: Sheet, x: Flow, axis: int, matrix: Array) -> Flow:
+    """Along an ONNX axis every new number is a weighted sum of the old: x times matrix [old, new]."""
+    order = (*(a for a in x.order if a != axis), axis)
+    turned = sheet.arranged(replace(x, port=""), order)
+    rest = [x.shape[a] for a in order[:-1]]
+    flat = turned.name
+    if len(rest) > 1:
+        (flat,) = sheet.put("reshape", (flat,), {"shape": [prod(rest), x.shape[axis]]})
+    (made,) = sheet.put("dense", (flat,), {"units": matrix.shape[1], "bias": False}, {"kernel": matrix})
+    if len(rest) > 1:
+        (made,) = sheet.put("reshape", (made,), {"shape": [*rest, matrix.shape[1]]})
+    shape = tuple(matrix.shape[1] if a == axis else s for a, s in enumerate(x.shape))
+    return sheet.arranged(Flow(made, shape, order, x.batch, x.dtype), x.order)
+
+
+def chosen(sheet: Sheet, x: Flow, axis: int, places: Sequence[int]) -> Flow:
+    """x at these places along an ONNX axis, in this order."""
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][1]:
+            runs[-1][1] += 1
+        else:
+            runs.append([place, place + 1])
+    if len(runs) > MOST_RUNS:
+        matrix = np.zeros((x.shape[axis], len(places)), np.float32)
+        matrix[list(places), range(len(places))] = 1
+        return along_axis(sheet, x, axis, matrix)
+    parts = [sliced(sheet, x, axis, start, end) for start, end in runs]
+    if len(parts) == 1:
+        return parts[0]
+    name = sheet.put("concat", [p.name for p in parts], {"axis": x.place(axis) - len(x.order)})[0]
+    return replace(x, name=name, shape=tuple(len(places) if a == axis else s for a, s in enumerate(x.shape)), port="")

@@ -1,0 +1,304 @@
+"""Operators that act on every number for itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from graphdsl.interop.onnx.flow import Flow, Value
+from graphdsl.interop.onnx.model import Step
+from graphdsl.interop.onnx.registry import reads
+from graphdsl.interop.onnx.sheet import Sheet
+from graphdsl.interop.onnx.stretch import in_order, together
+from graphdsl.ir import Array
+
+UNARY = {
+    "Abs": "abs", "Acos": "acos", "Acosh": "acosh", "Asin": "asin", "Asinh": "asinh", "Atan": "atan", "Atanh": "atanh",
+    "Ceil": "ceil", "Cos": "cos", "Cosh": "cosh", "Erf": "erf", "Exp": "exp", "Floor": "floor",
+    "HardSwish": "hard_swish",
+    "Log": "log", "Mish": "mish", "Not": "logical_not", "Reciprocal": "reciprocal", "Relu": "relu", "Round": "round",
+    "Sigmoid": "sigmoid", "Sign": "sign", "Sin": "sin", "Sinh": "sinh", "Softplus": "softplus", "Softsign": "softsign",
+    "Sqrt": "sqrt", "Tan": "tan", "Tanh": "tanh", "Swish": "swish",
+}  # fmt: skip
+PAIRS = {
+    "Greater": "greater", "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal",
+    "Equal": "equal", "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor",
+}  # fmt: skip
+ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
+
+
+@reads(*UNARY)
+def read_unary(sheet: Sheet, step: Step) -> Value:
+    return sheet.unary(UNARY[step.op], sheet.flow(0))
+
+
+@reads("Identity", "Cast", "CastLike")
+def read_same(sheet: Sheet, step: Step) -> Value:
+    """Numbers are floats with us, so a cast to whole numbers cuts off what stands behind the point."""
+    x = sheet.value(0)
+    assert x is not None
+    if step.op == "Identity" or isinstance(x, np.ndarray):
+        return x
+    dtype = _target(step)
+    if dtype == "bool" and x.dtype != "bool":
+        return replace(sheet.unary("logical_not", sheet.unary("logical_not", x)), dtype="bool")
+    if np.dtype(dtype).kind in "iu" and np.dtype(x.dtype).kind == "f":
+        return replace(_truncated(sheet, x), dtype=dtype)
+    return replace(x, dtype=dtype)
+
+
+def _target(step: Step) -> str:
+    from onnx import helper
+
+    found = helper.tensor_dtype_to_np_dtype(int(step.get("to", 1))).name if step.op == "Cast" else "float32"
+    return "float32" if found in ("float16", "bfloat16") else found
+
+
+def _truncated(sheet: Sheet, x: Flow) -> Flow:
+    """x without what stands behind the point: sign(x) * floor(|x|)."""
+    size = sheet.unary("floor", sheet.unary("abs", x))
+    return replace(x, name=sheet.put("*", (sheet.unary("sign", x).name, size.name))[0])
+
+
+@reads("Neg")
+def read_neg(sheet: Sheet, step: Step) -> Value:
+    return sheet.scaled(sheet.flow(0), "*", -1)
+
+
+@reads("LeakyRelu")
+def read_leaky_relu(sheet: Sheet, step: Step) -> Value:
+    return sheet.unary("leaky_relu", sheet.flow(0), slope=_number(step.get("alpha", 0.01)))
+
+
+@reads("Elu", "Celu", "ThresholdedRelu")
+def read_alpha(sheet: Sheet, step: Step) -> Value:
+    word = {"Elu": "elu", "Celu": "celu", "ThresholdedRelu": "thresholded_relu"}[step.op]
+    return sheet.unary(word, sheet.flow(0), alpha=_number(step.get("alpha", 1.0)))
+
+
+@reads("Selu")
+def read_selu(sheet: Sheet, step: Step) -> Value:
+    alpha, gamma = step.get("alpha", 1.67326319217681884765625), step.get("gamma", 1.05070102214813232421875)
+    if abs(alpha - 1.6732632) < 1e-4 and abs(gamma - 1.050701) < 1e-4:
+        return sheet.unary("selu", sheet.flow(0))
+    return sheet.scaled(sheet.unary("elu", sheet.flow(0), alpha=_number(alpha)), "*", _number(gamma))
+
+
+@reads("HardSigmoid")
+def read_hard_sigmoid(sheet: Sheet, step: Step) -> Value:
+    alpha, beta = _number(step.get("alpha", 0.2)), _number(step.get("beta", 0.5))
+    settings = {"alpha": alpha} if abs(alpha - 1 / 6) > 1e-6 else {}
+    return sheet.unary("hard_sigmoid", sheet.flow(0), **settings, **({"beta": beta} if beta != 0.5 else {}))
+
+
+@reads("Gelu")
+def read_gelu(sheet: Sheet, step: Step) -> Value:
+    settings = {"approximate": True} if step.get("approximate", "none") == "tanh" else {}
+    return sheet.unary("gelu", sheet.flow(0), **settings)
+
+
+@reads("Shrink")
+def read_shrink(sheet: Sheet, step: Step) -> Value:
+    bias = _number(step.get("bias", 0.0))
+    settings = {"limit": _number(step.get("lambd", 0.5)), **({"bias": bias} if bias else {})}
+    return sheet.unary("shrink", sheet.flow(0), **settings)
+
+
+@reads("Clip")
+def read_clip(sheet: Sheet, step: Step) -> Value:
+    """A clip whose bounds make it a relu, relu6 or hard_tanh is called so."""
+    low, high = (_bound(sheet, step, name, at) for name, at in (("min", 1), ("max", 2)))
+    x = sheet.flow(0)
+    match low, high:
+        case None, None:
+            return x
+        case 0.0, None:
+            return sheet.unary("relu", x)
+        case 0.0, 6.0:
+            return sheet.unary("relu6", x)
+        case -1.0, 1.0:
+            return sheet.unary("hard_tanh", x)
+    return sheet.unary("clip", x, **{k: v for k, v in (("low", low), ("high", high)) if v is not None})
+
+
+def _bound(sheet: Sheet, step: Step, name: str, at: int) -> float | None:
+    """A bound of Clip; what no float32 reaches is none."""
+    found = sheet.optional(at, f"`{name}`")
+    number = step.get(name) if found is None else float(np.ravel(found)[0])
+    return None if number is None or abs(number) > 3.3e38 else _number(number)
+
+
+@reads("PRelu")
+def read_prelu(sheet: Sheet, step: Step) -> Value:
+    """The slope meets the last axes of x; where it differs only from channel to channel it is ours as well."""
+    x, slope = sheet.plain(sheet.flow(0)), sheet.value(1)
+    if not isinstance(slope, np.ndarray):
+        a, b = together(sheet, x, sheet.flow(1))
+        zero = sheet.scaled(a, "*", 0)
+        low = replace(a, name=sheet.put("minimum", (a.name, zero.name))[0])
+        part = sheet.put("*", (b.name, low.name))[0]
+        return replace(a, name=sheet.put("+", (sheet.unary("relu", a).name, part))[0])
+    if slope.size == 1:
+        return sheet.unary("leaky_relu", x, slope=_number(slope.ravel()[0]))
+    per, array = _per(x, slope)
+    return replace(x, name=sheet.then(x, "prelu", {"slope": array}, **({} if per == "feature" else {"per": per})))
+
+
+def _per(x: Flow, array: Array) -> tuple[str, Array]:
+    """A constant that x is combined with: by feature [features], or by element, of x's shape."""
+    whole = in_order(array.reshape((1,) * (x.rank - array.ndim) + array.shape), x.order, x.batch)
+    if all(s == 1 for s in whole.shape[:-1]) and whole.shape[-1] == x.written[-1]:
+        return "feature", whole.reshape(-1)
+    return "element", np.broadcast_to(whole, x.written)
+
+
+@reads(*ARITHMETIC)
+def read_arithmetic(sheet: Sheet, step: Step) -> Value:
+    """A constant becomes a number in the text, or a `scale`; whole numbers are divided without a rest."""
+    word = ARITHMETIC[step.op]
+    left, right = sheet.value(0), sheet.value(1)
+    assert left is not None and right is not None
+    whole = word == "/" and all(np.dtype(_dtype(v)).kind in "iu" for v in (left, right))
+    found = _with_constant(sheet, word, left, right)
+    if found is None:
+        a, b = together(sheet, left, right)
+        found = replace(a, name=sheet.put(word, (a.name, b.name))[0], port="")
+    return replace(_truncated(sheet, found), dtype=found.dtype) if whole else found
+
+
+def _with_constant(sheet: Sheet, word: str, left: Value, right: Value) -> Flow | None:
+    """A tensor and a number, or a tensor and numbers of each feature; None where it is neither."""
+    x, array, turned = (left, right, False) if isinstance(left, Flow) else (right, left, True)
+    if not isinstance(array, np.ndarray) or not isinstance(x, Flow) or (array.ndim > x.rank and array.size > 1):
+        return None
+    if not _fits(array, x):
+        return None
+    if array.size and (array == array.ravel()[0]).all():
+        number = _number(array.ravel()[0])
+        if word in "+*" or not turned:
+            return sheet.scaled(x, word, number)
+        return sheet.scaled(x, word, number, left=True)
+    if turned and word == "/":
+        return None
+    x = sheet.plain(x)
+    if turned and word == "-":
+        x, word = sheet.scaled(x, "*", -1), "+"
+    return _by_feature(sheet, word, x, array)
+
+
+def _fits(array: Array, x: Flow) -> bool:
+    """Whether x keeps its shape beside the constant."""
+    shape = (1,) * (x.rank - array.ndim) + array.shape[max(array.ndim - x.rank, 0) :]
+    return all(s in (1, own) for s, own in zip(shape, x.shape, strict=True))
+
+
+def _by_feature(sheet: Sheet, word: str, x: Flow, array: Array) -> Flow | None:
+    if any(
+        x.shape[a] != 1 and s in sheet.reading.sizes.values()
+        for a, s in enumerate(array.shape[-x.rank :])
+        if a != x.batch
+    ):
+        return None
+    per, own = _per(x, array.astype(np.float32))
+    settings: dict[str, Any] = {} if per == "feature" else {"per": per}
+    if word in "+-":
+        return replace(x, name=sheet.then(x, "scale", {"beta": own if word == "+" else -own}, scale=False, **settings))
+    gamma = own if word == "*" else np.float32(1) / own
+    return replace(x, name=sheet.then(x, "scale", {"gamma": gamma}, center=False, **settings))
+
+
+@reads("Affine")
+def read_affine(sheet: Sheet, step: Step) -> Value:
+    x = sheet.scaled(sheet.flow(0), "*", _number(step.get("alpha", 1.0)))
+    return sheet.scaled(x, "+", _number(step.get("beta", 0.0)))
+
+
+@reads("ImageScaler")
+def read_image_scaler(sheet: Sheet, step: Step) -> Value:
+    """scale * x + bias, one bias a channel (an operator of early exporters)."""
+    x = sheet.scaled(sheet.flow(0), "*", _number(step.get("scale", 1.0)))
+    bias = np.asarray(step.get("bias", [0.0]), np.float32)
+    found = _by_feature(sheet, "+", sheet.arranged(x, last(x)), bias.reshape(-1, 1, 1))
+    assert found is not None
+    return found
+
+
+def last(x: Flow) -> tuple[int, ...]:
+    """ONNX's axes with the channels, axis 1, last; the batch is axis 0."""
+    return (*range(2, x.rank), 1)
+
+
+@reads("Sum", "Max", "Min", "Mean")
+def read_several(sheet: Sheet, step: Step) -> Value:
+    """Sum, Max, Min and Mean of any number of tensors."""
+    values = [sheet.value(i) for i in range(len(step.inputs))]
+    flows = together(sheet, *(v for v in values if v is not None)) if len(values) > 1 else [sheet.flow(0)]
+    if len(flows) == 1:
+        return flows[0]
+    word = {"Sum": "add", "Max": "maximum", "Min": "minimum", "Mean": "average"}[step.op]
+    word = "+" if word == "add" and len(flows) == 2 else word
+    return replace(flows[0], name=sheet.put(word, [f.name for f in flows])[0], port="")
+
+
+@reads("Pow")
+def read_pow(sheet: Sheet, step: Step) -> Value:
+    """A constant exponent is a setting; 2, 0.5 and -1 have words."""
+    x, exponent = sheet.value(0), sheet.value(1)
+    if isinstance(x, Flow) and isinstance(exponent, np.ndarray) and exponent.size == 1:
+        number = _number(exponent.ravel()[0])
+        words = {2.0: "square", 0.5: "sqrt", -1.0: "reciprocal"}
+        if number in words:
+            return sheet.unary(words[number], x)
+        return sheet.unary("power", x, exponent=number)
+    assert x is not None and exponent is not None
+    return _powers(sheet, *together(sheet, x, exponent))
+
+
+def _powers(sheet: Sheet, x: Flow, y: Flow) -> Flow:
+    """exp(y log x): for tensors of exponents, where x is above 0."""
+    product = sheet.put("*", (y.name, sheet.unary("log", x).name))[0]
+    made = sheet.unary("exp", replace(x, name=product, port=""))
+    if np.dtype(x.dtype).kind in "iu":
+        made = _truncated(sheet, sheet.scaled(made, "+", 1e-4))
+    return made
+
+
+@reads(*PAIRS)
+def read_pair(sheet: Sheet, step: Step) -> Value:
+    left, right = sheet.value(0), sheet.value(1)
+    assert left is not None and right is not None
+    a, b = together(sheet, left, right)
+    return replace(a, name=sheet.put(PAIRS[step.op], (a.name, b.name))[0], dtype="bool", port="")
+
+
+@reads("Where")
+def read_where(sheet: Sheet, step: Step) -> Value:
+    values = [sheet.value(i) for i in range(3)]
+    flows = together(sheet, *(v for v in values if v is not None))
+    return replace(flows[1], name=sheet.put("where", [f.name for f in flows])[0], port="")
+
+
+@reads("Dropout")
+def read_dropout(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
+    """In use it does nothing; in training it is our dropout."""
+    x = sheet.value(0)
+    assert x is not None
+    ratio = sheet.optional(1, "`ratio`")
+    rate = _number(step.get("ratio", 0.5) if ratio is None else float(np.ravel(ratio)[0]))
+    training = sheet.optional(2, "`training_mode`")
+    if training is not None and bool(np.ravel(training)[0]) and rate:
+        raise sheet.refused("it is said to drop numbers in use as well, and a spec drops them in training only")
+    if not isinstance(x, Flow) or not 0 < rate < 1:
+        return x
+    return replace(x, name=sheet.then(x, "dropout", rate=rate))
+
+
+def _number(value: Any) -> float:
+    """A number as short as float32 has it."""
+    return float(str(np.float32(value)))
+
+
+def _dtype(value: Value) -> str:
+    return value.dtype.name if isinstance(value, np.ndarray) else value.dtype

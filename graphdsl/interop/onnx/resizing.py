@@ -1,0 +1,187 @@
+"""Resize and Upsample.
+
+Along each axis a resize is a product with a matrix. Where `upsample` has the same, that is what is written; where it
+only chooses places, they are chosen; otherwise the matrix is a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import floor
+from typing import Any
+
+import numpy as np
+
+from graphdsl.interop.onnx.along import along_axis, chosen
+from graphdsl.interop.onnx.elementwise import last
+from graphdsl.interop.onnx.flow import NONE, Flow, Value
+from graphdsl.interop.onnx.model import Step
+from graphdsl.interop.onnx.registry import reads
+from graphdsl.interop.onnx.sheet import Mixed, Sheet
+from graphdsl.interop.onnx.windows import short
+from graphdsl.ir import LAYERS, Array
+from graphdsl.report import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a resize reads between the places."""
+
+    mode: str
+    place: str
+    nearest: str
+    cubic: float
+    antialias: bool
+    outside: bool
+
+
+@reads("Resize", "Upsample")
+def read_resize(sheet: Sheet, step: Step) -> Value:
+    """Each axis by itself, from its factor or its new size."""
+    x = sheet.plain(sheet.flow(0))
+    old = step.op == "Upsample" or sheet.model.opset < 11
+    axes = [x.axis(a) for a in step.get("axes") or range(x.rank)]
+    scales, sizes = _wanted(sheet, step, x, axes, old)
+    kind = Kind(
+        step.get("mode", "nearest"),
+        step.get("coordinate_transformation_mode", "asymmetric" if old else "half_pixel"),
+        step.get("nearest_mode", "floor" if old else "round_prefer_floor"),
+        float(step.get("cubic_coeff_a", -0.75)),
+        bool(step.get("antialias", 0)),
+        bool(step.get("exclude_outside", 0)),
+    )
+    roi = sheet.optional(1, "the region") if not old and kind.place == "tf_crop_and_resize" else None
+    matrices = {}
+    for index, axis in enumerate(axes):
+        region = (0.0, 1.0) if roi is None or not roi.size else (float(roi[index]), float(roi[index + len(axes)]))
+        matrix = shares(x.shape[axis], sizes[index], scales[index], kind, region)
+        if matrix.shape[0] != matrix.shape[1] or not np.array_equal(matrix, np.eye(len(matrix))):
+            matrices[axis] = matrix
+    if x.batch in matrices:
+        raise Mixed
+    return _resized(sheet, x, matrices, kind)
+
+
+def _wanted(sheet: Sheet, step: Step, x: Flow, axes: Sequence[int], old: bool) -> tuple[list[float], list[int]]:
+    """Factor and new size of each axis."""
+    given = (
+        np.asarray(step.get("scales"), np.float32)
+        if step.get("scales")
+        else sheet.optional(1 if old else 2, "the scales")
+    )
+    old_sizes = [x.shape[a] for a in axes]
+    if given is not None and given.size:
+        factors = [float(s) for s in given]
+        return factors, [floor(n * s + 1e-9) for n, s in zip(old_sizes, factors, strict=True)]
+    sizes = [int(s) for s in sheet.fixed(3, "the sizes")]
+    factors = [s / n for s, n in zip(sizes, old_sizes, strict=True)]
+    policy = step.get("keep_aspect_ratio_policy", "stretch")
+    if policy != "stretch":
+        factor = min(factors) if policy == "not_larger" else max(factors)
+        return [factor] * len(axes), [int(n * factor + 0.5) for n in old_sizes]
+    return factors, sizes
+
+
+def _resized(sheet: Sheet, x: Flow, matrices: dict[int, Array], kind: Kind) -> Flow:
+    spatial = [a for a in last(x)[:-1]]
+    if x.batch in (0, NONE) and 2 < x.rank < 5 and matrices and set(matrices) <= set(spatial):
+        x = sheet.arranged(x, last(x)) if x.batch == 0 or x.shape[0] == 1 else x
+        method = _method(matrices.values())
+        if method and x.order == last(x):
+            return _upsampled(sheet, x, matrices, method)
+    for axis, matrix in matrices.items():
+        x = x if axis in x.order else sheet.natural(x)
+        picks = matrix.argmax(axis=0)
+        if np.array_equal(matrix, np.eye(len(matrix), dtype=matrix.dtype)[:, picks]):
+            x = chosen(sheet, x, axis, [int(p) for p in picks])
+        else:
+            x = along_axis(sheet, x, axis, matrix.astype(np.float32))
+    return x
+
+
+def _method(matrices: Iterable[Array]) -> str:
+    """The method of our upsample that has these matrices; "" where none has."""
+    for method, made in (("nearest", _repeat), ("bilinear", _linear)):
+        if all(_equal(matrix, made(len(matrix), matrix.shape[1])) for matrix in matrices):
+            return method
+    return ""
+
+
+def _upsampled(sheet: Sheet, x: Flow, matrices: dict[int, Array], method: str) -> Flow:
+    spatial = last(x)[:-1]
+    factors = [matrices[a].shape[1] // x.shape[a] if a in matrices else 1 for a in spatial]
+    given: dict[str, Any] = {"factor": short(factors)} | ({} if method == "nearest" else {"method": method})
+    name = sheet.then(x, "upsample", **given)
+    shape = tuple(s * factors[spatial.index(a)] if a in spatial else s for a, s in enumerate(x.shape))
+    return Flow(name, shape, x.order, x.batch, x.dtype)
+
+
+def _equal(one: Array, other: Array | None) -> bool:
+    return other is not None and one.shape == other.shape and bool(np.allclose(one, other, atol=1e-6))
+
+
+def _repeat(size: int, out: int) -> Array | None:
+    return None if out % size else np.repeat(np.eye(size), out // size, axis=1)
+
+
+def _linear(size: int, out: int) -> Array | None:
+    plain = Kind("linear", "half_pixel", "", 0, False, False)
+    return None if out % size or "upsample" not in LAYERS else shares(size, out, out / size, plain, (0.0, 1.0))
+
+
+def shares(size: int, out: int, scale: float, kind: Kind, region: tuple[float, float]) -> Array:
+    """[size, out]: how much of each old number is in each new one."""
+    matrix = np.zeros((size, out))
+    if out < 1:
+        raise ValueError(f"a resize to {out} places")
+    for column in range(out):
+        at = _place(column, size, out, scale, kind.place, region)
+        if kind.place == "tf_crop_and_resize" and not 0 <= at <= size - 1:
+            continue
+        places, parts = _neighbours(at, scale, kind)
+        if kind.outside:
+            parts = np.where((places >= 0) & (places < size), parts, 0.0)
+            parts = parts / parts.sum()
+        np.add.at(matrix[:, column], np.clip(places, 0, size - 1), parts)
+    return matrix
+
+
+def _place(column: int, size: int, out: int, scale: float, rule: str, region: tuple[float, float]) -> float:
+    """Where a new number is read, counted in old places."""
+    length = scale * size
+    match rule:
+        case "align_corners":
+            return 0.0 if length == 1 else column * (size - 1) / (length - 1)
+        case "asymmetric":
+            return column / scale
+        case "tf_crop_and_resize":
+            start, width = region[0] * (size - 1), (region[1] - region[0]) * (size - 1)
+            return start + (width / 2 if length == 1 else column * width / (length - 1))
+        case "pytorch_half_pixel" if length == 1:
+            return -0.5
+        case "half_pixel_symmetric":
+            return size / 2 * (1 - out / length) + (column + 0.5) / scale - 0.5
+        case "half_pixel" | "pytorch_half_pixel":
+            return (column + 0.5) / scale - 0.5
+    raise ValueError(f"coordinate_transformation_mode {rule}")
+
+
+def _neighbours(at: float, scale: float, kind: Kind) -> tuple[Array, Array]:
+    """The old places that a new number is made of, and their shares."""
+    left = floor(at)
+    rest = at - left
+    if kind.mode == "nearest":
+        up = {"round_prefer_floor": rest > 0.5, "round_prefer_ceil": rest >= 0.5, "floor": False, "ceil": rest > 0}
+        return np.array([left + int(up[kind.nearest])]), np.ones(1)
+    shrink = min(scale, 1.0) if kind.antialias else 1.0
+    reach = (1 if kind.mode == "linear" else 2) / shrink
+    places = np.arange(floor(at - reach), floor(at + reach) + 2)
+    distance = np.abs(places - at) * shrink
+    parts = np.maximum(1 - distance, 0) if kind.mode == "linear" else _cubic(distance, kind.cubic)
+    return places, parts / parts.sum()
+
+
+def _cubic(x: Array, a: float) -> Array:
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
