@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from graphdsl.interop.caffe.files import read as read_caffe
 from graphdsl.interop.net import Net
 from graphdsl.interop.onnx.check import check as check_onnx
 from graphdsl.interop.onnx.reading import read as read_onnx
@@ -30,7 +31,10 @@ class Format:
     check: Callable[[Path, Path | None, Outputs], float | None] = lambda path, weights, outputs: None
 
 
-FORMATS: dict[str, Format] = {".onnx": Format("ONNX", read_onnx, check_onnx)}
+FORMATS: dict[str, Format] = {
+    ".onnx": Format("ONNX", read_onnx, check_onnx),
+    ".prototxt": Format("Caffe", read_caffe),
+}
 
 
 def format_of(path: Path) -> Format:

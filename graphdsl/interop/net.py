@@ -54,11 +54,13 @@ class Net:
     title     the comment at the head: what it is and where it came from
     layers    every tensor is made before it is read
     outputs   pairs: what the output is called, and its tensor
-    sections  text after the graph: sections of training
+    heads     pairs, too: tensors that exist in training only, under names by which sections speak of them
+    sections  text after the graph: sections of training. Legal names of outputs and heads that differ are kept
     """
 
     title: str
     inputs: tuple[Port, ...]
     layers: tuple[Layer, ...]
     outputs: tuple[tuple[str, str], ...]
+    heads: tuple[tuple[str, str], ...] = ()
     sections: str = ""

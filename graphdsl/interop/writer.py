@@ -51,8 +51,8 @@ class _Writer:
         self.net = net
         self.namer = Namer()
         self.inputs = {port.name: self.namer.name(port.name) for port in net.inputs}
-        self.shared = self._shared()
         self.kept, self.again = self._outputs()
+        self.shared = self._shared()
         words = [*self.inputs.values(), *self.shared.values()]
         self.parts, blocks = with_blocks([self._part(layer) for layer in net.layers], self.kept, words)
         self.blocks = {block.word: block for block in blocks}
@@ -65,7 +65,7 @@ class _Writer:
             [self._block(block) for block in self.blocks.values()],
             [f"input {self.inputs[port.name]}: {port.type}" for port in self.net.inputs],
             [f"shared {w} = {call_text(by_name[n].word, settings_text(by_name[n]))}" for n, w in self.shared.items()],
-            [*body.lines, *(f"output {name} = {body.name_of(tensor)}" for name, tensor in self.again)],
+            [*body.lines, *(f"{side} = {body.name_of(tensor)}" for side, tensor in self.again)],
         ]
         constants = {body.name_of(la.outputs[0]): la for la in self.net.layers if la.word == WEIGHT}
         text = "\n\n".join("\n".join(lines) for lines in groups if lines)
@@ -77,17 +77,18 @@ class _Writer:
         return {layer.name: self.namer.name(layer.name) for layer in self.net.layers if layer.name in used}
 
     def _outputs(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
-        """Tensors that are outputs, with the left side that defines them; and outputs that only name a tensor."""
+        """Outputs and heads, with the left side that defines each; and those that are another name for a tensor."""
         several = {t for layer in self.net.layers for t in layer.outputs if len(layer.outputs) > 1}
         constants = {t for layer in self.net.layers for t in layer.outputs if layer.word == WEIGHT}
         kept: dict[str, str] = {}
         again = []
-        for name, tensor in self.net.outputs:
-            legal = self.namer.name(name)
+        wanted = [("output ", *pair) for pair in self.net.outputs] + [("", *pair) for pair in self.net.heads]
+        for word, name, tensor in wanted:
+            side = word + self.namer.name(name)
             if tensor in self.inputs or tensor in kept or tensor in several | constants:
-                again.append((legal, tensor))
+                again.append((side, tensor))
             else:
-                kept[tensor] = f"output {legal}"
+                kept[tensor] = side
         return kept | {t: "" for _, t in again if t not in kept and t not in self.inputs}, again
 
     def _part(self, layer: Layer) -> Part:

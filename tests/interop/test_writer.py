@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,25 @@ def test_what_is_read_twice_gets_a_name() -> None:
         "half = sum * 0.5",
         "output y = 1 - half",
         "output again = y",
+    ]
+
+
+def test_heads_have_names_but_are_no_outputs() -> None:
+    """What training alone speaks of, under names that sections can rely on; shared layers give way."""
+    layers = (
+        conv("y", "data", 3, 4, 1),
+        Layer("again", "conv", ("data",), ("again",), {"filters": 4, "size": 1}, shares="y"),
+        step("sum", "+", "y", "again"),
+        step("aux", "relu", "sum"),
+        step("last", "tanh", "sum"),
+    )
+    made = replace(
+        net(*layers, outputs=(("y", "last"),)), heads=(("extra", "aux"), ("raw", "data")), sections="# end\n"
+    )
+    assert lines(made) == [
+        "shared y_2 = conv(4, 1)",
+        *("y_3 = data -> y_2", "again = data -> y_2", "sum = y_3 + again"),
+        *("extra = sum -> relu", "output y = sum -> tanh", "raw = data", "# end"),
     ]
 
 

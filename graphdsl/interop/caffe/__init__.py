@@ -1,0 +1,5 @@
+"""Nets of Caffe: prototxt and caffemodel."""
+
+from graphdsl.interop.caffe.files import read
+
+__all__ = ["read"]

@@ -1,0 +1,45 @@
+"""The files of a net: what it is (prototxt), and its weights (caffemodel)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphdsl.interop.caffe import convolutions, elementwise, norms, pools, shapes
+from graphdsl.interop.caffe.reading import Reading
+from graphdsl.interop.caffe.solver import is_solver, net_file, net_inside, training
+from graphdsl.interop.caffe.steps import steps_of
+from graphdsl.interop.caffe.text import Message, parsed
+from graphdsl.interop.caffe.wire import read_blobs
+from graphdsl.interop.net import Net
+from graphdsl.interop.refusal import read_text
+from graphdsl.report import Source
+
+FAMILIES = (convolutions, elementwise, norms, pools, shapes)
+"""Files whose translations enter themselves into the table."""
+
+
+def read(path: Path, weights: Path | None = None) -> Net:
+    """A net of Caffe as a Net; without weights, its graph and shapes.
+
+    path     a prototxt file: a net to be used or to be trained, of V1 or V2, or a solver, which names a net
+    weights  a caffemodel file
+
+    E0901  a layer that has no words here, by its name
+    E0902  a file that is malformed, at its place
+    E0903  weights that do not fit
+    """
+    message = _message(path)
+    more: list[str] = []
+    if is_solver(message):
+        more = training(message)
+        inside = net_inside(message)
+        if inside is None:
+            path = net_file(message, path)
+        message = inside or _message(path)
+    arrays = read_blobs(weights) if weights else None
+    title = f"{message.text('name') or path.stem}, from Caffe ({path.name})"
+    return Reading(message, steps_of(message), arrays).read(title, more)
+
+
+def _message(path: Path) -> Message:
+    return parsed(Source(str(path), read_text(path)))
