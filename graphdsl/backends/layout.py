@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
-from graphdsl.ir import Array
-from graphdsl.ops import Interpolate, Pads, Sizes
+from graphdsl.ops import Pads, Sizes
 
 WINDOW = (
     *("batch", "height", "width", "channels", "out_height", "out_width"),
@@ -60,15 +57,3 @@ def box_axes(
         else:
             axes.insert(0, (size, limit, offset))
     return [(1, 1, 0)] * (2 - len(axes)) + axes
-
-
-def interpolation(op: Interpolate, before: int, after: int) -> tuple[Array, Array, Array]:
-    """Shares along an axis: weights [after, most]; of each place its first operand, and how many it has."""
-    shares = op.shares(min(before, after))
-    shares = shares.T if op.adjoint else shares
-    firsts = (shares > 0).argmax(axis=1).astype(np.int64)
-    counts = (shares > 0).sum(axis=1).astype(np.int64)
-    weights = np.zeros((after, int(counts.max())), np.float32)
-    for j in range(after):
-        weights[j, : counts[j]] = shares[j, firsts[j] : firsts[j] + counts[j]]
-    return weights, firsts, counts

@@ -183,6 +183,32 @@ class SizeDomain(Domain):
 
 
 @dataclass(frozen=True)
+class Sides:
+    """`[1, 0, 2, 3]`: what stands before each axis, then what stands behind each."""
+
+    values: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"[{', '.join(map(str, self.values))}]"
+
+
+@dataclass(frozen=True)
+class SidesDomain(Domain):
+    """A list of what stands before each axis, then behind each: `[top, left, bottom, right]`, `[before, behind]`."""
+
+    high: int = 65_536
+
+    def describe(self) -> str:
+        return f"a list such as [top, left, bottom, right] or [before, behind], of numbers from 0 to {self.high}"
+
+    def accept(self, value: Any) -> Sides:
+        if not isinstance(value, tuple) or not value or len(value) % 2:
+            raise SettingError(f"needs {self.describe()}, got {show(value)}")
+        whole = Whole(0, self.high)
+        return Sides(tuple(whole.accept(v) for v in value))
+
+
+@dataclass(frozen=True)
 class Many(Domain):
     """`[a, b]`; a single value stands for a list of one."""
 
@@ -302,4 +328,6 @@ Fraction = Annotated[float, Real(0.0, 1.0)]
 Flag = Annotated[bool, FlagDomain()]
 Words = Annotated[str, TextDomain()]
 Size = Annotated[int | tuple[int, ...], SizeDomain()]
-Padding = Annotated[int | str | tuple[int, ...], Either((SizeDomain(0), Choice(("valid", "same", "causal"))))]
+Padding = Annotated[
+    int | str | tuple[int, ...] | Sides, Either((SizeDomain(0), SidesDomain(), Choice(("valid", "same", "causal"))))
+]

@@ -2,13 +2,17 @@
 
 from graphdsl.ops import (
     activation,
+    blocks,
+    border,
     comparison,
     conv_layers,
     expression,
     functions,
     learned,
+    local,
     merge,
     norm,
+    norm_layers,
     notation,
     pool_layers,
     resize,
@@ -35,9 +39,9 @@ from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, Ra
 from graphdsl.ops.norm import BatchNorm, Standardize
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
-from graphdsl.ops.resize import Interpolate
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
+from graphdsl.ops.taps import Taps
 from graphdsl.ops.window import Pads, Sizes, numbers, reach
 
 __all__ = [
@@ -68,7 +72,6 @@ __all__ = [
     "GlobalMaxPool",
     "Gru",
     "GruGradient",
-    "Interpolate",
     "LOSS_WEIGHT",
     "Lstm",
     "LstmGradient",
@@ -93,10 +96,13 @@ __all__ = [
     "StepMask",
     "Sum",
     "TakeWinners",
+    "Taps",
     "Transpose",
     "activation",
     "add_bias",
     "batch_matmul",
+    "blocks",
+    "border",
     "broadcast",
     "broadcast_to",
     "comparison",
@@ -109,9 +115,11 @@ __all__ = [
     "functions",
     "key_of",
     "learned",
+    "local",
     "mask_steps",
     "merge",
     "norm",
+    "norm_layers",
     "notation",
     "numbers",
     "over",

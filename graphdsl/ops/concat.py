@@ -22,7 +22,6 @@ from graphdsl.ir import (
     Many,
     Operator,
     Sample,
-    SizeDomain,
     Symbolic,
     TensorType,
     TypeRuleError,
@@ -31,7 +30,6 @@ from graphdsl.ir import (
     layer,
     operator,
 )
-from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.shape import written_axis
 from graphdsl.report import dataclass
 
@@ -218,7 +216,6 @@ def padded(b: Builder, x: Value, before: tuple[Dim, ...], after: tuple[Dim, ...]
 
 Sizes = Annotated[Any, Either((Whole(1), Many(Whole(1))))]
 """`split(2)` or `split([64, 32])`"""
-Border = Annotated[int | tuple[int, ...], SizeDomain(0)]
 
 
 @layer()
@@ -273,7 +270,7 @@ def split(b: Builder, x: Value, parts: Sizes, axis: int = -1) -> tuple[Value, ..
     returns  as many tensors as there are parts, in order
     """
     place = written_axis(x.type, axis)
-    size = _known(x.type, place, "split")
+    size = known_along(x.type, place, "split")
     if isinstance(parts, int) and size % parts:
         raise TypeRuleError(
             f"split into {parts} equal parts: {size} of {x.type.describe()} is not a multiple of {parts}",
@@ -288,7 +285,8 @@ def split(b: Builder, x: Value, parts: Sizes, axis: int = -1) -> tuple[Value, ..
     return tuple(pieces(b, x, place, sizes))
 
 
-def _known(x: TensorType, axis: int, title: str) -> int:
+def known_along(x: TensorType, axis: int, title: str) -> int:
+    """The size of x along axis. Raises TypeRuleError E0401 where that is known only at run time."""
     size = x.shape[axis]
     if isinstance(size, int):
         return size
@@ -298,59 +296,3 @@ def _known(x: TensorType, axis: int, title: str) -> int:
         attribute="axis",
         help="give the dimension a number in the input's type",
     )
-
-
-@layer("slice")
-def slice_layer(b: Builder, x: Value, start: int = 0, end: int | None = None, axis: int = -1) -> Value:
-    """The elements from start on and before end: `slice(0, 10)` are the first ten features.
-
-    x           any shape
-    start, end  counted from 0; negative ones from the end; end none: to the end
-    axis        counted without the batch axis; -1: the features
-    returns     the same with end - start along axis
-
-    Of a free dimension only the first `start` elements can be left out: its end is different for every sample.
-    """
-    place = written_axis(x.type, axis)
-    if isinstance(x.type.shape[place], Symbolic) and start >= 0 and end is None:
-        return sliced_axis(b, x, place, start, x.type.shape[place] - start)
-    size = _known(x.type, place, "slice")
-    first = start + size if start < 0 else start
-    last = size if end is None else end + size if end < 0 else end
-    if not 0 <= first < last <= size:
-        raise TypeRuleError(
-            f"slice from {start} to {'the end' if end is None else end} of {size} elements has nothing, or too much",
-            code="E0305",
-            attribute="start" if end is None else "end",
-            help=f"0 <= start < end <= {size}",
-        )
-    return sliced_axis(b, x, place, first, last - first)
-
-
-@layer()
-def pad(b: Builder, x: Value, start: Border, end: Border | None = None) -> Value:
-    """Zeros around a picture or a sequence.
-
-    x        [..., c] with one or more axes before the features, all of them padded
-    start    how many in front, for all these axes or one number each: `pad(1)`, `pad(1x2)`
-    end      how many behind; none: as many as in front
-    returns  every such size + start + end
-    """
-    axes = len(x.type.spatial)
-    before = _borders(x.type, start, "start")
-    after = before if end is None else _borders(x.type, end, "end")
-    if not axes:
-        raise TypeRuleError(f"pad needs a picture or a sequence, got {x.type.describe()}", operand=0)
-    return padded(b, mask_steps(b, x) if any(after) else x, (0, *before, 0), (0, *after, 0))
-
-
-def _borders(x: TensorType, amount: int | tuple[int, ...], attribute: str) -> tuple[int, ...]:
-    axes = len(x.spatial)
-    amounts = amount if isinstance(amount, tuple) else (amount,) * axes
-    if len(amounts) != axes:
-        raise TypeRuleError(
-            f"{len(amounts)} sizes for the {axes} axes before the features of {x.describe()}",
-            code="E0305",
-            attribute=attribute,
-        )
-    return amounts

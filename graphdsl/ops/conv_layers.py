@@ -24,7 +24,7 @@ from graphdsl.ops.conv import Conv, ConvInputGradient, demand_groups
 from graphdsl.ops.initializers import GlorotUniform, PerGroup
 from graphdsl.ops.linear import add_bias
 from graphdsl.ops.mask import mask_steps
-from graphdsl.ops.window import Pads, Sizes, demand_spatial, per_axis, reach, reads_past_end, resolve_pad
+from graphdsl.ops.window import Pads, PadSetting, Sizes, demand_spatial, per_axis, reach, reads_past_end, resolve_pad
 from graphdsl.report import dataclass
 
 GLOROT = GlorotUniform()
@@ -59,8 +59,9 @@ def conv(
     size      of the window: `3` for the same on every axis, `1x7` for height 1 and width 7
     stride    how far the window moves
     pad       `valid`: none. `same`: zeros so that out = ceil(in / stride); of an odd number the larger half stands at
-              the end (TensorFlow's rule). A number: as many zeros on both sides (PyTorch's). `causal`: over time, all
-              zeros before, so that a result depends on nothing later
+              the end (TensorFlow's rule). A number: as many zeros on both sides (PyTorch's). A list: so many before
+              each axis, then behind each, `pad=[top, left, bottom, right]`. `causal`: over time, all zeros before, so
+              that a result depends on nothing later
     dilation  how far apart the window's elements stand
     groups    channels and filters are cut into so many parts that see nothing of each other
     bias      whether every filter has a bias
@@ -183,7 +184,8 @@ def conv_transpose(
     returns  [out..., filters]
 
     pad         `valid`: nothing is cut off, out = (in - 1) * stride + reach. `same`: out = in * stride.
-                A number p: as many are cut off on both sides, out = (in - 1) * stride + reach - 2 p
+                A number p: as many are cut off on both sides, out = (in - 1) * stride + reach - 2 p. A list: so many
+                before each axis, then behind each
     output_pad  so many places more at the end, below the stride: chooses among the sizes that a strided conv would turn
                 into this one; not with `same`
     The other settings are those of `conv`; reach = (size - 1) * dilation + 1.
@@ -233,7 +235,7 @@ def _slide(
     x: TensorType,
     size: int | Sizes,
     stride: int | Sizes,
-    pad: int | str | Sizes,
+    pad: PadSetting,
     dilation: int | Sizes,
 ) -> _Slide:
     demand_spatial(name, x)
@@ -265,7 +267,7 @@ def _known_channels(name: str, x: TensorType) -> int:
     )
 
 
-def _transposed(x: TensorType, slide: _Slide, pad: int | str | Sizes, extra: Sizes) -> tuple[tuple[Dim, ...], Pads]:
+def _transposed(x: TensorType, slide: _Slide, pad: PadSetting, extra: Sizes) -> tuple[tuple[Dim, ...], Pads]:
     """Result sizes and what is cut off, such that the conv of the same settings turns them back into those of x."""
     if any(extra) and (pad == "same" or any(e >= s for e, s in zip(extra, slide.stride, strict=True))):
         raise TypeRuleError(

@@ -35,7 +35,7 @@ from graphdsl.ops.initializers import Ones
 from graphdsl.ops.mask import StepMask
 from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.reduce import broadcast_to, sum_over
-from graphdsl.ops.shape import reshape
+from graphdsl.ops.shape import reshape, written_axis
 from graphdsl.ops.window import demand_float
 from graphdsl.report import dataclass
 
@@ -192,7 +192,7 @@ class BatchNorm(ModalOperator):
         axes = tuple(range(x.type.rank - 1))
         if lengths:
             y, batch_mean, batch_variance, count = b.emit_all(Standardize(axes, self.eps, self.steps), x, *lengths)
-            y = _affine(b, y, gamma, beta)
+            y = affine(b, y, gamma, beta)
         else:
             batch_mean, batch_variance = b.emit_all(Moments(axes), x)
             count = counted(b, x, axes)
@@ -254,7 +254,8 @@ def _standardized(b: Builder, x: Value, mean: Value, factor: Value, beta: Value 
     return formula(b, lambda v, m, f, c: (v - m) * f + c, x, mean, factor, beta, title="batch_norm")
 
 
-def _affine(b: Builder, y: Value, gamma: Value | None, beta: Value | None) -> Value:
+def affine(b: Builder, y: Value, gamma: Value | None, beta: Value | None) -> Value:
+    """y * gamma + beta, of what there is."""
     if gamma is not None and beta is not None:
         return formula(b, lambda v, g, c: v * g + c, y, gamma, beta, title="scale_and_shift")
     if gamma is not None:
@@ -262,7 +263,8 @@ def _affine(b: Builder, y: Value, gamma: Value | None, beta: Value | None) -> Va
     return formula(b, lambda v, c: v + c, y, beta, title="shift") if beta is not None else y
 
 
-def _parameters(b: Builder, x: Value, scale: bool, center: bool) -> tuple[Value | None, Value | None]:
+def parameters(b: Builder, x: Value, scale: bool, center: bool) -> tuple[Value | None, Value | None]:
+    """The weights gamma and beta, a number a feature each, where they are wanted."""
     features = (x.type.channels,)
     gamma = b.weight("gamma", features, ONES) if scale else None
     beta = b.weight("beta", features, ZEROS) if center else None
@@ -297,8 +299,8 @@ def batch_norm(
 
     Source: Ioffe and Szegedy 2015.
     """
-    _demand_features("batch_norm", x.type)
-    gamma, beta = _parameters(b, x, scale, center)
+    demand_features("batch_norm", x.type)
+    gamma, beta = parameters(b, x, scale, center)
     mean = b.weight("mean", (x.type.channels,), ZEROS, trainable=False)
     variance = b.weight("variance", (x.type.channels,), ONES, trainable=False)
     found = {axis: b.lengths(size) for axis, size in enumerate(x.type.spatial, 1)}
@@ -309,32 +311,40 @@ def batch_norm(
 
 
 @layer()
-def layer_norm(b: Builder, x: Value, *, eps: Positive = 1e-5, scale: Flag = True, center: Flag = True) -> Value:
+def layer_norm(
+    b: Builder, x: Value, *, axis: int = -1, eps: Positive = 1e-5, scale: Flag = True, center: Flag = True
+) -> Value:
     """Gives the features of every sample, at every place, mean 0 and variance 1, then scales and shifts each.
 
     x        [features], [time, features] or [height, width, channels]
-    returns  the same shape: (x - mean) / sqrt(variance + eps) * gamma + beta, mean and variance over the last axis
+    returns  the same shape: (x - mean) / sqrt(variance + eps) * gamma + beta, mean and variance over the features
 
+    axis     the first of the axes that mean and variance are taken over, counted without the batch axis; -1: only the
+             features; 0: all of a sample
     eps      keeps the division possible
     scale    whether there is a gamma
     center   whether there is a beta
 
     The variance is the biased one. Training and use are the same.
 
-    Weights: gamma and beta [features].
+    Weights: gamma and beta [features], in general of the shape that is left from axis on.
 
     E0301  x has no features, or holds whole numbers
-    E0401  the number of features is known only at run time
+    E0401  the number of features, or another size from axis on, is known only at run time
 
     Source: Ba et al. 2016.
     """
-    _demand_features("layer_norm", x.type)
-    gamma, beta = _parameters(b, x, scale, center)
-    y, *_ = b.emit_all(Standardize((x.type.rank - 1,), eps), x)
-    return _affine(b, y, gamma, beta)
+    demand_features("layer_norm", x.type)
+    first = written_axis(x.type, axis)
+    shape = x.type.shape[first:]
+    gamma = b.weight("gamma", shape, ONES) if scale else None
+    beta = b.weight("beta", shape, ZEROS) if center else None
+    y, *_ = b.emit_all(Standardize(tuple(range(first, x.type.rank)), eps), x)
+    return affine(b, y, gamma, beta)
 
 
-def _demand_features(name: str, x: TensorType) -> None:
+def demand_features(name: str, x: TensorType) -> None:
+    """Refuses what has no features, or a number of them that is known only at run time."""
     demand_float(name, x)
     if x.rank < 2:
         raise TypeRuleError(f"{name} needs float[features] at least, got {x.describe()}", operand=0)

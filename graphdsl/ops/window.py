@@ -10,12 +10,14 @@ from typing import cast
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from graphdsl.ir import Array, Dim, TensorType, TypeRuleError
+from graphdsl.ir import Array, Dim, Sides, TensorType, TypeRuleError
 
 Sizes = tuple[int, ...]
 """One number an axis of time or space."""
 Pads = tuple[tuple[int, int], ...]
 """Before and after, for every axis of time or space."""
+PadSetting = int | str | tuple[int, ...] | Sides
+"""What `pad=` may be."""
 
 BLOCK = 1 << 24
 """How many numbers the references unfold at a time: the batch is worked off in blocks, so memory stays bounded."""
@@ -78,15 +80,14 @@ def out_sizes(spatial: Sequence[Dim], reached: Sizes, stride: Sizes, pad: Pads) 
     return tuple((p - r) // s + 1 for p, r, s in zip(padded, reached, stride, strict=True))
 
 
-def resolve_pad(
-    pad: int | str | tuple[int, ...], spatial: Sequence[Dim], reached: Sizes, stride: Sizes, *, causal: bool = True
-) -> Pads:
+def resolve_pad(pad: PadSetting, spatial: Sequence[Dim], reached: Sizes, stride: Sizes, *, causal: bool = True) -> Pads:
     """A pad setting as numbers before and after on every axis.
 
     valid   none
     same    as many as give ceil(in / stride) results; of an odd number the larger half stands at the end (TensorFlow)
     causal  all before: a result never sees later steps; only where causal is true and only over time
     number  as many on both sides (PyTorch)
+    list    so many before each axis, then so many behind each
 
     Raises TypeRuleError; E0401 where the padding depends on a size that is known only at run time.
     """
@@ -99,9 +100,26 @@ def resolve_pad(
             return ((reached[0] - 1, 0),)
         case "same":
             return tuple(_same(*axis) for axis in zip(spatial, reached, stride, strict=True))
+        case Sides(values):
+            return sides("pad", values, len(reached))
         case _:
             assert not isinstance(pad, str)
             return tuple((p, p) for p in per_axis("pad", pad, len(reached)))
+
+
+def sides(setting: str, values: Sizes, axes: int) -> Pads:
+    """`[top, left, bottom, right]` by axis. Raises TypeRuleError where it is not of two numbers for each axis."""
+    if len(values) != 2 * axes:
+        wanted = (
+            "[before, behind]" if axes == 1 else "[top, left, bottom, right]" if axes == 2 else f"{2 * axes} numbers"
+        )
+        raise TypeRuleError(
+            f"{setting} has {len(values)} numbers, the tensor has {axes} {'axis' if axes == 1 else 'axes'} of time or "
+            "space",
+            attribute=setting,
+            help=f"write two for each, those before first: {wanted}",
+        )
+    return tuple(zip(values[:axes], values[axes:], strict=True))
 
 
 def _same(size: Dim, reached: int, stride: int) -> tuple[int, int]:

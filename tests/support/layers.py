@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,19 @@ from graphdsl.ir import BATCH, LAYERS, Array, Builder, DType, Graph, Kind, Role,
 from graphdsl.ops import COUNTER, formula, sum_over
 from graphdsl.passes import Mode, gradient, specialise
 from tests.support.evaluate import evaluate
+
+Case = tuple[str, Mapping[str, Array], Mapping[str, Any], Callable[..., Any]]
+"""A layer, its operands and weights by name, its settings, and the same in PyTorch."""
+
+
+def cases(found: Sequence[Case]) -> list[Any]:
+    """Parameters of a test."""
+    return [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate(found)]
+
+
+def first(make: Callable[..., Any]) -> Callable[..., Any]:
+    """make, which has features second as PyTorch has them, of features last."""
+    return lambda torch, x0, **weights: make(torch, x0.movedim(-1, 1), **weights).movedim(1, -1)
 
 
 def called(name: str, b: Builder, xs: tuple[Value, ...], settings: Mapping[str, Any]) -> tuple[Value, ...]:

@@ -18,10 +18,10 @@ from graphdsl.backends.cpu import (  # noqa: F401
     norm,
     recurrence,
     reduce,
-    resize,
     shape,
     size,
     softmax,
+    taps,
 )
 from graphdsl.backends.cpu.task import BINDERS
 

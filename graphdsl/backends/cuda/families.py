@@ -16,10 +16,10 @@ from graphdsl.backends.cuda import (  # noqa: F401
     norm,
     recurrence,
     reduce,
-    resize,
     shape,
     size,
     softmax,
+    taps,
 )
 from graphdsl.backends.cuda.launcher import LAUNCHERS
 

@@ -1,11 +1,11 @@
-"""Rows of tables, random numbers, interpolation."""
+"""Rows of tables, random numbers, weighted sums along an axis."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from graphdsl.ops import Gather, Interpolate, RandomUniform, ScatterAdd
+from graphdsl.ops import Gather, RandomUniform, ScatterAdd, Taps
 from tests.support.kernels import check, compute, every_isa
 
 pytestmark = [every_isa, pytest.mark.usefixtures("threads")]
@@ -53,9 +53,13 @@ def test_random_numbers_are_the_same_bits(isa: str, shape: tuple[int, ...], key:
     np.testing.assert_array_equal(found, op.reference(at))
 
 
-@pytest.mark.parametrize("adjoint", [False, True])
-@pytest.mark.parametrize("factor", [2, 3, 5])
-def test_interpolation(isa: str, factor: int, adjoint: bool) -> None:
-    for shape in ((1, 30), (2, 30, 1), (3, 30, 20), (2, 30, 4, 5)):
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_weighted_sums_along_an_axis(isa: str, most: int, turned: bool) -> None:
+    generator = np.random.default_rng(most)
+    places = [generator.permutation(30)[: generator.integers(most + 1)] for _ in range(41)]
+    op = Taps(1, 30, tuple(tuple((int(p), float(generator.normal())) for p in each) for each in places))
+    op = Taps(1, 41, op.turned()) if turned else op
+    for shape in ((1, op.size), (2, op.size, 1), (3, op.size, 20), (2, op.size, 4, 5)):
         x = np.random.default_rng(shape).standard_normal(shape).astype(np.float32)
-        check(isa, Interpolate(1, factor, adjoint), x)
+        check(isa, op, x)

@@ -1,0 +1,134 @@
+"""Layers that move and cut, and their gradients, against PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphdsl.ir import Array, Sides
+from tests.support.layers import Case, cases, check, first, numbers_of, wave
+
+SMALL = {"x0": wave(2, 4, 5, 3)}
+
+
+def _local(torch: Any, x0: Any, kernel: Any, bias: Any) -> Any:
+    """Window by window."""
+    x = torch.nn.functional.pad(x0, (0, 0, 1, 1, 1, 1))
+    rows = [
+        torch.stack(
+            [
+                torch.einsum("nhwc,hwcf->nf", x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 2], kernel[i, j])
+                for j in range(kernel.shape[1])
+            ],
+            1,
+        )
+        for i in range(kernel.shape[0])
+    ]
+    return torch.stack(rows, 1) + bias
+
+
+MOVES: list[Case] = [
+    (
+        "space_to_depth",
+        {"x0": wave(2, 4, 6, 3)},
+        {"size": 2, "order": "channel"},
+        first(lambda torch, x: torch.nn.functional.pixel_unshuffle(x, 2)),
+    ),
+    (
+        "depth_to_space",
+        {"x0": wave(2, 3, 2, 8)},
+        {"size": 2, "order": "channel"},
+        first(lambda torch, x: torch.nn.functional.pixel_shuffle(x, 2)),
+    ),
+    (
+        "space_to_depth",
+        {"x0": wave(2, 4, 6, 3)},
+        {"size": (2, 3)},
+        lambda torch, x0: x0.reshape(2, 2, 2, 2, 3, 3).permute(0, 1, 3, 2, 4, 5).reshape(2, 2, 2, 18),
+    ),
+    (
+        "depth_to_space",
+        {"x0": wave(2, 2, 2, 18)},
+        {"size": (2, 3)},
+        lambda torch, x0: x0.reshape(2, 2, 2, 2, 3, 3).permute(0, 1, 3, 2, 4, 5).reshape(2, 4, 6, 3),
+    ),
+    (
+        "channel_shuffle",
+        {"x0": wave(2, 3, 2, 6)},
+        {"groups": 3},
+        first(lambda torch, x: torch.nn.functional.channel_shuffle(x, 3)),
+    ),
+    *(
+        (
+            "pad",
+            SMALL,
+            {"start": Sides((1, 0, 2, 3)), "mode": mode},
+            first(
+                lambda torch, x, m=mode: torch.nn.functional.pad(
+                    x, (0, 3, 1, 2), mode={"edge": "replicate", "wrap": "circular"}.get(m, m)
+                )
+            ),
+        )
+        for mode in ("edge", "reflect", "wrap")
+    ),
+    (
+        "pad",
+        SMALL,
+        {"start": 1, "end": (0, 2), "value": -1.5},
+        first(lambda torch, x: torch.nn.functional.pad(x, (1, 2, 1, 0), value=-1.5)),
+    ),
+    ("crop", SMALL, {"start": Sides((1, 0, 2, 3))}, lambda torch, x0: x0[:, 1:2, :2]),
+    ("crop", SMALL, {"start": 1, "end": 0}, lambda torch, x0: x0[:, 1:, 1:]),
+    ("reverse", SMALL, {"axis": 1}, lambda torch, x0: x0.flip(2)),
+    ("slice", SMALL, {"start": 1, "step": 2, "axis": 1}, lambda torch, x0: x0[:, :, 1::2]),
+    (
+        "local_conv",
+        {"x0": wave(2, 5, 4, 3), "kernel": wave(3, 3, 3, 2, 3, 2), "bias": wave(3, 3, 2)},
+        {"filters": 2, "size": (3, 2), "stride": 2, "pad": 1},
+        _local,
+    ),
+    (
+        "local_conv",
+        {"x0": wave(2, 5, 3), "kernel": wave(2, 3, 3, 2)},
+        {"filters": 2, "size": 3, "stride": 2, "bias": False},
+        lambda torch, x0, kernel: torch.stack(
+            [torch.einsum("ntc,tcf->nf", x0[:, 2 * j : 2 * j + 3], kernel[j]) for j in range(2)], 1
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "arrays", "settings", "torch_too"), cases(MOVES))
+def test_moves(
+    name: str, arrays: Mapping[str, Array], settings: Mapping[str, Any], torch_too: Callable[..., Any]
+) -> None:
+    check(name, arrays, torch_too, **settings)
+
+
+def test_symmetric_borders() -> None:
+    x = wave(1, 3, 2)
+    (y,) = numbers_of("pad", {"x0": x}, start=2, mode="symmetric")
+    np.testing.assert_array_equal(y, np.pad(x, ((0, 0), (2, 2), (0, 0)), mode="symmetric"))
+
+
+def test_reorg_reads_as_darknet_does() -> None:
+    """Darknet's reorg_cpu with forward=0, number by number."""
+    channels, height, width, stride = 8, 4, 6, 2
+    x = wave(1, height, width, channels)
+    flat, made, part = x.transpose(0, 3, 1, 2).ravel(), np.empty(x.size), channels // stride**2
+    for k, j, i in np.ndindex(channels, height, width):
+        w, h = i * stride + k // part % stride, j * stride + k // part // stride
+        made[i + width * (j + height * k)] = flat[w + width * stride * (h + height * stride * (k % part))]
+    (y,) = numbers_of("reorg", {"x0": x}, size=stride)
+    expected = made.reshape(1, channels * stride**2, height // stride, width // stride).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_whole_numbers_are_picked_as_they_are() -> None:
+    x = np.arange(12, dtype=np.int32).reshape(2, 6)
+    (y,) = numbers_of("slice", {"x0": x}, classes=20, start=1, step=2)
+    np.testing.assert_array_equal(y, x[:, 1::2])
+    assert y.dtype == np.int32
