@@ -49,7 +49,7 @@ def page(entry: Entry) -> str:
 
 def usage(entry: Entry) -> str:
     """`[a, b] -> name(required, optional=1)`"""
-    names = ", ".join("…" if operand == "*" else operand for operand in entry.operands)
+    names = ", ".join("…" if operand in ("*", "+") else operand for operand in entry.operands)
     source = f"[{names}] -> " if len(entry.operands) > 1 or entry.variadic else f"{names} -> " if names else ""
     settings = ", ".join(s.name if s.default is REQUIRED else f"{s.name}={default(s)}" for s in entry.settings)
     return f"{source}{entry.name}({settings})" if settings else f"{source}{entry.name}"

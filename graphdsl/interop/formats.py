@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from graphdsl.interop.caffe.files import read as read_caffe
+from graphdsl.interop.darknet import read as read_darknet
 from graphdsl.interop.net import Net
 from graphdsl.interop.onnx.check import check as check_onnx
 from graphdsl.interop.onnx.reading import read as read_onnx
@@ -34,6 +35,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
     ".prototxt": Format("Caffe", read_caffe),
+    ".cfg": Format("Darknet", read_darknet),
 }
 
 

@@ -35,6 +35,9 @@ REQUIRED: Any = inspect.Parameter.empty
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+OneOrMore = Annotated[tuple[Value, ...], "one or more"]
+"""The annotation of an operand that is a list of tensors, or one tensor alone; `tuple[Value, ...]` takes lists only."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -49,7 +52,8 @@ class Setting:
 class Entry:
     """A word of the language.
 
-    operands  how many tensors flow in: names of the Value parameters; ("*xs",) takes a list of any number
+    operands  how many tensors flow in: names of the Value parameters; ("*",) takes a list of any number,
+              ("+",) one tensor alone as well
     settings  in the order in which they may be given without a name
     make      the function behind it; a layer is called as make(builder, *tensors, **settings), others as
               make(**settings)
@@ -67,7 +71,7 @@ class Entry:
 
     @property
     def variadic(self) -> bool:
-        return self.operands[:1] == ("*",)
+        return self.operands[:1] in (("*",), ("+",))
 
 
 class Registry(Mapping[str, Entry]):
@@ -129,6 +133,8 @@ def entry_of(kind: str, name: str, make: Callable[..., Any]) -> Entry:
             operands.append(parameter.name)
         elif hint == tuple[Value, ...]:
             operands.append("*")
+        elif hint == OneOrMore:
+            operands.append("+")
         else:
             settings.append(Setting(parameter.name, domain_of(hint), parameter.default))
     return Entry(kind, name, tuple(operands), tuple(settings), inspect.cleandoc(make.__doc__ or ""), make)

@@ -88,7 +88,7 @@ def gather(entry: Entry, flow: Flow, call: ast.Call) -> list[Value]:
     wanted = len(entry.operands)
     data = flow.data
     many = isinstance(data, tuple)
-    if entry.variadic and not many:
+    if entry.operands == ("*",) and not many:
         raise refuse("E0311", f"`{entry.name}` takes a list: `[a, b] -> {entry.name}`", call.name_span)
     if not entry.variadic and (len(data) if many else 1) != wanted:
         raise _wrong_count(entry, data, call)

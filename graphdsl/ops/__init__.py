@@ -6,6 +6,7 @@ from graphdsl.ops import (
     border,
     comparison,
     conv_layers,
+    detect,
     expression,
     functions,
     learned,
@@ -35,6 +36,7 @@ from graphdsl.ops.lstm import Lstm, LstmGradient
 from graphdsl.ops.mask import StepMask, mask_steps
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 from graphdsl.ops.moments import Moments, counted
+from graphdsl.ops.nms import Nms
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.norm import BatchNorm, Standardize
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
@@ -80,6 +82,7 @@ __all__ = [
     "MaxPool",
     "MaxPoolGradient",
     "Moments",
+    "Nms",
     "Pad",
     "Pads",
     "PutWinners",
@@ -110,6 +113,7 @@ __all__ = [
     "counted",
     "demand_equal",
     "dense",
+    "detect",
     "expression",
     "formula",
     "functions",

@@ -1,0 +1,5 @@
+"""Darknet: a cfg, and its file of weights."""
+
+from graphdsl.interop.darknet.reader import read
+
+__all__ = ["read"]
