@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from graphdsl.interop.onnx.export_rules import bias_after, says, write_resize
-from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet
+from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, place_of
 from graphdsl.ir import Array, Value
 from graphdsl.ops import (
     AvgPool,
@@ -17,12 +17,13 @@ from graphdsl.ops import (
     Elementwise,
     GlobalMaxPool,
     Gru,
-    Interpolate,
     Lstm,
     MaxPool,
     Pads,
     Sizes,
     Standardize,
+    Taps,
+    resize,
 )
 from graphdsl.ops.expression import Operand
 
@@ -105,19 +106,43 @@ def write_global_max_pool(sheet: Sheet, value: Value) -> None:
     sheet.bind(value, sheet.write("GlobalMaxPool", [sheet.tensor(x, FIRST)]), FIRST)
 
 
-@says(Interpolate)
-def write_interpolate(sheet: Sheet, value: Value) -> None:
-    """Bilinear upsampling: one operator for all axes of ours."""
+@says(Taps)
+def write_taps(sheet: Sheet, value: Value) -> None:
+    """Bilinear upsampling: one operator for all axes of ours. Elements as they are: Gather. Else a product."""
     op, x = sheet.operation(value), sheet.operands(value)[0]
-    assert isinstance(op, Interpolate)
-    factors = {op.axis: op.factor}
-    while isinstance(inner := sheet.operation(x), Interpolate) and inner.axis not in factors and not inner.adjoint:
-        factors[inner.axis] = inner.factor
+    assert isinstance(op, Taps)
+    factors = _factors(op)
+    while factors and isinstance(inner := sheet.operation(x), Taps) and inner.axis not in factors and _factors(inner):
+        factors |= _factors(inner)
         x = sheet.operands(x)[0]
-    spatial = range(1, x.type.rank - 1)
-    if op.adjoint or not factors.keys() <= {*spatial}:
-        raise sheet.refusal("it makes tensors smaller, or acts on features")
-    write_resize(sheet, value, x, [factors.get(a, 1) for a in spatial], "linear")
+    if factors:
+        write_resize(sheet, value, x, [factors.get(a, 1) for a in range(1, x.type.rank - 1)], "linear")
+    elif op.picks and all(op.pairs):
+        order = sheet.order([x])
+        places = sheet.whole([each[0][0] for each in op.pairs], "places")
+        axis = place_of(op.axis, x.type.rank, order)
+        sheet.bind(value, sheet.write("Gather", [sheet.tensor(x, order), places], settings={"axis": axis}), order)
+    else:
+        sheet.bind(value, _product_along(sheet, op, x))
+
+
+def _factors(op: Taps) -> dict[int, int]:
+    """How many times as long bilinear upsampling makes the axis; nothing where it is something else."""
+    factor = len(op.pairs) // op.size
+    return {op.axis: factor} if op.axis and factor > 1 and op.pairs == resize.enlarged(op.size, factor) else {}
+
+
+def _product_along(sheet: Sheet, op: Taps, x: Value) -> str:
+    shares = np.zeros((op.size, len(op.pairs)), np.float32)
+    for result, each in enumerate(op.pairs):
+        for place, weight in each:
+            shares[place, result] += weight
+    order = list(range(x.type.rank))
+    order[op.axis], order[-1] = order[-1], order[op.axis]
+    turn = op.axis != x.type.rank - 1
+    first = sheet.write("Transpose", [sheet.tensor(x)], "turned", {"perm": tuple(order)}) if turn else sheet.tensor(x)
+    made = sheet.write("MatMul", [first, sheet.store(shares, "shares")])
+    return sheet.write("Transpose", [made], "turned", {"perm": tuple(order)}) if turn else made
 
 
 # --- normalisation ---------------------------------------------------------------------------------------------------
