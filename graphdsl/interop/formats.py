@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphdsl.interop.caffe.files import read as read_caffe
 from graphdsl.interop.darknet import read as read_darknet
+from graphdsl.interop.keras import read as read_keras
 from graphdsl.interop.net import Net
 from graphdsl.interop.onnx.check import check as check_onnx
 from graphdsl.interop.onnx.reading import read as read_onnx
@@ -36,6 +37,10 @@ FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
     ".prototxt": Format("Caffe", read_caffe),
     ".cfg": Format("Darknet", read_darknet),
+    ".keras": KERAS,
+    ".h5": KERAS,
+    ".hdf5": KERAS,
+    ".json": KERAS,
 }
 
 

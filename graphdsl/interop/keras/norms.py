@@ -1,0 +1,118 @@
+"""Normalisations and fixed scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphdsl.interop.keras.scene import Flow, Scene, Step, axis_at, axis_of
+from graphdsl.interop.keras.table import rule
+from graphdsl.interop.keras.training_only import note_training
+from graphdsl.ir import Array
+
+EPS = 1e-3
+
+
+@rule("BatchNormalization")
+def batch_norm(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Keras 1 had modes; only the one that averages over the batch, and uses running averages later, is ours."""
+    if step.options.raw("mode") not in (None, 0):
+        raise step.refuse(f"mode {step.options.raw('mode')} takes mean and variance of what is at hand, in use too")
+    axis = axis_of(step, x)
+    x = scene.last(step, x, axis + 1 if step.timed and step.options.integer("axis", -1) > 0 else axis)
+    scale, center = step.options.flag("scale", True), step.options.flag("center", True)
+    names = [*(["gamma"] if scale else []), *(["beta"] if center else []), "mean", "variance"]
+    settings: dict[str, Any] = {
+        "momentum": step.options.number("momentum", 0.99),
+        "eps": step.options.number("epsilon", EPS),
+    }
+    settings |= {} if scale else {"scale": False}
+    settings |= {} if center else {"center": False}
+    note_training(scene, step)
+    weights = step.parts(**dict.fromkeys(names, (x.ours[-1],)))
+    scene.take_numbers(x)
+    return scene.made(x, scene.emit(step, "batch_norm", [x.name], settings, weights, learns=True), x.ours)
+
+
+@rule("LayerNormalization", timed=True)
+def layer_norm(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Over the features."""
+    given = step.options.raw("axis", -1)
+    axes = [axis_at(step, x, a) for a in (given if isinstance(given, list | tuple) else [given])]
+    if len(axes) != 1:
+        raise step.refuse("it normalises over several axes, and the language's layer_norm over the features")
+    if step.options.raw("rms_scaling"):
+        raise step.refuse("rms_scaling leaves out the mean")
+    x = scene.last(step, x, axes[0])
+    scale, center = step.options.flag("scale", True), step.options.flag("center", True)
+    names = [*(["gamma"] if scale else []), *(["beta"] if center else [])]
+    settings: dict[str, Any] = {"eps": step.options.number("epsilon", EPS)}
+    settings |= {} if scale else {"scale": False}
+    settings |= {} if center else {"center": False}
+    note_training(scene, step)
+    weights = step.parts(**dict.fromkeys(names, (x.ours[-1],)))
+    scene.take_numbers(x)
+    name = scene.emit(step, "layer_norm", [x.name], settings, weights, learns=bool(names))
+    return scene.made(x, name, x.ours)
+
+
+@rule("Rescaling", timed=True)
+def rescaling(scene: Scene, step: Step, x: Flow) -> Flow:
+    """x * scale + offset."""
+    scale, offset = (_numbers(step, key, default) for key, default in (("scale", 1.0), ("offset", 0.0)))
+    if scale.size == 1 and offset.size == 1:
+        y = scene.apply(step, "*", x, tag="scaled", right=float(scale[0])) if scale[0] != 1 else x
+        return scene.apply(step, "+", y, right=float(offset[0])) if offset[0] else y
+    x = scene.last(step, x, x.rank - 1)
+    return affine(scene, step, x, scale, offset)
+
+
+def _numbers(step: Step, key: str, default: float) -> Array:
+    value = step.options.raw(key, default)
+    flat = np.ravel(value) if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(v, int | float | np.number) for v in flat):
+        raise step.options.wrong(key, "a number, or a list of numbers")
+    return np.asarray(flat, np.float32)
+
+
+def affine(scene: Scene, step: Step, x: Flow, scale: Array, offset: Array) -> Flow:
+    """x * scale + offset, a number of each for every feature: a 1x1 convolution of every channel by itself."""
+    channels = x.ours[-1]
+    if channels is None or any(a.size not in (1, channels) for a in (scale, offset)):
+        raise step.refuse(f"{scale.size} scales and {offset.size} offsets for {channels} features")
+    scene.take_numbers(x)
+    scene.note("holds fixed numbers, which learn here if they are trained: freeze them", step.name)
+    weights = {"kernel": np.resize(scale, channels), "bias": np.resize(offset, channels)}
+    flat = x.rank == 1
+    name = scene.emit(step, "reshape", [x.name], {"shape": [1, channels]}, tag="row") if flat else x.name
+    weights["kernel"] = weights["kernel"].reshape(*(1,) * max(x.rank, 2), channels)
+    name = scene.emit(step, "depthwise_conv", [name], {"size": 1}, weights, learns=True)
+    name = scene.emit(step, "flatten", [name], tag="flat") if flat else name
+    return scene.made(x, name, x.ours)
+
+
+@rule("Normalization", timed=True)
+def normalization(scene: Scene, step: Step, x: Flow) -> Flow:
+    """(x - mean) / sqrt(variance), of numbers that the file holds."""
+    if step.options.raw("invert"):
+        raise step.refuse("it is inverted")
+    given = [step.options.raw(key) for key in ("mean", "variance")]
+    if None not in given:
+        mean, variance = _numbers(step, "mean", 0.0), _numbers(step, "variance", 1.0)
+    elif step.arrays and len(step.arrays) >= 2:
+        mean, variance = (np.ravel(a).astype(np.float32) for a in step.arrays[:2])
+    else:
+        raise step.refuse("mean and variance are not in the file", "give a file of weights")
+    spread = np.maximum(np.sqrt(variance), np.float32(1e-7))
+    x = scene.last(step, x, _kept_axis(step, x))
+    return affine(scene, step, x, 1 / spread, -mean / spread)
+
+
+def _kept_axis(step: Step, x: Flow) -> int:
+    """The axis along which mean and variance differ."""
+    given = step.options.raw("axis", -1)
+    listed = [-1] if given in (None, []) else given if isinstance(given, list | tuple) else [given]
+    if len(listed) != 1:
+        raise step.refuse("it has a mean for every place, not for every feature")
+    return axis_at(step, x, listed[0])
