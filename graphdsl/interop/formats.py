@@ -37,10 +37,10 @@ FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
     ".prototxt": Format("Caffe", read_caffe),
     ".cfg": Format("Darknet", read_darknet),
-    ".keras": KERAS,
-    ".h5": KERAS,
-    ".hdf5": KERAS,
-    ".json": KERAS,
+    ".keras": Format("Keras", read_keras),
+    ".h5": Format("Keras", read_keras),
+    ".hdf5": Format("Keras", read_keras),
+    ".json": Format("Keras", read_keras),
 }
 
 
