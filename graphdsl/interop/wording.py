@@ -11,12 +11,10 @@ import numpy as np
 
 from graphdsl.interop.net import Layer
 from graphdsl.ir import LAYERS, REQUIRED, Choice, Domain, Either, Setting
+from graphdsl.ops import FORMULAS
 
 SQUARE = ("size", "stride", "dilation", "pad")
 """Settings of which one number stands for the same on every axis."""
-
-MOST_ALONE = 1
-"""A word whose only setting is not required is still written without that setting's name: `leaky_relu(0.2)`."""
 
 
 def call_text(word: str, settings: Mapping[str, str]) -> str:
@@ -92,8 +90,11 @@ def _is_default(setting: Setting, value: Any) -> bool:
 
 
 def _bare(word: str, told: Sequence[str]) -> list[tuple[str, bool]]:
-    """Which settings may stand without their names: required ones, as long as they follow each other from the first."""
+    """Which settings may stand without their names: required ones, as long as they follow each other from the first.
+
+    Activations say what their one number is by their name: `leaky_relu(0.2)`.
+    """
     known = _known(word)
-    first = [s.name for s in known if s.default is REQUIRED] or [s.name for s in known[:MOST_ALONE]]
+    first = [s.name for s in known if s.default is REQUIRED or word in FORMULAS]
     run = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(told, first, strict=False))))
     return [(name, i < run) for i, name in enumerate(told)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from graphdsl.interop import Layer, Net, Port, written
+from graphdsl.interop.wording import call_text, settings_text
 from graphdsl.report import Failed
 
 
@@ -57,6 +58,23 @@ def test_branches_stand_in_the_list_of_their_merge() -> None:
     assert lines(made) == ["output y = [data -> conv(2, 3, pad=1), data -> conv(4, 1)] -> concat"]
     kernels = {n: int(w.flat[0]) for n, w in written(made).weights.items() if n.endswith("kernel")}
     assert kernels == {"y/conv_1/kernel": len("longer"), "y/conv_2/kernel": len("a")}
+
+
+@pytest.mark.parametrize(
+    ("word", "settings", "text"),
+    [
+        ("leaky_relu", {"slope": 0.2}, "leaky_relu(0.2)"),
+        ("leaky_relu", {"slope": 0.01}, "leaky_relu"),
+        ("scale", {"scale": False}, "scale(scale=false)"),
+        ("conv", {"size": (1, 7), "filters": 2, "pad": "same"}, "conv(2, 1x7, pad=same)"),
+        ("pad", {"start": [1, 0, 2, 0], "mode": "reflect"}, "pad([1, 0, 2, 0], mode=reflect)"),
+        ("batch_norm", {"eps": np.float32(1e-3), "momentum": 0.99}, "batch_norm(momentum=0.99, eps=0.001)"),
+        ("reshape", {"shape": (7, 7, 128)}, "reshape(7x7x128)"),
+    ],
+)
+def test_settings(word: str, settings: dict[str, Any], text: str) -> None:
+    layer = Layer("", word, ("x",), ("y",), settings)
+    assert call_text(word, settings_text(layer)) == text
 
 
 def test_what_is_read_twice_gets_a_name() -> None:
