@@ -92,9 +92,10 @@ def _is_default(setting: Setting, value: Any) -> bool:
 def _bare(word: str, told: Sequence[str]) -> list[tuple[str, bool]]:
     """Which settings may stand without their names: required ones, as long as they follow each other from the first.
 
-    Activations say what their one number is by their name: `leaky_relu(0.2)`.
+    The one setting of a word, and those of activations, need no name either: `transpose([1, 0])`, `leaky_relu(0.2)`.
     """
     known = _known(word)
-    first = [s.name for s in known if s.default is REQUIRED or word in FORMULAS]
+    plain = word in FORMULAS or len(known) == 1
+    first = [s.name for s in known if s.default is REQUIRED or plain]
     run = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(told, first, strict=False))))
     return [(name, i < run) for i, name in enumerate(told)]
