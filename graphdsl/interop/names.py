@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 RESERVED = frozenset(
     (
@@ -20,11 +20,11 @@ class Namer:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = {*RESERVED, *taken}
 
-    def name(self, wanted: str) -> str:
-        """A legal name like wanted; with a number behind it where that is taken."""
+    def name(self, wanted: str, besides: Container[str] = ()) -> str:
+        """A legal name like wanted; with a number behind it where that is taken, or one of besides."""
         stem = legal(wanted)
         found, number = stem, 2
-        while found in self._taken:
+        while found in self._taken or found in besides:
             found, number = f"{stem}_{number}", number + 1
         self._taken.add(found)
         return found

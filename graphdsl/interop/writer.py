@@ -14,7 +14,7 @@ from graphdsl.interop.names import Namer
 from graphdsl.interop.net import WEIGHT, Layer, Net
 from graphdsl.interop.parts import Part
 from graphdsl.interop.wording import call_text, settings_text, value_text
-from graphdsl.ir import Array, Graph, Weight
+from graphdsl.ir import LAYERS, Array, Graph, Weight
 from graphdsl.lang import Vocabulary, elaborate, format_text
 from graphdsl.report import Source, dataclass, fail
 
@@ -74,7 +74,7 @@ class _Writer:
     def _shared(self) -> dict[str, str]:
         """Layers that are used more than once, and what they are called."""
         used = {layer.shares for layer in self.net.layers if layer.shares}
-        return {layer.name: self.namer.name(layer.name) for layer in self.net.layers if layer.name in used}
+        return {la.name: self.namer.name(la.name, LAYERS) for la in self.net.layers if la.name in used}
 
     def _outputs(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
         """Outputs and heads, with the left side that defines each; and those that are another name for a tensor."""

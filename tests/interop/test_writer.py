@@ -144,6 +144,13 @@ def test_shared_layers_and_constants() -> None:
     assert set(written(made).weights) == {"k", "fc/dense_1/kernel", "fc/dense_1/bias"}
 
 
+def test_a_shared_layer_is_not_called_like_a_word() -> None:
+    fc = Layer("dense", "dense", ("data",), ("a",), {"units": 2})
+    again = Layer("dense again", "dense", ("data",), ("b",), {"units": 2}, shares="dense")
+    made = net(fc, again, outputs=(("y", "a"), ("z", "b")), type="float[4]")
+    assert lines(made) == ["shared dense_2 = dense(2)", "output y = data -> dense_2", "output z = data -> dense_2"]
+
+
 def test_several_results() -> None:
     made = net(
         Layer("sp", "split", ("data",), ("l", "r"), {"parts": 2}),
