@@ -6,14 +6,16 @@ import contextlib
 import errno
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from graphdsl.report.diagnostic import fail
 
 
-def write_whole(path: Path, data: bytes) -> Path:
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> Path:
     """Writes a file under another name beside it and renames it: nobody ever meets half of it. Makes missing folders.
 
+    data: all of it, or piece by piece.
     Raises Failed E0701 where it cannot be written (a full disk, no permission).
     """
     try:
@@ -23,7 +25,7 @@ def write_whole(path: Path, data: bytes) -> Path:
         raise _refused(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:

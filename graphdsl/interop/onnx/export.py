@@ -1,4 +1,4 @@
-"""A spec and its weights as an ONNX file.
+"""A spec and its weights as an ONNX graph.
 
 Names are ours: a node and its result are called after the layer, stored numbers after the weight. Inputs and outputs
 are as the spec says them, the batch axis first and called N; with nchw, pictures are taken channels-first.
@@ -7,26 +7,12 @@ are as the spec says them, the batch axis first and called N; with nchw, picture
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from graphdsl.interop.onnx import export_layers
 from graphdsl.interop.onnx.export_rules import write_node
 from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, Step, first, graph_inputs
-from graphdsl.interop.refusal import demand_package
 from graphdsl.ir import BATCH, Array, Constant, Dim, Graph, Input, Role, TensorType, Weight
-from graphdsl.report import dataclass, write_whole
-
-if TYPE_CHECKING:
-    import onnx
-
-OPSET, IR_VERSION = 17, 8
-"""Understood by runtimes since 2022; nothing newer is needed."""
-
-LARGEST = 2_000_000_000
-"""Bytes of one file: protobuf ends at 2 GiB. Larger weights lie in a second file beside it."""
+from graphdsl.report import dataclass
 
 RULES_OF = (export_layers,)
 """Importing these fills the table of rules."""
@@ -90,54 +76,3 @@ class _Sizes:
 
     def _size(self, size: Dim) -> int | str:
         return size if isinstance(size, int) else self.batch if size == BATCH else str(size)
-
-
-def export(exported: Exported, path: Path, *, title: str = "graphdsl", largest: int = LARGEST) -> Path:
-    """Writes an ONNX file, checked as strictly as the `onnx` package can.
-
-    title    the name of the graph in the file
-    largest  where the weights alone take more bytes, they are written to `model.onnx.data` beside it
-    Raises Failed E0904 where `onnx` is not installed, E0701 where the file cannot be written.
-    """
-    demand_package("onnx", "onnx", "writing an ONNX file")
-    import onnx
-
-    outside = sum(array.nbytes for array in exported.stored.values()) > largest
-    model = model_of(exported, title)
-    if outside:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
-    else:
-        write_whole(path, model.SerializeToString())
-    del model
-    onnx.checker.check_model(path, full_check=True)
-    return path
-
-
-def model_of(exported: Exported, title: str) -> onnx.ModelProto:
-    """The graph in the classes of the `onnx` package."""
-    from onnx import helper, numpy_helper
-
-    graph = helper.make_graph(
-        [helper.make_node(s.op, s.inputs, s.outputs, s.name, **_settings(s)) for s in exported.steps],
-        title,
-        [_described(tensor) for tensor in exported.inputs],
-        [_described(tensor) for tensor in exported.outputs],
-        [numpy_helper.from_array(array, name) for name, array in exported.stored.items()],
-    )
-    opset = helper.make_opsetid("", OPSET)
-    return helper.make_model(graph, producer_name="graphdsl", ir_version=IR_VERSION, opset_imports=[opset])
-
-
-def _settings(step: Step) -> dict[str, Any]:
-    """Attributes as ONNX writes them: `to` of Cast is a number."""
-    from onnx import helper
-
-    return {k: helper.np_dtype_to_tensor_dtype(np.dtype(str(v))) if k == "to" else v for k, v in step.settings.items()}
-
-
-def _described(tensor: Tensor) -> onnx.ValueInfoProto:
-    from onnx import helper
-
-    element = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
-    return helper.make_tensor_value_info(tensor.name, element, tensor.shape)
