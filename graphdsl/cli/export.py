@@ -60,5 +60,5 @@ def _onnx(model: Model, path: Path, *, nchw: bool, checked: bool) -> Answer:
     found = difference(path, model.graph, model.executor, nchw=nchw) if checked else None
     text = f"wrote {path}"
     if found is not None:
-        text += f"\nagainst onnxruntime on random inputs: largest difference {found:.1e} of the outputs' range"
+        text += f"\nagainst onnxruntime on random inputs: largest difference {found:.1e} of the largest output"
     return Answer(text, {"file": str(path), "difference": found})

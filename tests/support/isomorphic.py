@@ -27,7 +27,7 @@ def canonical(graph: Graph) -> tuple[str, ...]:
     used = graph.with_results(graph.of_role(Role.OUTPUT))
     plain = apply(used, [stage for stage in inference() if stage.name in ("specialise", "simplify")])
     table = _Table()
-    for name, node in plain.items():
+    for name in plain:
         table.add(plain, name)
     return table.lines([table.found[result.value] for result in plain.results])
 

@@ -1,8 +1,8 @@
 """An ONNX graph as a file.
 
 Of protobuf's wire format only what holds the stored numbers is written here: a field is its number and kind in one
-byte, its length, its bytes. So the numbers go from the weights into the file piece by piece, and a model of 500 MB does not
-stand in memory three times, as it does where it is first a protobuf object and then its bytes.
+byte, its length, its bytes. So the numbers go from the weights into the file piece by piece, and a model of 500 MB does
+not stand in memory three times, as it does where it is first a protobuf object and then its bytes.
 """
 
 from __future__ import annotations

@@ -88,8 +88,7 @@ class _Chain:
     def write(self, wanted: DType) -> str:
         """The name of the result, which is of this type."""
         if isinstance(self.tree, Literal):
-            shape = self.sheet.write("Shape", [self.names[Operand(0)]], "shape")
-            return self.sheet.write("Expand", [self._name(self.tree), shape])
+            return self._filled(self.tree)
         if not isinstance(self.tree, Apply):
             return self.sheet.write("Identity", [self._name(self.tree)])
         for part in self._parts():
@@ -100,6 +99,14 @@ class _Chain:
             self.names[part] = self.sheet.write(word.op, inputs, "" if last else word.op.lower(), settings)
         name = self.names[self.tree]
         return name if wanted in (self.dtype, DType.BOOL) else self.sheet.write("Cast", [name], "", {"to": wanted})
+
+    def _filled(self, number: Literal) -> str:
+        """x * 0, or x * 0 + number: what such a formula was written as, and of the shape of x."""
+        zero = self._name(Literal(0.0))
+        if not number.value:
+            return self.sheet.write("Mul", [self.names[Operand(0)], zero])
+        nothing = self.sheet.write("Mul", [self.names[Operand(0)], zero], "zeros")
+        return self.sheet.write("Add", [nothing, self._name(number)])
 
     def _parts(self) -> list[Apply]:
         """The parts that need a node, arguments before what uses them."""

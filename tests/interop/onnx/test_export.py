@@ -22,7 +22,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 PICTURE, ROW, STEPS, FREE = "float[9, 7, 4]", "float[6]", "float[8, 4]", "float[T, 4]"
 EQUAL = 1e-5
-"""Of the range: both compute in float32."""
+"""Of the largest output: both compute in float32."""
 
 LAYERS = [
     (PICTURE, "conv(6, 3)"),

@@ -1,0 +1,56 @@
+"""Every spec that we ship, as an ONNX file that onnxruntime runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphdsl.interop.onnx import difference, export, exported
+from graphdsl.ir import Array, Node
+from graphdsl.model import compile
+from graphdsl.runtime import weights
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+SPECS = Path(__file__).parents[3] / "specs"
+EQUAL = 1e-4
+"""Of the largest output: hundreds of layers in float32, summed in another order."""
+
+LARGE = {"alexnet", "vgg16", "vgg19", "wide_resnet", "unet", "inception_resnet_v2"}
+LARGE |= {f"resnet{depth}{version}" for depth in (50, 101, 152) for version in ("", "v2")}
+ZOO = [pytest.param(p, marks=[pytest.mark.slow] if p.stem in LARGE else [], id=p.stem) for p in SPECS.glob("zoo/*.dag")]
+OTHERS = [pytest.param(p, id=p.stem) for p in SPECS.glob("*.dag")]
+
+
+@pytest.fixture(autouse=True)
+def quick_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights, drawn from a short row again and again: 138 million normal numbers take seconds."""
+    monkeypatch.setattr(weights, "initial", drawn)
+
+
+POOL = np.random.default_rng(0).standard_normal(100_003).astype(np.float32)
+
+
+def drawn(name: str, node: Node, seed: int) -> Array:
+    """Kernels that keep the size of what flows, small biases, and averages that are no 0 and 1."""
+    shape = node.types[0].bind({})
+    start = len(name) * 7919 % 50_000
+    noise = np.resize(POOL[start:], shape)
+    if len(shape) > 1:
+        return noise * np.float32(np.prod(shape[:-1])) ** -0.5
+    last = name.rsplit("/", 1)[-1]
+    if last == "variance":
+        return 1 + 0.5 * np.abs(noise)
+    return 0.5 + 0.1 * noise if last == "gamma" else 0.1 * noise
+
+
+@pytest.mark.parametrize("path", [*ZOO, *OTHERS])
+def test_onnxruntime_says_the_same(path: Path, tmp_path: Path) -> None:
+    model = compile(path)
+    file = export(exported(model.graph, model.executor.weights), tmp_path / "model.onnx")
+    found = difference(file, model.graph, model.executor)
+    file.unlink()
+    assert found is not None and found < EQUAL
