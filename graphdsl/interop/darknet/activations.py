@@ -47,10 +47,18 @@ def _plse(a: Assembly, x: str) -> str:
     return _bent(a, a.emit("+", a.emit("*", x, right=0.125), right=0.5), LIKE_PLSE)
 
 
-def _hardtan(a: Assembly, x: str) -> str:
-    """1 - relu(2 - relu(x + 1))"""
-    above = a.emit("relu", a.emit("+", x, right=1))
-    return a.emit("-", a.emit("relu", a.emit("-", above, left=2)), left=1)
+def _stair(a: Assembly, x: str) -> str:
+    """Flat behind even numbers, a slope behind odd ones: h + (n - 2 h) (x - n), n = floor(x), h = floor(n / 2)."""
+    whole = a.emit("floor", x)
+    half = a.emit("floor", a.emit("*", whole, right=0.5))
+    odd = a.emit("subtract", whole, a.emit("*", half, right=2))
+    return a.emit("add", half, a.emit("multiply", odd, a.emit("subtract", x, whole)))
+
+
+def _hard_mish(a: Assembly, x: str) -> str:
+    """relu(x) + c² / 2 + c, c = x cut to [-2, 0]"""
+    cut = a.emit("clip", x, low=-2.0, high=0.0)
+    return a.emit("add", a.emit("relu", x), a.emit("*", a.emit("multiply", cut, cut), right=0.5), cut)
 
 
 def _gelu(a: Assembly, x: str) -> str:
@@ -75,7 +83,9 @@ ACTIVATIONS: Mapping[str, Act] = {
     "ramp": _ramp,
     "loggy": _loggy,
     "gelu": _gelu,
-    "hardtan": _hardtan,
+    "hardtan": _word("hard_tanh"),
+    "hard_mish": _hard_mish,
+    "stair": _stair,
     "lhtan": lambda a, x: _bent(a, x, LIKE_LHTAN),
     "plse": _plse,
 }

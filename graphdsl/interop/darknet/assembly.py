@@ -8,7 +8,7 @@ from typing import Any
 
 from graphdsl.interop.darknet.cfg import Section
 from graphdsl.interop.darknet.weights import Floats
-from graphdsl.interop.net import Layer
+from graphdsl.interop.net import Layer, Port
 from graphdsl.ir import Array
 from graphdsl.report import dataclass
 
@@ -40,10 +40,10 @@ class Made:
 class Assembly:
     """Steps are added in the order of the file. `section` is the one being read, `made` what those before it gave."""
 
-    def __init__(self, sections: Sequence[Section], input: Made, floats: Floats) -> None:
+    def __init__(self, sections: Sequence[Section], port: Port, input: Made, floats: Floats) -> None:
         self.sections = sections
         """Without [net]."""
-        self.input = input
+        self.port, self.input = port, input
         self.floats = floats
         self.layers: list[Layer] = []
         self.made: list[Made] = []

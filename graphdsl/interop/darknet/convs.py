@@ -213,6 +213,28 @@ def _connected_weights(a: Assembly, s: Section, x: Made, outputs: int, normal: b
     return ({"kernel": kernel}, norm) if normal else ({"kernel": kernel, "bias": bias}, {})
 
 
+def local(a: Assembly, s: Section) -> Made:
+    """A convolution with weights of its own at every place, which stand as [places, filters, channels, size, size]."""
+    x, filters = a.picture(s), s.whole("filters", 1, 1, MOST)
+    size, (stride, _) = window_sizes(s)
+    pad = int(s.flag("pad"))
+    height, width = ((n - (1 if pad else size)) // stride + 1 for n in (x.height, x.width))
+    if min(height, width) < 1 or (pad and size != 3):
+        raise s.refuse(
+            f"a window of {size} with pad={pad}; Darknet's sizes are right with pad=1 for 3 and pad=0", key="size"
+        )
+    parts: Parts = {}
+    if a.floats.given:
+        demand_loaded(s)
+        bias = a.floats.take(s, "biases", filters, height, width).transpose(1, 2, 0)
+        kernel = a.floats.take(s, "weights", height, width, filters, x.channels, size, size)
+        parts = {"kernel": kernel.transpose(0, 1, 4, 5, 3, 2), "bias": bias}
+    settings: dict[str, Any] = {"stride": stride} if stride > 1 else {}
+    settings |= {"pad": pad} if pad else {}
+    y = a.emit("local_conv", x.tensor, weights=parts, filters=filters, size=size, **settings)
+    return Made(activated(a, s, y), height, width, filters)
+
+
 def batchnorm(a: Assembly, s: Section) -> Made:
     """Batch normalisation of what flows in."""
     x = a.last(s)

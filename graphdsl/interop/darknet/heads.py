@@ -56,6 +56,12 @@ def logistic(a: Assembly, s: Section) -> Made:
     return Made(a.emit("sigmoid", x.tensor), *x.picture, flat=x.flat)
 
 
+def l2norm(a: Assembly, s: Section) -> Made:
+    """The channels of every place, divided by their length (pjreddie)."""
+    x = a.last(s)
+    return Made(a.emit("l2_normalize", x.tensor), *x.picture, flat=x.flat)
+
+
 def empty(a: Assembly, s: Section) -> Made:
     """Nothing."""
     return a.last(s)

@@ -40,38 +40,31 @@ def _pool(a: Assembly, s: Section, word: str, one_step: bool = False) -> Made:
         raise s.refuse(
             f"a window of {size} is larger than the padded input of {x.height}x{x.width}", key="size", code="E0902"
         )
-    settings = _pad(s, size, stride, padding, x)
+    if padding // 2 >= size:
+        raise s.refuse(f"padding {padding} makes windows of {size} that see nothing", key="padding", code="E0902")
+    settings = _pad(size, stride, padding, x)
     if stride != (size, size):
         settings["stride"] = stride[0] if stride[0] == stride[1] else stride
     return Made(a.emit(word, x.tensor, size=size, **settings), height, width, x.channels)
 
 
-def _pad(s: Section, size: int, stride: tuple[int, int], padding: int, x: Made) -> dict[str, Any]:
+def _pad(size: int, stride: tuple[int, int], padding: int, x: Made) -> dict[str, Any]:
     """The pad setting whose windows stand where Darknet's stand."""
     before = padding // 2
-    wanted = [
-        _reads(n, size, d, before, (n + padding - size) // d + 1) for n, d in zip(x.picture, stride, strict=False)
-    ]
-    if all(w == (0, 0) for w in wanted) and before == 0:
+    axes = list(zip(x.picture, stride, strict=False))
+    if before == 0 and all(_behind(n, size, d, padding) <= 0 for n, d in axes):
         return {}
-    if before < size and all(_fits(n, size, d, before, padding) for n, d in zip(x.picture, stride, strict=False)):
+    if all((n + 2 * before - size) // d == (n + padding - size) // d for n, d in axes):
         return {"pad": before}
-    if all(_same(n, size, d) == (before, w[1]) for n, d, w in zip(x.picture, stride, wanted, strict=False)):
+    behind = [max(_behind(n, size, d, padding), 0) for n, d in axes]
+    if all(_same(n, size, d) == (before, after) for (n, d), after in zip(axes, behind, strict=True)):
         return {"pad": "same"}
-    raise s.refuse(
-        f"padding {padding} of a window of {size} has no counterpart here: it begins {before} before the edge",
-        key="padding",
-    )
+    return {"pad": [before, before, *behind]}
 
 
-def _reads(n: int, size: int, stride: int, before: int, out: int) -> tuple[int, int]:
-    """How far windows read before and behind."""
-    return before, max((out - 1) * stride + size - before - n, 0)
-
-
-def _fits(n: int, size: int, stride: int, before: int, padding: int) -> bool:
-    """Whether as much padding on both sides gives as many windows."""
-    return (n + 2 * before - size) // stride == (n + padding - size) // stride
+def _behind(n: int, size: int, stride: int, padding: int) -> int:
+    """How far the last window reads behind the end."""
+    return (n + padding - size) // stride * stride + size - padding // 2 - n
 
 
 def _same(n: int, size: int, stride: int) -> tuple[int, int]:
@@ -102,32 +95,17 @@ def upsample(a: Assembly, s: Section) -> Made:
 
 def reorg3d(a: Assembly, s: Section) -> Made:
     """AlexeyAB's: blocks of stride x stride places become channels, place by place."""
-    x, stride = a.picture(s), s.whole("stride", 1, 1, MOST)
     if s.flag("reverse"):
-        return _spread(a, s, x, stride)
+        raise s.refuse(
+            "reverse=1 reads its input as a tensor of another shape, which has no counterpart here", key="reverse"
+        )
+    x, stride = a.picture(s), s.whole("stride", 1, 1, MOST)
     height, width, channels = _smaller(s, x, stride)
-    parts = a.emit("reshape", x.tensor, shape=[height, stride, width, stride, x.channels])
-    order = a.emit("transpose", parts, axes=[0, 2, 1, 3, 4])
-    return Made(a.emit("reshape", order, shape=[height, width, channels]), height, width, channels)
-
-
-def _spread(a: Assembly, s: Section, x: Made, stride: int) -> Made:
-    """The way back: channels become blocks of places."""
-    if x.channels % (stride * stride):
-        raise s.refuse(f"{x.channels} channels are not a multiple of {stride}x{stride}", key="stride", code="E0902")
-    channels = x.channels // (stride * stride)
-    parts = a.emit("reshape", x.tensor, shape=[x.height, x.width, stride, stride, channels])
-    order = a.emit("transpose", parts, axes=[0, 2, 1, 3, 4])
-    size = (x.height * stride, x.width * stride, channels)
-    return Made(a.emit("reshape", order, shape=list(size)), *size)
+    return Made(a.emit("space_to_depth", x.tensor, size=stride), height, width, channels)
 
 
 def reorg(a: Assembly, s: Section) -> Made:
-    """The older one reads its input as a picture of fewer channels and more places, whose blocks then become channels.
-
-    In memory, channel by channel: [c, h, w] is read as [c / s², h s, w s], and [(dy, dx, c / s²), h, w] is read as
-    [c s², h / s, w / s].
-    """
+    """The older one reads its input as a picture of fewer channels and more places, whose blocks become channels."""
     if s.flag("extra"):
         return _extended(a, s)
     for key in ("reverse", "flatten"):
@@ -137,12 +115,7 @@ def reorg(a: Assembly, s: Section) -> Made:
     height, width, channels = _smaller(s, x, stride)
     if x.channels % (stride * stride):
         raise s.refuse(f"{x.channels} channels are not a multiple of {stride}x{stride}", key="stride", code="E0902")
-    fewer = x.channels // (stride * stride)
-    first = a.emit("transpose", x.tensor, axes=[2, 0, 1])
-    wide = a.emit("reshape", first, shape=[fewer, x.height, stride, x.width, stride])
-    order = a.emit("transpose", wide, axes=[2, 4, 0, 1, 3])
-    narrow = a.emit("reshape", order, shape=[channels, height, width])
-    return Made(a.emit("transpose", narrow, axes=[1, 2, 0]), height, width, channels)
+    return Made(a.emit("reorg", x.tensor, size=stride), height, width, channels)
 
 
 def _extended(a: Assembly, s: Section) -> Made:

@@ -25,17 +25,22 @@ def read(path: Path, weights: Path | None = None) -> Net:
     Raises Failed: E0901 for a section that cannot be said, E0902 for a file that is none, E0903 for weights that do
     not fit.
     """
+    a = assembled(path, weights)
+    outputs = _outputs(a)
+    return Net(_title(path, a), (a.port,), tuple(a.layers), outputs)
+
+
+def assembled(path: Path, weights: Path | None = None) -> Assembly:
+    """The steps of all sections, and what each section gave. Raises as read does."""
     net, *sections = read_cfg(path)
     if not sections:
         raise net.refuse("no layer follows", code="E0902")
-    port, given = _input(net)
-    a = Assembly(sections, given, Floats(weights))
+    a = Assembly(sections, *_input(net), Floats(weights))
     for section in sections:
         a.begin(section)
         a.end(_reader(section)(a, section))
     a.floats.finish()
-    outputs = _outputs(a)
-    return Net(_title(path, a), (port,), tuple(a.layers), outputs)
+    return a
 
 
 def _reader(s: Section) -> Reader:
@@ -121,10 +126,12 @@ READERS: Mapping[str, Reader] = {
     "history": heads.refused("memory of earlier calls has no counterpart here"),
     "lstm": heads.refused("batches over time have no counterpart here"),
     "gru": heads.refused("its candidate goes through a sigmoid in place of tanh, which no layer here does"),
-    "local": heads.refused("a convolution with weights of its own at every place has no counterpart here"),
-    "normalization": heads.refused("a normalisation over neighbouring channels has no counterpart here"),
-    "lrn": heads.refused("a normalisation over neighbouring channels has no counterpart here"),
-    "l2norm": heads.refused("a normalisation to length 1 has no counterpart here"),
+    "local": convs.local,
+    "normalization": heads.refused(
+        "Darknet's sums over neighbouring channels leave one channel out, which none here does"
+    ),
+    "lrn": heads.refused("Darknet's sums over neighbouring channels leave one channel out, which none here does"),
+    "l2norm": heads.l2norm,
     "iseg": heads.refused("a head for masks has no counterpart here"),
     "contrastive": heads.refused("a loss between pictures of a batch, with tracks, has no counterpart here"),
 }

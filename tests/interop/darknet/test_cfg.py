@@ -87,7 +87,10 @@ def test_malformed(cfg: str, why: str, tmp_path: Path) -> None:
         ("[sorcery]\n", "layer 1 [sorcery]: Darknet knows no such layer"),
         ("[rnn]\noutput=4\n", "layer 1 [rnn]: it activates input and state apart"),
         ("[convolutional]\nxnor=1\n", "layer 1 [convolutional]: xnor=1: weights and inputs that are only signs"),
-        ("[convolutional]\nactivation=stair\n", "layer 1 [convolutional]: the activation stair has no counterpart"),
+        (
+            "[convolutional]\nactivation=normalize_channels\n",
+            "layer 1 [convolutional]: the activation normalize_channels has no counterpart",
+        ),
         ("[activation]\nactivation=rleu\n", "layer 1 [activation]: the activation rleu is none of Darknet's"),
         ("[softmax]\ntree=9k.tree\n", "layer 1 [softmax]: tree"),
         ("[dropout]\ndropblock=1\n", "layer 1 [dropout]: dropblock"),
