@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from graphdsl.interop.caffe.check import check as check_caffe
 from graphdsl.interop.caffe.files import read as read_caffe
 from graphdsl.interop.darknet import read as read_darknet
 from graphdsl.interop.keras import read as read_keras
@@ -35,7 +36,7 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
-    ".prototxt": Format("Caffe", read_caffe),
+    ".prototxt": Format("Caffe", read_caffe, check_caffe),
     ".cfg": Format("Darknet", read_darknet),
     ".keras": Format("Keras", read_keras),
     ".h5": Format("Keras", read_keras),

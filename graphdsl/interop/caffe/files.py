@@ -17,6 +17,9 @@ from graphdsl.report import Source
 FAMILIES = (convolutions, elementwise, norms, pools, shapes)
 """Files whose translations enter themselves into the table."""
 
+GENERIC = ("deploy", "train_val", "train_test", "train", "test")
+"""Names of files that say nothing of the net; its folder does."""
+
 
 def read(path: Path, weights: Path | None = None) -> Net:
     """A net of Caffe as a Net; without weights, its graph and shapes.
@@ -37,7 +40,8 @@ def read(path: Path, weights: Path | None = None) -> Net:
             path = net_file(message, path)
         message = inside or _message(path)
     arrays = read_blobs(weights) if weights else None
-    title = f"{message.text('name') or path.stem}, from Caffe ({path.name})"
+    name = message.text("name") or (path.resolve().parent.name if path.stem in GENERIC else path.stem)
+    title = f"{name}, from Caffe ({path.name})"
     return Reading(message, steps_of(message), arrays).read(title, more)
 
 

@@ -1,4 +1,4 @@
-"""BatchNorm with the Scale behind it, Scale and Bias alone, LRN.
+"""BatchNorm with the Scale behind it, Scale and Bias alone, LRN, MVN, Normalize.
 
 Caffe's BatchNorm standardizes only; gamma and beta are a Scale layer's, which usually follows. Its file holds sums of
 means and of variances, and by what they are to be divided.
@@ -6,6 +6,7 @@ means and of variances, and by what they are to be divided.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -96,13 +97,33 @@ def _last(call: Call, x: Blob, position: int, shape: tuple[int, ...]) -> Array |
 
 def _product(call: Call) -> Blobs:
     x, by = call.inputs
-    by = call.plan.in_order(by)
-    p = call.param
-    if p.flag("bias_term", False):
+    if call.param.flag("bias_term", False):
         raise call.refused("the product of two tensors with a bias besides")
-    if x.shape == by.shape:
-        return (x.with_tensor(call.emit("*", [x, call.plan.arranged(by, x.axes)])),)
-    raise call.refused(f"a product of {x.shape} and {by.shape}: tensors of two shapes")
+    return (x.with_tensor(call.emit("*", [x, stretched(call, by, x)])),)
+
+
+def stretched(call: Call, by: Blob, x: Blob) -> Blob:
+    """by in the shape and order of x; a number for each channel is repeated at every place."""
+    axis = call.param.count("axis", 1)
+    if by.shape == x.shape:
+        return call.plan.arranged(by, x.axes)
+    channels = x.shape[:1]
+    if axis > 1 or by.shape[:1] != channels or prod(by.shape) != channels[0] or x.was is not None:
+        raise call.refused(f"tensors of two shapes, {x.shape} and {by.shape}")
+    places = [a for a in x.axes if a != 0]
+    flat = call.plan.arranged(by, (0,))
+    many = call.emit("repeat", [flat], {"times": prod(x.shape[a] for a in places)}, aside="everywhere")
+    wide = call.emit("reshape", [many], {"shape": (*(x.shape[a] for a in places), *channels)}, aside="stretched")
+    return call.plan.arranged(Blob(wide, x.shape, (*places, 0)), x.axes)
+
+
+@translates("Axpy")
+def axpy(call: Call) -> Blobs:
+    """A number for each channel times x, plus y: the layer of SENet's own Caffe."""
+    call.demand_inputs(3)
+    by, x, y = call.inputs
+    times = x.with_tensor(call.emit("*", [x, stretched(call, by, x)], aside="times"))
+    return (x.with_tensor(call.emit("+", [times, call.plan.arranged(y, x.axes)])),)
 
 
 @translates("Bias", param="bias_param", fields="axis num_axes filler")
@@ -110,9 +131,7 @@ def bias(call: Call) -> Blobs:
     """scale without a factor; with two inputs, their sum."""
     if len(call.inputs) == 2:
         x, more = call.inputs
-        if x.shape != more.shape:
-            raise call.refused(f"a sum of {x.shape} and {more.shape}: tensors of two shapes")
-        return (x.with_tensor(call.emit("+", [x, call.plan.arranged(more, x.axes)])),)
+        return (x.with_tensor(call.emit("+", [x, stretched(call, more, x)])),)
     per, x, shape = _weighted(call)
     settings = {"scale": False, "per": unless("feature", per)}
     return (x.with_tensor(call.learned("scale", x, settings, {"beta": _last(call, x, 0, shape)})),)
@@ -120,18 +139,40 @@ def bias(call: Call) -> Blobs:
 
 @translates("LRN", param="lrn_param", fields="local_size alpha beta norm_region k")
 def local_response_norm(call: Call) -> Blobs:
-    """local_response_norm; within a channel, where Caffe's own definition is a composition: the composition."""
+    """local_response_norm, over channels or within each, where Caffe leaves k at 1."""
     p, x = call.param, with_features_last(call)
     size = p.count("local_size", 5)
-    alpha, beta, k = p.number("alpha", 1), p.number("beta", 0.75), p.number("k", 1)
     if size < 1 or size % 2 == 0:
         raise call.refused(f"`local_size` {size} is not odd")
+    settings: dict[str, Any] = {"size": size, "alpha": p.number("alpha", 1), "beta": p.number("beta", 0.75)}
     if p.text("norm_region", "ACROSS_CHANNELS") in ("ACROSS_CHANNELS", "0"):
-        settings = {"size": size, "alpha": alpha, "beta": beta, "k": k}
-        return (x.with_tensor(call.emit("local_response_norm", [x], settings)),)
-    squares = call.emit("square", [x], aside="squares")
-    window = {"size": size, "stride": 1, "pad": unless(0, size // 2), "count_padding": unless(False, size > 1)}
-    mean = call.emit("avg_pool", [squares], window, aside="mean")
-    line = call.emit("+", [call.emit("*", [mean], {"right": alpha}, aside="times")], {"right": 1.0}, aside="line")
-    factor = call.emit("power", [line], {"exponent": -beta}, aside="factor")
-    return (x.with_tensor(call.emit("*", [x.tensor, factor])),)
+        settings["bias"] = unless(1, p.number("k", 1))
+    else:
+        settings["over"] = "places"
+        x = call.plan.arranged(x, features_last(len(x.shape)))
+    return (x.with_tensor(call.emit("local_response_norm", [x], settings)),)
+
+
+@translates("MVN", param="mvn_param", fields="normalize_variance across_channels eps")
+def mean_variance_norm(call: Call) -> Blobs:
+    """mean_variance_norm over places, or over channels and places."""
+    p, x = call.param, with_features_last(call)
+    x = call.plan.arranged(x, features_last(len(x.shape)))
+    settings = {
+        "axes": list(range(len(x.axes))) if p.flag("across_channels", False) else None,
+        "eps": p.number("eps", 1e-9),
+        "variance": unless(True, p.flag("normalize_variance", True)),
+    }
+    return (x.with_tensor(call.emit("mean_variance_norm", [x], settings)),)
+
+
+@translates("Normalize", param="norm_param", fields="across_spatial scale_filler channel_shared eps")
+def normalize(call: Call) -> Blobs:
+    """l2_normalize and a learned scale: SSD's layer, which is in no Caffe but its own."""
+    p, x = call.param, with_features_last(call)
+    axes = list(range(len(x.axes))) if p.flag("across_spatial", True) else None
+    unit = x.with_tensor(call.emit("l2_normalize", [x], {"axes": axes}, aside="unit"))
+    shared = p.flag("channel_shared", True)
+    settings = {"center": False, "per": "tensor" if shared else None}
+    weights = {"gamma": call.weight(0, () if shared else (x.shape[0],))}
+    return (x.with_tensor(call.learned("scale", unit, settings, weights)),)

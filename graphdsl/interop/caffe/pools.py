@@ -57,37 +57,31 @@ def pooled(call: Call, x: Blob, word: str, window: Window, *, up: bool = True, a
     channels, spatial = x.shape[0], x.shape[1:]
     if any(p >= k for p, k in zip(window.pad, window.size, strict=True)):
         raise call.refused(f"its padding {window.pad} is not below its window {window.size}")
-    each = zip(spatial, window.size, window.stride, window.pad, strict=True)
-    out = tuple(_out(*axis, up) for axis in each)
-    if any(n < 1 for n in out):
-        raise call.refused(f"its window of {window.size} is larger than its input of {spatial}")
+    out = _sizes(call, spatial, window, up)
     if set(out) == {1} and not any(window.pad) and all(k >= n for k, n in zip(window.size, spatial, strict=True)):
         tensor = call.emit(f"global_{word}", [call.plan.arranged(x, features_last(len(x.shape)))], aside=aside)
         return Blob(tensor, (channels, *out), (0,))
-    each = zip(spatial, window.size, window.stride, window.pad, strict=True)
-    beyond = out != tuple(_out(*axis, False) for axis in each)
     settings: dict[str, Any] = {"size": one_or_all(window.size)}
     settings["stride"] = unless(window.size, window.stride) and one_or_all(window.stride)
     settings["pad"] = unless(0, one_or_all(window.pad))
-    overhang = [(o - 1) * s + k - n for o, s, k, n in zip(out, window.stride, window.size, spatial, strict=True)]
-    if (
-        beyond
-        and not any(window.pad)
-        and out == tuple(ceil(n / s) for n, s in zip(spatial, window.stride, strict=True))
-    ):
-        settings["pad"] = "same" if max(overhang) < 2 else None
-        beyond = max(overhang) > 1
-    settings["ceil"] = unless(False, beyond)
+    settings["ceil"] = unless(False, out != _sizes(call, spatial, window, False))
     if word == "avg_pool":
         settings["count_padding"] = unless(False, any(window.pad))
     last = features_last(len(x.shape))
     return Blob(call.emit(word, [call.plan.arranged(x, last)], settings, aside=aside), (channels, *out), last)
 
 
-def _out(size: int, window: int, stride: int, pad: int, up: bool) -> int:
-    room = size + 2 * pad - window
-    out = (ceil(room / stride) if up else room // stride) + 1
-    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+def _sizes(call: Call, spatial: tuple[int, ...], window: Window, up: bool) -> tuple[int, ...]:
+    """The sizes of the result. Windows that begin behind the padding are cut off, but only if there is padding."""
+    rooms = [n + 2 * p - k for n, k, p in zip(spatial, window.size, window.pad, strict=True)]
+    out = [(ceil(r / s) if up else r // s) + 1 for r, s in zip(rooms, window.stride, strict=True)]
+    behind = [(o - 1) * s >= n + p for o, s, n, p in zip(out, window.stride, spatial, window.pad, strict=True)]
+    if any(behind) and not any(window.pad):
+        raise call.refused("its last window lies behind its input, where there are no numbers")
+    out = [o - b for o, b in zip(out, behind, strict=True)]
+    if any(n < 1 for n in out):
+        raise call.refused(f"its window of {window.size} is larger than its input of {spatial}")
+    return tuple(out)
 
 
 @translates("SPP", param="spp_param", fields="pyramid_height pool")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from graphdsl.interop.caffe.call import KINDS, Call, demand_known
 from graphdsl.interop.caffe.norms import takes_scale
 from graphdsl.interop.caffe.plan import Blob, Plan, features_last
-from graphdsl.interop.caffe.sources import Shape, declared, shapes_of
+from graphdsl.interop.caffe.sources import Shape, declared, origins, preprocess, rates, shapes_of
 from graphdsl.interop.caffe.steps import DATA, Step
 from graphdsl.interop.caffe.text import Message
 from graphdsl.interop.caffe.training import LOSSES, Judged, Lesson, lesson, section
@@ -53,6 +53,8 @@ class Reading:
         self.free: list[tuple[str, Version]] = []
         self.done: set[int] = set()
         self.owners: dict[str, str] = {}
+        self.lines: list[str] = []
+        self.remarks: list[str] = []
         self._count_versions()
 
     def read(self, title: str, more: Sequence[str] = ()) -> Net:
@@ -69,6 +71,9 @@ class Reading:
         heads = self._heads(found, outputs)
         names = {tensor: name for name, tensor in (*outputs, *heads)} | {p.name: legal(p.name) for p in self.ports}
         text = section(found, targets, names, more if found.losses else ())
+        if found.losses:
+            self.remarks += [*origins(self.net), *rates(self.steps)]
+        text = "\n".join(["", *self.lines, *(f"# {remark}" for remark in self.remarks), "", text])
         wanted = {tensor for _, tensor in (*outputs, *heads)}
         if not outputs:
             raise fail("E0901", "this net computes nothing: it has no layer that a tensor flows out of", self.net.span)
@@ -116,6 +121,11 @@ class Reading:
         for version, shape in zip(self.writes[i], shapes, strict=False):
             if version in opened:
                 self._open(version, version[0], shape)
+        if opened[0] == self.writes[i][0]:
+            blob = self.blobs[opened[0]]
+            lines, remarks = preprocess(step, legal(blob.tensor), blob.shape[0] if len(blob.shape) == 3 else 0)
+            self.lines += lines
+            self.remarks += remarks
 
     def _is_label(self, version: Version) -> bool:
         judges = (*LOSSES, "Accuracy", "Silence")

@@ -69,7 +69,7 @@ def _rate(solver: Message, remarks: list[str]) -> str:
     base, gamma, policy = solver.number("base_lr", 0.01), solver.number("gamma", 0.1), solver.text("lr_policy", "fixed")
     every, places = solver.count("stepsize", 0), solver.counts("stepvalue")
     match policy:
-        case "fixed":
+        case "fixed" | "step" | "multistep" | "exp" if policy == "fixed" or gamma == 1:
             return f"{base:g}"
         case "step" if every > 0 and gamma > 0:
             return f"exponential({base:g}, {gamma:g}, every={every}, by=steps)"

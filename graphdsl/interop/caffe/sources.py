@@ -102,3 +102,45 @@ def _without_batch(dims: Sequence[int], body: Message, name: str) -> Shape:
     if not dims or any(not 0 < d < LARGEST for d in dims[1:]):
         raise fail("E0902", f"`{name}` has the shape {list(dims)}", body.span, help="sizes are whole numbers above 0")
     return tuple(dims[1:])
+
+
+def preprocess(step: Step, name: str, channels: int) -> tuple[list[str], list[str]]:
+    """How Caffe turns bytes of pictures into numbers, as lines of a spec and as remarks: 0 to 255 unless scaled.
+
+    Its tools store pictures blue first; only that for CIFAR-10 keeps them as they are.
+    """
+    transform = step.body.message("transform_param")
+    if step.kind not in ("Data", "ImageData", "WindowData") or channels not in (1, 3):
+        return [], []
+    cifar = "cifar10" in step.body.message("data_param").text("source").lower()
+    parts = ["bgr"] if channels == 3 and not cifar else []
+    means, scale, file = transform.numbers("mean_value"), transform.number("scale", 1), transform.text("mean_file")
+    if means and len(means) in (1, channels):
+        written = ", ".join(f"{m:g}" for m in means)
+        parts.append(f"subtract({written if len(means) == 1 else f'[{written}]'})")
+    if scale != 1 or not means:
+        parts.append(f"scale({scale:.10g})")
+    remarks = [f"Caffe also subtracts the mean picture in `{file}`, which is a file of its own"] if file else []
+    return [f"preprocess = {' -> '.join([name, *parts])}"], remarks
+
+
+def origins(net: Message) -> list[str]:
+    """Remarks on where a net that is trained takes its data from."""
+    found = []
+    for layer in (*net.messages("layer"), *net.messages("layers")):
+        params = (
+            layer.message(name) for name in ("data_param", "image_data_param", "hdf5_data_param", "window_data_param")
+        )
+        for param in params:
+            phase = " and ".join(rule.text("phase").lower() for rule in layer.messages("include") if "phase" in rule)
+            if "source" in param:
+                use = f" to {phase}" if phase else ""
+                batch = f", {param.count('batch_size', 0)} at a time" if "batch_size" in param else ""
+                found.append(f"Caffe reads `{param.text('source')}`{use}{batch}")
+    return found
+
+
+def rates(steps: Sequence[Step]) -> list[str]:
+    """A remark on layers that Caffe does not let learn. Averages of a BatchNorm never do."""
+    still = [s.name for s in steps if s.rates and not any(s.rates) and s.kind != "BatchNorm"]
+    return [f"Caffe does not let these learn (lr_mult 0): {', '.join(f'`{name}`' for name in still)}"] if still else []

@@ -72,6 +72,28 @@ def test_deconvolution(tmp_path: Path) -> None:
     demand_close(got, caffe.deconvolution(x, w, b, (2, 2), (1, 1), 2))
 
 
+POOLS = [
+    ("kernel_size: 3 stride: 2", (3, 3), (2, 2), (0, 0)),
+    ("kernel_size: 2 stride: 2", (2, 2), (2, 2), (0, 0)),
+    ("kernel_size: 3 stride: 2 pad: 1", (3, 3), (2, 2), (1, 1)),
+    ("kernel_size: 2 stride: 2 pad: 1", (2, 2), (2, 2), (1, 1)),
+    ("kernel_size: 5 stride: 3 pad: 2", (5, 5), (3, 3), (2, 2)),
+    ("kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 3 pad_h: 1 pad_w: 0", (3, 2), (1, 3), (1, 0)),
+]
+
+
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize("sides", [(6, 7), (8, 9)])
+@pytest.mark.parametrize(("settings", "size", "stride", "pad"), POOLS)
+def test_pooling(
+    tmp_path: Path, settings: str, size: Any, stride: Any, pad: Any, sides: tuple[int, int], mean: bool
+) -> None:
+    x = some(2, 3, *sides)
+    param = f"pooling_param {{ pool: {'AVE' if mean else 'MAX'} {settings} }}"
+    got = alone(tmp_path, x, layer("Pooling", "y", "data", param))
+    demand_close(got, caffe.pooling(x, size, stride, pad, mean=mean))
+
+
 @pytest.mark.parametrize("rule", ["round_mode: FLOOR", "ceil_mode: false"])
 def test_pooling_that_rounds_down(tmp_path: Path, rule: str) -> None:
     x = some(1, 2, 8, 6)
@@ -146,10 +168,55 @@ def test_scale_and_bias(tmp_path: Path) -> None:
     demand_close(alone(tmp_path, x, layer("Scale", "y", "data", "scale_param { num_axes: 0 }"), [one]), x * 1.5)
 
 
+def test_products_with_a_gate(tmp_path: Path) -> None:
+    """Squeeze and excitation: each channel times a number that its own mean decides about."""
+    x, w, b = some(2, 3, 4, 5), some(3, 3, 1, 1), some(3)
+    head = layer("Pooling", "p", "data", "pooling_param { pool: AVE global_pooling: true }")
+    head += layer("Convolution", "c", "p", "convolution_param { num_output: 3 kernel_size: 1 }")
+    head += layer("Sigmoid", "g", "c")
+    gate = 1 / (1 + np.exp(-(x.mean((2, 3)) @ w[:, :, 0, 0].T + b)))[:, :, None, None]
+    flat = layer("Reshape", "f", "g", "reshape_param { shape { dim: 0 dim: -1 } }")
+    for tail, expected in (
+        (flat + layer("Scale", "y", "data f", "scale_param { axis: 0 }"), x * gate),
+        (layer("Scale", "y", "data g", "scale_param { axis: 0 }"), x * gate),
+        (layer("Bias", "y", "data g", "bias_param { axis: 0 }"), x + gate),
+        (layer("Axpy", "y", "g data data"), x * gate + x),
+    ):
+        made = net(tmp_path, data(3, 4, 5) + head + tail, {"c": [w, b]})
+        demand_close(run(tmp_path, made, {"data": x})["y"], expected)
+
+
+def test_local_response_norm(tmp_path: Path) -> None:
+    x = some(2, 7, 3, 4)
+    param = "lrn_param { local_size: 5 alpha: 0.9 beta: 0.6 k: 2 }"
+    demand_close(alone(tmp_path, x, layer("LRN", "y", "data", param)), caffe.lrn(x, 5, 0.9, 0.6, 2))
+    demand_close(alone(tmp_path, x, layer("LRN", "y", "data")), caffe.lrn(x, 5, 1, 0.75))
+
+
 def test_local_response_norm_within_a_channel(tmp_path: Path) -> None:
     x = some(2, 3, 6, 5)
     param = "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }"
     demand_close(alone(tmp_path, x, layer("LRN", "y", "data", param)), caffe.lrn_within(x, 3, 0.5, 0.75))
+
+
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("variance", [True, False])
+def test_mean_variance_norm(tmp_path: Path, across: bool, variance: bool) -> None:
+    x = some(2, 3, 4, 5)
+    flags = f"across_channels: {str(across).lower()} normalize_variance: {str(variance).lower()}"
+    axes = (1, 2, 3) if across else (2, 3)
+    expected = x - x.mean(axes, keepdims=True)
+    expected = expected / (x.std(axes, keepdims=True) + 1e-9) if variance else expected
+    demand_close(alone(tmp_path, x, layer("MVN", "y", "data", f"mvn_param {{ {flags} }}")), expected)
+
+
+def test_normalize_of_ssd(tmp_path: Path) -> None:
+    x, gamma = some(2, 3, 4, 5), some(3)
+    param = "norm_param { across_spatial: false channel_shared: false }"
+    expected = x / np.sqrt((x**2).sum(1, keepdims=True)) * gamma[:, None, None]
+    demand_close(alone(tmp_path, x, layer("Normalize", "y", "data", param), [gamma]), expected)
+    expected = x / np.sqrt((x**2).sum((1, 2, 3), keepdims=True)) * gamma[0]
+    demand_close(alone(tmp_path, x, layer("Normalize", "y", "data"), [gamma[:1]]), expected)
 
 
 ELEMENTWISE: list[tuple[str, str, Callable[[Array], Array]]] = [

@@ -108,6 +108,31 @@ def test_the_test_phase_is_the_graph(tmp_path: Path) -> None:
     checked(tmp_path, PHASES)
 
 
+@pytest.mark.parametrize(
+    ("transform", "line"),
+    [
+        ("mean_value: 104 mean_value: 117.5 mean_value: 123", "data -> bgr -> subtract([104, 117.5, 123])"),
+        ("mean_value: 128 scale: 0.0078125", "data -> bgr -> subtract(128) -> scale(0.0078125)"),
+        ("mirror: true", "data -> bgr -> scale(1)"),
+        ("force_gray: true scale: 0.00390625", "data -> scale(0.00390625)"),
+    ],
+)
+def test_how_pictures_become_numbers(tmp_path: Path, transform: str, line: str) -> None:
+    source = layer("Data", "data", "", f"transform_param {{ crop_size: 4 {transform} }}", top="data label")
+    prototxt = source + layer("TanH", "y", "data")
+    assert f"preprocess = {line}" in text(tmp_path, prototxt)
+    checked(tmp_path, prototxt)
+
+
+def test_remarks_on_what_a_spec_does_not_hold(tmp_path: Path) -> None:
+    source = 'transform_param { crop_size: 8 mean_file: "mean.binaryproto" } data_param { source: "some_lmdb" batch_size: 7 }'
+    prototxt = layer("Data", "d", "", source, top="d label") + PHASES[PHASES.index(layer("Convolution", "c", "d", CONV)) :]
+    prototxt = prototxt.replace("convolution_param", "param { lr_mult: 0 } param { lr_mult: 0 } convolution_param")
+    made = written(net(tmp_path, prototxt)).text
+    assert "# Caffe also subtracts the mean picture in `mean.binaryproto`" in made
+    assert "# Caffe reads `some_lmdb`, 7 at a time" in made and "(lr_mult 0): `c`" in made
+
+
 def test_metrics_and_losses(tmp_path: Path) -> None:
     whole = " ".join(text(tmp_path, PHASES).split())
     assert "target label: int(5)" in whole
@@ -206,6 +231,7 @@ def test_names_stay_apart(tmp_path: Path) -> None:
             data(3, 4, 4) + layer("Pooling", "p", "data", "pooling_param { pool: STOCHASTIC kernel_size: 2 }"),
             "STOCHASTIC",
         ),
+        (data(3, 9, 9) + layer("Pooling", "p", "data", "pooling_param { kernel_size: 2 stride: 3 }"), "no numbers"),
         (data(3) + layer("ReLU", "r", "dota"), "`r` (ReLU) reads `dota`, which no layer before it makes"),
         (data(3) + layer("Concat", "c", "data data", "concat_param { axis: 0 }"), "along the batch"),
         (data(3) + data(4, name="b") + layer("Eltwise", "e", "data b"), "`e` (Eltwise) cannot be expressed"),
