@@ -38,7 +38,19 @@ LAYERS = {
 }
 """A file imports lower layers only, never its own: packages of one layer do not know each other."""
 
-OPTIONAL = {"PIL", "rich", "graphviz", "pygraphviz", "safetensors", "cupy", "onnx", "onnxruntime", "h5py", "keras", "cv2"}
+OPTIONAL = {
+    "PIL",
+    "rich",
+    "graphviz",
+    "pygraphviz",
+    "safetensors",
+    "cupy",
+    "onnx",
+    "onnxruntime",
+    "h5py",
+    "keras",
+    "cv2",
+}
 """Costly or optional: imported inside the function that needs them."""
 
 ON_DEMAND = {"graphdsl/__init__.py", "graphdsl/cli/app.py", "graphdsl/backends/registry.py"}

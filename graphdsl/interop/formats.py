@@ -23,20 +23,22 @@ Outputs = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 class Format:
     """A way in.
 
-    name    of the tool whose files they are
-    read    the file, and the file of weights where that is another one → the network
-    check   the same files and our network → the largest difference between our outputs and those of the source's own
-            runtime on random inputs, divided by the range of its outputs; None where that runtime is not installed
+    name     of the tool whose files they are
+    read     the file, and the file of weights where that is another one → the network
+    check    the same files and our network → the largest difference between our outputs and those of the source's own
+             runtime on random inputs, divided by the range of its outputs; None where that runtime is not installed
+    runtime  what that runtime is called, where not like the tool
     """
 
     name: str
     read: Callable[[Path, Path | None], Net]
     check: Callable[[Path, Path | None, Outputs], float | None] = lambda path, weights, outputs: None
+    runtime: str = ""
 
 
 FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
-    ".prototxt": Format("Caffe", read_caffe, check_caffe),
+    ".prototxt": Format("Caffe", read_caffe, check_caffe, "OpenCV"),
     ".cfg": Format("Darknet", read_darknet),
     ".keras": Format("Keras", read_keras),
     ".h5": Format("Keras", read_keras),

@@ -36,7 +36,7 @@ MIXED = (
     + layer("Pooling", "b", "n1", "pooling_param { pool: AVE kernel_size: 3 stride: 1 pad: 1 }")
     + layer("Concat", "cat", "a b")
     + layer("Slice", "cut", "cat", "slice_param { axis: 1 slice_point: 7 }", top="u v")
-    + layer("Eltwise", "e", "u u", "eltwise_param { operation: SUM coeff: 2 coeff: -0.5 }")
+    + layer("Eltwise", "e", "u v", "eltwise_param { operation: SUM coeff: 2 coeff: -0.5 }")
     + layer("Deconvolution", "d", "e", "convolution_param { num_output: 4 kernel_size: 4 stride: 2 pad: 1 }")
     + layer("Power", "w", "d", "power_param { scale: 0.3 shift: 0.1 }")
     + layer("InnerProduct", "f", "w", "inner_product_param { num_output: 9 }")
@@ -84,9 +84,8 @@ def test_a_net_of_many_kinds_of_layers(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     "file",
-    ["squeezenet_v1.1/deploy.prototxt", "spec_corpus/caffe_soeaver/vgg/deploy_vgg13bn-pytorch.prototxt"],
+    ["squeezenet_v1.1/deploy.prototxt", "spec_corpus/caffe_examples/cifar10/cifar10_full.prototxt"],
 )
-@pytest.mark.slow
 def test_nets_of_other_people(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not (SHARED / file).exists():
         pytest.skip("../shared is absent")

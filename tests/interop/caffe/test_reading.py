@@ -126,7 +126,9 @@ def test_how_pictures_become_numbers(tmp_path: Path, transform: str, line: str) 
 
 def test_remarks_on_what_a_spec_does_not_hold(tmp_path: Path) -> None:
     source = 'transform_param { crop_size: 8 mean_file: "mean.binaryproto" } data_param { source: "some_lmdb" batch_size: 7 }'
-    prototxt = layer("Data", "d", "", source, top="d label") + PHASES[PHASES.index(layer("Convolution", "c", "d", CONV)) :]
+    prototxt = (
+        layer("Data", "d", "", source, top="d label") + PHASES[PHASES.index(layer("Convolution", "c", "d", CONV)) :]
+    )
     prototxt = prototxt.replace("convolution_param", "param { lr_mult: 0 } param { lr_mult: 0 } convolution_param")
     made = written(net(tmp_path, prototxt)).text
     assert "# Caffe also subtracts the mean picture in `mean.binaryproto`" in made
