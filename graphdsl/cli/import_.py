@@ -75,9 +75,8 @@ def _said(form: Format, files: list[Path], model: Model, difference: float | Non
     lines = [f"wrote {' and '.join(map(str, files))}"]
     lines += [line for line in model.summary().splitlines() if line.startswith("parameters")]
     if difference is not None:
-        lines.append(
-            f"against {form.runtime or form.name} on random inputs: largest difference {difference:.1e} of the outputs' range"
-        )
+        judge = form.runtime or form.name
+        lines.append(f"against {judge} on random inputs: largest difference {difference:.1e} of the outputs' range")
     return "\n".join(lines)
 
 

@@ -125,7 +125,8 @@ def test_how_pictures_become_numbers(tmp_path: Path, transform: str, line: str) 
 
 
 def test_remarks_on_what_a_spec_does_not_hold(tmp_path: Path) -> None:
-    source = 'transform_param { crop_size: 8 mean_file: "mean.binaryproto" } data_param { source: "some_lmdb" batch_size: 7 }'
+    source = 'transform_param { crop_size: 8 mean_file: "mean.binaryproto" } '
+    source += 'data_param { source: "some_lmdb" batch_size: 7 }'
     prototxt = (
         layer("Data", "d", "", source, top="d label") + PHASES[PHASES.index(layer("Convolution", "c", "d", CONV)) :]
     )
