@@ -126,18 +126,15 @@ def preprocess(step: Step, name: str, channels: int) -> tuple[list[str], list[st
 
 def origins(net: Message) -> list[str]:
     """Remarks on where a net that is trained takes its data from."""
-    found = []
-    for layer in (*net.messages("layer"), *net.messages("layers")):
-        params = (
-            layer.message(name) for name in ("data_param", "image_data_param", "hdf5_data_param", "window_data_param")
-        )
-        for param in params:
-            phase = " and ".join(rule.text("phase").lower() for rule in layer.messages("include") if "phase" in rule)
-            if "source" in param:
-                use = f" to {phase}" if phase else ""
-                batch = f", {param.count('batch_size', 0)} at a time" if "batch_size" in param else ""
-                found.append(f"Caffe reads `{param.text('source')}`{use}{batch}")
-    return found
+    names = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param")
+    layers = (*net.messages("layer"), *net.messages("layers"))
+    return [_origin(m, m.message(name)) for m in layers for name in names if "source" in m.message(name)]
+
+
+def _origin(layer: Message, param: Message) -> str:
+    phase = " and ".join(rule.text("phase").lower() for rule in layer.messages("include") if "phase" in rule)
+    batch = f", {param.count('batch_size', 0)} at a time" if "batch_size" in param else ""
+    return f"Caffe reads `{param.text('source')}`{f' to {phase}' if phase else ''}{batch}"
 
 
 def rates(steps: Sequence[Step]) -> list[str]:
