@@ -50,16 +50,28 @@ def run(path: Path, feeds: Mapping[str, Array], device: str = "reference") -> di
 
 def run_imported(made: Imported, feeds: Mapping[str, Array], device: str = "reference") -> dict[str, Array]:
     """The same, of what was imported already."""
-    spec = written(made.net)
-    graph = elaborate(Source("imported.dag", spec.text), Vocabulary.of()).graph
-    graph = graph.with_results(graph.of_role(Role.OUTPUT))
-    executor = Executor(backend(device))
-    compiled = Compiled(apply(graph, inference()), executor)
-    for name, array in spec.weights.items():
-        executor.weights[name] = array
-    given = {f.ours: made.to_ours(f.name, np.asarray(feeds[f.name])) for f in made.inputs}
-    ours = compiled.run(given | lengths(graph, given))
-    return {f.name: made.to_theirs(f.name, ours[f.ours]) for f in made.outputs}
+    return Ready(made, device)(feeds)
+
+
+class Ready:
+    """What was imported, elaborated from its text and with its weights: ONNX's arrays in, ONNX's arrays out."""
+
+    def __init__(self, made: Imported, device: str) -> None:
+        spec = written(made.net)
+        graph = elaborate(Source("imported.dag", spec.text), Vocabulary.of()).graph
+        self.made = made
+        self.text, self.weights = spec.text, spec.weights
+        self.graph = graph.with_results(graph.of_role(Role.OUTPUT))
+        executor = Executor(backend(device))
+        self.compiled = Compiled(apply(self.graph, inference()), executor)
+        for name, array in spec.weights.items():
+            executor.weights[name] = array
+
+    def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        made = self.made
+        given = {f.ours: made.to_ours(f.name, np.asarray(feeds[f.name])) for f in made.inputs}
+        ours = self.compiled.run(given | lengths(self.graph, given))
+        return {f.name: made.to_theirs(f.name, ours[f.ours]) for f in made.outputs}
 
 
 def lengths(graph: Graph, given: Mapping[str, Array]) -> dict[str, Array]:

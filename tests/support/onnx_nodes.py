@@ -28,7 +28,6 @@ SETTINGS = {
     **dict.fromkeys(["ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "OneHot", "Gather", "GatherND"], 1),
     **dict.fromkeys(["GatherElements", "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"], 2),
     "GatherElements": 1,
-    "ScatterElements": 1,
     "STFT": 1,
 }
 """From which input on a node's inputs are weights and settings (kernels, shapes, axes), known when a spec is built.
@@ -61,7 +60,7 @@ def outcome(name: str, scratch: Path) -> Outcome:
     for index, info in enumerate(model.graph.input):
         feeds[info.name] = _tensor(data / f"input_{index}.pb")
     wanted = {info.name: _tensor(data / f"output_{k}.pb") for k, info in enumerate(model.graph.output)}
-    fixed = {n for node in model.graph.node for n in node.input[_settings(node) :] if n}
+    fixed = {n for node in model.graph.node for n in _settings(node) if n}
     for name_ in fixed:
         model.graph.initializer.append(numpy_helper.from_array(feeds[name_], name_))
     _sized(model, feeds)
@@ -78,10 +77,11 @@ def outcome(name: str, scratch: Path) -> Outcome:
     return Outcome(name, True)
 
 
-def _settings(node: Any) -> int:
+def _settings(node: Any) -> list[str]:
+    """The inputs of a node that are weights and settings."""
     if node.op_type == "ScatterElements":
-        return 99
-    return SETTINGS.get(node.op_type, 99)
+        return [node.input[1]]
+    return list(node.input[SETTINGS.get(node.op_type, len(node.input)) :])
 
 
 def _tensor(path: Path) -> np.ndarray:

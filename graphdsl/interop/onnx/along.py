@@ -17,14 +17,17 @@ MOST_RUNS = 16
 """Of more pieces than this a choice of places is a product with a matrix of zeros and ones."""
 
 
-def sliced(sheet: Sheet, x: Flow, axis: int, start: int, end: int) -> Flow:
-    """The part of x from start to end along an ONNX axis; x itself if that is all."""
-    if (start, end) == (0, x.shape[axis]):
+def sliced(sheet: Sheet, x: Flow, axis: int, start: int, end: int, step: int = 1) -> Flow:
+    """The part of x from start to end along an ONNX axis, every step-th of it; x itself if that is all."""
+    if (start, end, step) == (0, x.shape[axis], 1):
         return x
-    whole = end == x.shape[axis]
-    given: dict[str, Any] = {"start": start, "end": None if whole else end, "axis": x.place(axis) - len(x.order)}
-    name = sheet.then(x, "slice", **given)
-    return replace(x, name=name, shape=tuple(end - start if a == axis else s for a, s in enumerate(x.shape)), port="")
+    place = x.place(axis) - len(x.order)
+    given: dict[str, Any] = {"start": start} if start else {}
+    given |= {} if end == x.shape[axis] else {"end": end}
+    given |= ({} if place == -1 else {"axis": place}) | ({} if step == 1 else {"step": step})
+    size = -(-(end - start) // step)
+    name = sheet.then(x, "slice", None, **given)
+    return replace(x, name=name, shape=tuple(size if a == axis else s for a, s in enumerate(x.shape)), port="")
 
 
 def rows_of(sheet: Sheet, x: Flow, axis: int) -> tuple[str, Callable[[str, int], Flow]]:

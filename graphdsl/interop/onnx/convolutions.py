@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.onnx.along import sliced
 from graphdsl.interop.onnx.flow import Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
@@ -35,9 +35,6 @@ def read_conv(sheet: Sheet, step: Step) -> Value:
     _demand_channels(sheet, x, kernel.shape[1] * groups)
     pad = padding(sheet, x, slide)
     shape = (x.shape[0], filters, *slide.out(x.shape[2:]))
-    if pad is None:
-        x, slide = padded(sheet, x, slide)
-        pad = "valid"
     weights = {"kernel": kernel.transpose((*range(2, kernel.ndim), 1, 0)), **({} if bias is None else {"bias": bias})}
     given: dict[str, Any] = settings(slide) | ({} if pad == "valid" else {"pad": pad})
     if bias is None:
@@ -74,7 +71,9 @@ def read_conv_transpose(sheet: Sheet, step: Step) -> Value:
     given |= ({"groups": groups} if groups > 1 else {}) | ({"bias": False} if bias is None else {})
     reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
     full = [(n - 1) * s + r for n, s, r in zip(x.shape[2:], stride, reach, strict=True)]
-    cut = [(lo, hi - e) for (lo, hi), e in zip(pads, extra, strict=True)]
+    border = step.get("border", [0] * 2 * axes)
+    parts = zip(pads, extra, border[:axes], border[axes:], strict=True)
+    cut = [(lo + before, hi - e + behind) for (lo, hi), e, before, behind in parts]
     told = _cut_settings(cut, stride)
     name = sheet.then(x, "conv_transpose", weights, filters=filters, size=short(size), **given, **(told or {}))
     shape = (x.shape[0], filters, *(f - lo - hi for f, (lo, hi) in zip(full, cut, strict=True)))
@@ -109,6 +108,8 @@ def _cut_settings(cut: Sequence[tuple[int, int]], stride: Sequence[int]) -> dict
     if all(lo >= 0 and 0 <= m < s for (lo, _), m, s in zip(cut, more, stride, strict=True)):
         pad: dict[str, Any] = {"pad": short([lo for lo, _ in cut])} if any(lo for lo, _ in cut) else {}
         return pad | ({"output_pad": short(more)} if any(more) else {})
+    if all(lo >= 0 and hi >= 0 for lo, hi in cut):
+        return {"pad": [*(lo for lo, _ in cut), *(hi for _, hi in cut)]}
     return None
 
 
@@ -119,9 +120,12 @@ def _cropped(sheet: Sheet, x: Flow, cut: Sequence[tuple[int, int]]) -> Flow:
     if any(start) or any(end):
         slide = Slide(start, start, start, tuple(zip(start, end, strict=True)), (0,) * len(start))
         x, _ = padded(sheet, x, slide)
-    for axis, (lo, hi) in enumerate(cut, 2):
-        x = sliced(sheet, x, axis, max(lo, 0), x.shape[axis] - max(hi, 0))
-    return x
+    around = [max(lo, 0) for lo, _ in cut], [max(hi, 0) for _, hi in cut]
+    if not any(map(any, around)):
+        return x
+    told: Any = short(around[0]) if around[0] == around[1] else [*around[0], *around[1]]
+    sizes = (n - lo - hi for n, lo, hi in zip(x.shape[2:], *around, strict=True))
+    return replace(x, name=sheet.then(x, "crop", None, start=told), shape=(*x.shape[:2], *sizes), port="")
 
 
 @reads("Crop")

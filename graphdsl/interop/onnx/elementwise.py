@@ -209,6 +209,19 @@ def _by_feature(sheet: Sheet, word: str, x: Flow, array: Array) -> Flow | None:
     return replace(x, name=sheet.then(x, "scale", {"gamma": gamma}, center=False, **settings))
 
 
+def per_element(sheet: Sheet, x: Flow, factors: Array) -> Flow:
+    """x times numbers of its own ONNX shape."""
+    found = _by_feature(sheet, "*", x, factors)
+    assert found is not None
+    return found
+
+
+@reads("Filled")
+def read_filled(sheet: Sheet, step: Step) -> Value:
+    """A tensor of one number, in the shape of another."""
+    return sheet.scaled(sheet.scaled(sheet.flow(0), "*", 0), "+", _number(step.attributes["number"]))
+
+
 @reads("Affine")
 def read_affine(sheet: Sheet, step: Step) -> Value:
     x = sheet.scaled(sheet.flow(0), "*", _number(step.get("alpha", 1.0)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -114,11 +113,10 @@ def read_mvn(sheet: Sheet, step: Step) -> Value:
     """(x - mean) / (standard deviation + 1e-9) over axes."""
     x = sheet.plain(sheet.flow(0))
     axes = [x.axis(a) for a in step.get("axes", [0, 2, 3])]
-    a, b = together(sheet, x, reduced(sheet, "reduce_mean", x, axes, True))
-    centred = replace(a, name=sheet.put("-", (a.name, b.name))[0], port="")
-    root = sheet.scaled(sheet.unary("sqrt", _variance(sheet, x, axes)), "+", 1e-9)
-    c, d = together(sheet, centred, root)
-    return replace(c, name=sheet.put("/", (c.name, d.name))[0])
+    if x.batch in axes:
+        raise Mixed
+    places = [x.place(a) for a in axes if a in x.order]
+    return replace(x, name=sheet.then(x, "mean_variance_norm", None, axes=places), port="")
 
 
 @reads("LRN")
@@ -127,7 +125,7 @@ def read_lrn(sheet: Sheet, step: Step) -> Value:
     given: dict[str, Any] = {"size": int(step.attributes["size"])}
     names = {"alpha": ("alpha", 1e-4), "beta": ("beta", 0.75), "bias": ("bias", 1.0)}
     given |= {ours: float(str(np.float32(step.get(theirs, usual)))) for theirs, (ours, usual) in names.items()}
-    return replace(x, name=sheet.then(x, "lrn", **given), port="")
+    return replace(x, name=sheet.then(x, "local_response_norm", **given), port="")
 
 
 @reads("LpNormalization")
@@ -161,9 +159,11 @@ def read_standardize(sheet: Sheet, step: Step) -> Value:
 
 
 def _normalised(sheet: Sheet, x: Flow, axis: int, weights: dict[str, Array], settings: dict[str, Any]) -> Flow:
-    """layer_norm over all axes from one on, which are one for a while."""
-    whole = sheet.arranged(x, x.axes)
-    flat = sheet.reshaped(whole, (*x.shape[:axis], prod(x.shape[axis:])))
-    flat = sheet.shown(flat, tuple(a for a in range(axis + 1) if a != x.batch))
-    y = replace(flat, name=sheet.then(flat, "layer_norm", weights, **settings))
-    return sheet.reshaped(y, x.shape)
+    """layer_norm over all axes from one on."""
+    if axis == x.rank - 1 and x.order[-1:] == (axis,):
+        return replace(x, name=sheet.then(x, "layer_norm", weights, **settings), port="")
+    x = sheet.arranged(replace(x, port=""), x.axes)
+    inner = x.shape[axis:]
+    shaped = {name: array.reshape(inner) for name, array in weights.items()}
+    given = {} if len(inner) == 1 else {"axis": -len(inner)}
+    return replace(x, name=sheet.then(x, "layer_norm", shaped, **given, **settings))

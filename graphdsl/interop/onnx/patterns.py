@@ -232,4 +232,25 @@ def affine(graph: Graph, step: Step) -> Step | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (bias_of_conv, bias_of_product, swish, gelu, layer_norm, affine)
+def filled(graph: Graph, step: Step) -> Step | None:
+    """A number stretched to the shape of a tensor."""
+    if step.op not in ("Expand", "ConstantOfShape"):
+        return None
+    shape = graph.makers.get(step.inputs[-1])
+    number = graph.number(step.inputs[0]) if step.op == "Expand" else float(np.ravel(step.get("value", [0.0]))[0])
+    if shape is None or shape.op != "Shape" or shape.attributes or number is None:
+        return None
+    return replace(step, op="Filled", inputs=shape.inputs, attributes={"number": number})
+
+
+def cropped(graph: Graph, step: Step) -> Step | None:
+    """What is cut off behind a transposed convolution is its own padding. Crop's border is left, top, right, bottom."""
+    painted = graph.made_by(step.input(0), "ConvTranspose") if step.op == "Crop" and not step.get("scale") else None
+    if painted is None:
+        return None
+    left, top, right, bottom = step.get("border", [0, 0, 0, 0])
+    border = [top, left, bottom, right]
+    return replace(painted, outputs=step.outputs, attributes={**painted.attributes, "border": border})
+
+
+RULES: tuple[Rule, ...] = (bias_of_conv, bias_of_product, swish, gelu, layer_norm, affine, filled, cropped)

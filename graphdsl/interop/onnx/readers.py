@@ -2,17 +2,24 @@
 
 from graphdsl.interop.onnx import (
     convolutions,
+    einsum,
     elementwise,
+    losses,
     norms,
+    picks,
     pools,
     products,
     reduces,
     resizing,
     sequences,
     shapes,
+    spectral,
 )
 from graphdsl.interop.onnx.registry import READERS
 
 __all__ = ["FILES", "READERS"]
 
-FILES = (convolutions, elementwise, norms, pools, products, reduces, resizing, sequences, shapes)
+FILES = (
+    *(convolutions, einsum, elementwise, losses, norms, picks, pools),
+    *(products, reduces, resizing, sequences, shapes, spectral),
+)

@@ -6,7 +6,7 @@ only chooses places, they are chosen; otherwise the matrix is a weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import floor
 from typing import Any
 
@@ -19,7 +19,7 @@ from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.sheet import Mixed, Sheet
 from graphdsl.interop.onnx.windows import short
-from graphdsl.ir import LAYERS, Array
+from graphdsl.ir import Array
 from graphdsl.report import dataclass
 
 
@@ -59,7 +59,13 @@ def read_resize(sheet: Sheet, step: Step) -> Value:
             matrices[axis] = matrix
     if x.batch in matrices:
         raise Mixed
-    return _resized(sheet, x, matrices, kind)
+    spatial = last(x)[:-1]
+    plain = x.batch in (0, NONE) and 2 < x.rank < 5 and set(matrices) <= set(spatial)
+    if plain and matrices and (x.batch == 0 or x.shape[0] == 1):
+        x = sheet.arranged(x, last(x))
+        wanted = {a: (sizes[axes.index(a)], scales[axes.index(a)]) if a in axes else (x.shape[a], 1.0) for a in spatial}
+        return _upsampled(sheet, x, matrices) or _said(sheet, x, wanted, kind) or _by_matrices(sheet, x, matrices)
+    return _by_matrices(sheet, x, matrices)
 
 
 def _wanted(sheet: Sheet, step: Step, x: Flow, axes: Sequence[int], old: bool) -> tuple[list[float], list[int]]:
@@ -82,13 +88,45 @@ def _wanted(sheet: Sheet, step: Step, x: Flow, axes: Sequence[int], old: bool) -
     return factors, sizes
 
 
-def _resized(sheet: Sheet, x: Flow, matrices: dict[int, Array], kind: Kind) -> Flow:
-    spatial = [a for a in last(x)[:-1]]
-    if x.batch in (0, NONE) and 2 < x.rank < 5 and matrices and set(matrices) <= set(spatial):
-        x = sheet.arranged(x, last(x)) if x.batch == 0 or x.shape[0] == 1 else x
-        method = _method(matrices.values())
-        if method and x.order == last(x):
-            return _upsampled(sheet, x, matrices, method)
+ALIGNS = {"align_corners": "corners", **{n: n for n in ("half_pixel", "asymmetric", "pytorch_half_pixel")}}
+ROUNDINGS = {"round_prefer_floor": "prefer_floor", "round_prefer_ceil": "prefer_ceil", "floor": "floor", "ceil": "ceil"}
+
+
+def _said(sheet: Sheet, x: Flow, wanted: dict[int, tuple[int, float]], kind: Kind) -> Flow | None:
+    """Our resize; None where it has no such rule."""
+    if kind.place not in ALIGNS and kind.place != "half_pixel_symmetric":
+        return None
+    sizes, scales = [s for s, _ in wanted.values()], [f for _, f in wanted.values()]
+    plain = all(s == x.shape[a] * f for a, (s, f) in wanted.items())
+    if kind.place == "align_corners" and not plain:
+        return None
+    given: dict[str, Any] = {"size": short(sizes)} if plain else {"scale": scales}
+    given |= {"mode": kind.mode} if kind.mode != "nearest" else {}
+    align = ALIGNS.get(kind.place, kind.place)
+    given |= {"align": align} if align != "half_pixel" else {}
+    if kind.mode == "nearest" and kind.nearest != "round_prefer_floor":
+        given["nearest"] = ROUNDINGS[kind.nearest]
+    given |= {"cubic": kind.cubic} if kind.mode == "cubic" and kind.cubic != -0.75 else {}
+    given |= ({"antialias": True} if kind.antialias else {}) | ({"exclude_outside": True} if kind.outside else {})
+    shape = tuple(wanted[a][0] if a in wanted else s for a, s in enumerate(x.shape))
+    return Flow(sheet.then(x, "resize", None, **given), shape, x.order, x.batch, x.dtype)
+
+
+def _upsampled(sheet: Sheet, x: Flow, matrices: dict[int, Array]) -> Flow | None:
+    """Our upsample, where it has these matrices."""
+    spatial = last(x)[:-1]
+    methods = (("nearest", _repeat), ("bilinear", _linear))
+    found = [m for m, made in methods if all(_equal(a, made(len(a), a.shape[1])) for a in matrices.values())]
+    if not found:
+        return None
+    factors = [matrices[a].shape[1] // x.shape[a] if a in matrices else 1 for a in spatial]
+    more = {} if found[0] == "nearest" else {"method": "bilinear"}
+    shape = tuple(s * factors[spatial.index(a)] if a in spatial else s for a, s in enumerate(x.shape))
+    return Flow(sheet.then(x, "upsample", None, factor=short(factors), **more), shape, x.order, x.batch, x.dtype)
+
+
+def _by_matrices(sheet: Sheet, x: Flow, matrices: dict[int, Array]) -> Flow:
+    """Axis by axis: places that are chosen, or weighted sums."""
     for axis, matrix in matrices.items():
         x = x if axis in x.order else sheet.natural(x)
         picks = matrix.argmax(axis=0)
@@ -97,23 +135,6 @@ def _resized(sheet: Sheet, x: Flow, matrices: dict[int, Array], kind: Kind) -> F
         else:
             x = along_axis(sheet, x, axis, matrix.astype(np.float32))
     return x
-
-
-def _method(matrices: Iterable[Array]) -> str:
-    """The method of our upsample that has these matrices; "" where none has."""
-    for method, made in (("nearest", _repeat), ("bilinear", _linear)):
-        if all(_equal(matrix, made(len(matrix), matrix.shape[1])) for matrix in matrices):
-            return method
-    return ""
-
-
-def _upsampled(sheet: Sheet, x: Flow, matrices: dict[int, Array], method: str) -> Flow:
-    spatial = last(x)[:-1]
-    factors = [matrices[a].shape[1] // x.shape[a] if a in matrices else 1 for a in spatial]
-    given: dict[str, Any] = {"factor": short(factors)} | ({} if method == "nearest" else {"method": method})
-    name = sheet.then(x, "upsample", **given)
-    shape = tuple(s * factors[spatial.index(a)] if a in spatial else s for a, s in enumerate(x.shape))
-    return Flow(name, shape, x.order, x.batch, x.dtype)
 
 
 def _equal(one: Array, other: Array | None) -> bool:
@@ -126,7 +147,7 @@ def _repeat(size: int, out: int) -> Array | None:
 
 def _linear(size: int, out: int) -> Array | None:
     plain = Kind("linear", "half_pixel", "", 0, False, False)
-    return None if out % size or "upsample" not in LAYERS else shares(size, out, out / size, plain, (0.0, 1.0))
+    return None if out % size else shares(size, out, out / size, plain, (0.0, 1.0))
 
 
 def shares(size: int, out: int, scale: float, kind: Kind, region: tuple[float, float]) -> Array:

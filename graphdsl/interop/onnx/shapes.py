@@ -16,7 +16,6 @@ from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.sheet import Mixed, Sheet, Turned
 from graphdsl.interop.onnx.stretch import stretched, widened
-from graphdsl.ir import Array
 
 
 @reads("Shape")
@@ -168,8 +167,8 @@ def _strided(sheet: Sheet, x: Flow, axis: int, part: slice) -> Flow:
     if not places:
         raise sheet.refused("nothing is left of it")
     x = x if axis in x.order else sheet.natural(x)
-    if places.step == 1:
-        return sliced(sheet, x, axis, places.start, places.stop)
+    if places.step > 0:
+        return sliced(sheet, x, axis, places.start, min(places.stop, x.shape[axis]), places.step)
     return chosen(sheet, x, axis, places)
 
 
@@ -246,56 +245,21 @@ def read_tile(sheet: Sheet, step: Step) -> Value:
     return x
 
 
-@reads("GatherElements", "GatherND")
-def read_picked(sheet: Sheet, step: Step) -> Value:
-    """Any choice of single numbers that is known now: that of their places is worked out, and taken from one row."""
-    x = sheet.plain(sheet.flow(0))
-    if x.batch != NONE:
-        raise Mixed
-    indices = sheet.fixed(1, "which numbers are taken").astype(np.int64)
-    places = np.arange(prod(x.shape)).reshape(x.shape)
-    if step.op == "GatherElements":
-        picked = np.take_along_axis(places, indices, axis=x.axis(int(step.get("axis", 0))))
-    else:
-        picked = _gathered(places, indices, int(step.get("batch_dims", 0)))
-    return picked_from(sheet, x, picked)
-
-
-def _gathered(data: Array, indices: Array, batch: int) -> Array:
-    if batch:
-        return np.stack([_gathered(d, i, batch - 1) for d, i in zip(data, indices, strict=True)])
-    return np.asarray(data[tuple(np.moveaxis(indices, -1, 0))])
-
-
-def picked_from(sheet: Sheet, x: Flow, places: Array) -> Flow:
-    """The numbers of a whole sample at these places, counted in ONNX's row order; negative ones are 0."""
-    row = sheet.reshaped(sheet.natural(x), (prod(x.shape),))
-    flat = chosen(sheet, row, 0, [int(p) for p in places.ravel()])
-    return sheet.reshaped(flat, places.shape)
-
-
 @reads("DepthToSpace", "SpaceToDepth")
 def read_depth(sheet: Sheet, step: Step) -> Value:
-    """Channels become places or the other way: with channels last, a reshape, a transpose and a reshape."""
+    """Channels become places, or the other way."""
     x = sheet.plain(sheet.flow(0))
     if x.batch not in (0, NONE) or (x.batch == NONE and x.shape[0] != 1):
         raise Mixed
     x = sheet.arranged(x, last(x))
     block = int(step.attributes["blocksize"])
-    height, width, channels = x.written
-    if step.op == "DepthToSpace":
-        rest = channels // block**2
-        first = step.get("mode", "DCR") == "DCR"
-        cut = [height, width, block, block, rest] if first else [height, width, rest, block, block]
-        axes = [0, 2, 1, 3, 4] if first else [0, 3, 1, 4, 2]
-        made = (height * block, width * block, rest)
-    else:
-        cut = [height // block, block, width // block, block, channels]
-        axes, made = [0, 2, 1, 3, 4], (height // block, width // block, channels * block**2)
-    (name,) = sheet.put("reshape", (x.name,), {"shape": cut})
-    (name,) = sheet.put("transpose", (name,), {"axes": axes})
-    (name,) = sheet.put("reshape", (name,), {"shape": list(made)})
-    return Flow(name, (x.shape[0], made[2], *made[:2]), x.order, x.batch, x.dtype)
+    height, width, channels = x.shape[2], x.shape[3], x.shape[1]
+    if step.op == "SpaceToDepth":
+        name = sheet.then(x, "space_to_depth", None, size=block)
+        return Flow(name, (x.shape[0], channels * block**2, height // block, width // block), x.order, x.batch, x.dtype)
+    more = {} if step.get("mode", "DCR") == "DCR" else {"order": "channel"}
+    name = sheet.then(x, "depth_to_space", None, size=block, **more)
+    return Flow(name, (x.shape[0], channels // block**2, height * block, width * block), x.order, x.batch, x.dtype)
 
 
 @reads("Pad")

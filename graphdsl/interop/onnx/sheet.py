@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.net import WEIGHT, Layer
+from graphdsl.interop.net import ARITHMETIC, WEIGHT, Layer
 from graphdsl.interop.onnx.flow import NONE, Flow, Mix, Value, regrouped, thick, together
 from graphdsl.interop.onnx.model import Model, Step
 from graphdsl.interop.refusal import cannot_say
-from graphdsl.ir import Array
+from graphdsl.ir import LAYERS, Array
 from graphdsl.report import Failed, dataclass, fail
 
 
@@ -114,6 +114,7 @@ class Sheet:
         outputs: int = 1,
     ) -> tuple[str, ...]:
         """One layer; the names of what it makes. The same layer of the same tensors is not written twice."""
+        self._demand_word(word, settings or {})
         key = (word, tuple(inputs), repr(settings or {}))
         if not weights and key in self._made and outputs == 1:
             return (self._made[key],)
@@ -123,6 +124,15 @@ class Sheet:
         self.layers.append(Layer(self.step.name, word, tuple(inputs), names, dict(settings or {}), parts))
         self._made[key] = names[0]
         return names
+
+    def _demand_word(self, word: str, settings: Mapping[str, Any]) -> None:
+        if word == WEIGHT or word in ARITHMETIC:
+            return
+        if word not in LAYERS:
+            raise self.refused(f"the language has no `{word}`")
+        unknown = set(settings) - {s.name for s in LAYERS[word].settings}
+        if unknown:
+            raise self.refused(f"`{word}` has no `{min(unknown)}`")
 
     def _unique(self, wanted: str) -> str:
         name, number = wanted, 2
@@ -152,8 +162,10 @@ class Sheet:
         return replace(x, name=self.put(word, (x.name,), {"left" if left else "right": told})[0])
 
     def weight(self, array: Array) -> Flow:
-        """A constant tensor. In a batch its first axis must have one place."""
+        """A constant tensor. In a batch it must be the same for all samples."""
         batch = 0 if self.reading.batched else NONE
+        if batch == 0 and array.ndim and array.shape[0] == self.samples and (array == array[:1]).all():
+            array = array[:1]
         if batch == 0 and (array.ndim == 0 or array.shape[0] != 1):
             raise Mixed
         order = tuple(range(1 if self.reading.batched else 0, array.ndim))

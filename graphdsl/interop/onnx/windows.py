@@ -25,6 +25,11 @@ class Slide:
     pads: Pads
     more: tuple[int, ...]
 
+    def only(self, axis: int) -> Slide:
+        """The same along one axis."""
+        size, stride, dilation = self.size[axis], self.stride[axis], self.dilation[axis]
+        return Slide((size,), (stride,), (dilation,), (self.pads[axis],), (self.more[axis],))
+
     def out(self, spatial: Sequence[int]) -> tuple[int, ...]:
         parts = zip(spatial, self.size, self.stride, self.dilation, self.pads, self.more, strict=True)
         return tuple((n + lo + hi + more - (k - 1) * d - 1) // s + 1 for n, k, s, d, (lo, hi), more in parts)
@@ -87,8 +92,8 @@ def settings(slide: Slide, pool: bool = False) -> dict[str, Any]:
 
 
 def padding(sheet: Sheet, x: Flow, slide: Slide) -> Any:
-    """Our pad setting for these numbers; None where none says it."""
-    pads = tuple((lo, hi + more) for (lo, hi), more in zip(slide.pads, slide.more, strict=True))
+    """Our pad setting for these numbers."""
+    pads = slide.pads
     if not any(map(any, pads)):
         return "valid"
     if all(lo == hi for lo, hi in pads):
@@ -98,7 +103,7 @@ def padding(sheet: Sheet, x: Flow, slide: Slide) -> Any:
     parts = list(zip(x.shape[2:], reach, slide.stride, strict=True))
     if pads == tuple(_same(*part, "SAME_UPPER") for part in parts) and not any(free):
         return "same"
-    return None
+    return [*(lo for lo, _ in pads), *(hi for _, hi in pads)]
 
 
 def _filled(value: float) -> dict[str, Any]:

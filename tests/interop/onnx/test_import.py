@@ -61,7 +61,7 @@ MODELS: dict[str, tuple[list[Any], dict[str, tuple[Any, ...]], str]] = {
         [node("Conv", ["x", "k"], ["y"], strides=[2, 2], auto_pad="SAME_UPPER")], PICTURE, "stride=2, pad=same"
     ),
     "conv, padded at one side": (
-        [node("Conv", ["x", "k"], ["y"], strides=[2, 1], pads=[2, 0, 1, 1])], PICTURE, "pad(2x0, end=1) -> conv"
+        [node("Conv", ["x", "k"], ["y"], strides=[2, 1], pads=[2, 0, 1, 1])], PICTURE, "pad=[2, 0, 1, 1]"
     ),
     "depthwise": (
         [node("Conv", ["x", "k"], ["c"]), node("Conv", ["c", "kd"], ["y"], group=6)], PICTURE, "depthwise_conv(3"
@@ -96,7 +96,7 @@ MODELS: dict[str, tuple[list[Any], dict[str, tuple[Any, ...]], str]] = {
         "max_pool(3, stride=2, pad=1) -> avg_pool(2, stride=1)",
     ),
     "average pool, rounded up": (
-        [node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], PICTURE, "dense"
+        [node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], PICTURE, "ceil=true"
     ),
     "global pool, then a product": (
         [node("Conv", ["x", "k"], ["c"]), node("Conv", ["c", "k1"], ["d"]), node("GlobalAveragePool", ["d"], ["a"]),
