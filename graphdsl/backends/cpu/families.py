@@ -14,6 +14,7 @@ from graphdsl.backends.cpu import (  # noqa: F401
     linear,
     mask,
     max_pool,
+    nms,
     noise,
     norm,
     recurrence,

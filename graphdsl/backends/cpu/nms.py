@@ -1,4 +1,4 @@
-"""Non-maximum suppression of boxes: nms.c."""
+"""Non-maximum suppression of boxes, as an operator and as a function of its own: nms.c."""
 
 from __future__ import annotations
 
@@ -6,8 +6,24 @@ import numpy as np
 
 from graphdsl.backends.cpu.library import Library, chosen
 from graphdsl.backends.cpu.program import table
-from graphdsl.backends.cpu.task import Step, Task, address, f64, i64, pointer
-from graphdsl.ir import Array
+from graphdsl.backends.cpu.task import (
+    Arrays,
+    Machine,
+    Plan,
+    Step,
+    Task,
+    address,
+    all_float32,
+    binds,
+    f64,
+    i64,
+    pointer,
+)
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Nms
+
+MOST_CANDIDATES = 1 << 31
+"""Their numbers share a word with their scores."""
 
 
 class nms_task(Task):
@@ -15,6 +31,29 @@ class nms_task(Task):
         *(("boxes", address), ("scores", address), ("classes", address), ("kept", address), ("count", address)),
         *(("n", i64), ("class_count", i64), ("most", i64), ("overlap", f64), ("score", f64)),
     )
+
+
+class detections_task(Task):
+    _fields_ = (
+        *(("x", address), ("y", address)),
+        *((name, i64) for name in ("batch", "n", "classes", "most", "several")),
+        *(("overlap", f64), ("score", f64)),
+    )
+
+
+@binds(Nms)
+def detections(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
+    """The candidates of every sample."""
+    op, (x,), (y,) = call.op, inputs, outputs
+    assert isinstance(op, Nms)
+    batch, n, width = x.shape
+    classes = width - 5
+    candidates = n * classes if op.several else n
+    if not all_float32(x) or n * classes >= MOST_CANDIDATES:
+        return None
+    task = detections_task(pointer(x), pointer(y), batch, n, classes, op.most, op.several, op.overlap, op.score)
+    own = 16 * candidates + 24 * op.most
+    return Plan((machine.step("detections", task, serial=batch == 1, own=own),))
 
 
 def nms(

@@ -11,7 +11,6 @@ from graphdsl.ir import OPERATORS, Array, Call, DType, Operator, Sample, TensorT
 from tests.support.calls import samples, single
 
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
-    "nms": "a hundred boxes at the very end of a network; the kernel of `nms.py` takes one picture at a time",
     "fused_pool": "kernels would have to keep rows of a window; no pass asks for it yet",
 }
 

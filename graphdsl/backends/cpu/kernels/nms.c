@@ -82,14 +82,17 @@ static void sort(uint64_t *keys, uint64_t *spare, i64 n) {
     }
 }
 
-/* Whether any of n boxes that stand by coordinate from `at` on, `stride` apart, overlaps box. */
-INLINE int any_overlap(const float *at, i64 stride, i64 n, const float *box, float threshold) {
+/* Which of n boxes that stand by coordinate from `at` on, `stride` apart, overlap box. */
+INLINE mask overlapping(const float *at, i64 stride, i64 n, const float *box, float threshold) {
     vec left = load_part(at, n), top = load_part(at + stride, n), right = load_part(at + 2 * stride, n);
     vec bottom = load_part(at + 3 * stride, n), area = load_part(at + 4 * stride, n);
     vec wide = min_or_second(right, all(box[2])) - max_or_second(left, all(box[0]));
     vec high = min_or_second(bottom, all(box[3])) - max_or_second(top, all(box[1]));
     vec both = larger(wide, zeros()) * larger(high, zeros());
-    mask over = both_masks(greater(both, (area + box[4] - both) * threshold), first_lanes(n));
+    return both_masks(greater(both, (area + box[4] - both) * threshold), first_lanes(n));
+}
+
+INLINE int any(mask over) {
 #if VL == 16
     return over != 0;
 #else
@@ -101,7 +104,7 @@ INLINE int any_overlap(const float *at, i64 stride, i64 n, const float *box, flo
 
 static int overlaps_kept(const float *at, i64 stride, i64 count, const float *box, float threshold) {
     for (i64 k = 0; k < count; k += VL)
-        if (any_overlap(at + k, stride, least(VL, count - k), box, threshold)) return 1;
+        if (any(overlapping(at + k, stride, least(VL, count - k), box, threshold))) return 1;
     return 0;
 }
 
@@ -121,4 +124,78 @@ EXPORT void nms(const void *task, const context *at) {
         t->kept[count++] = i;
     }
     *t->count = count;
+}
+
+/* --- the operator --------------------------------------------------------------------------------------------------
+ *
+ *   x       [batch, n, 5 + classes]: centre x, centre y, width, height, object, classes
+ *   y       [batch, most, 6]: centre x, centre y, width, height, score, class; 0 where there are no more
+ *
+ * Candidates are numbered row * classes + class. What was kept stands by coordinate, its class behind the area: so few
+ * are kept that all classes can stand together. Shared by samples.
+ */
+typedef struct {
+    const float *x;
+    float *y;
+    i64 batch, n, classes, most, several;
+    double overlap, score; /* thresholds */
+} detections_task;
+TASK(detections_task);
+
+enum { BEFORE_CLASSES = 5, RESULT = 6 };
+
+/* Adds a candidate where its score is enough. */
+INLINE i64 offered(uint64_t *keys, i64 found, float score, float enough, i64 number) {
+    if (!(score >= enough)) return found;
+    keys[found] = descending(score + 0.0f) << 32 | (uint64_t)number;
+    return found + 1;
+}
+
+static i64 offered_by_row(const detections_task *t, const float *row, i64 i, uint64_t *keys, i64 found) {
+    float enough = (float)t->score, best = -INFINITY;
+    i64 kind = 0;
+    for (i64 c = 0; c < t->classes; c++) {
+        float score = row[4] * row[BEFORE_CLASSES + c];
+        if (t->several) found = offered(keys, found, score, enough, i * t->classes + c);
+        if (score > best) best = score, kind = c;
+    }
+    return t->several ? found : offered(keys, found, best, enough, i * t->classes + kind);
+}
+
+static int overlaps_its_class(const float *kept, i64 stride, i64 count, const float *box, float threshold) {
+    for (i64 k = 0; k < count; k += VL) {
+        i64 n = least(VL, count - k);
+        mask same = equals(load_part(kept + COORDINATES * stride + k, n), all(box[COORDINATES]));
+        if (any(both_masks(same, overlapping(kept + k, stride, n, box, threshold)))) return 1;
+    }
+    return 0;
+}
+
+static void detections_of_one(const detections_task *t, const float *x, float *y, char *own) {
+    i64 width = BEFORE_CLASSES + t->classes, room = t->several ? t->n * t->classes : t->n, found = 0, count = 0;
+    uint64_t *keys = (uint64_t *)own;
+    float *kept = (float *)(keys + 2 * room);
+    for (i64 i = 0; i < t->n; i++) found = offered_by_row(t, x + i * width, i, keys, found);
+    sort(keys, keys + room, found);
+    memset(y, 0, sizeof(float) * (size_t)(t->most * RESULT));
+    for (i64 k = 0; k < found && count < t->most; k++) {
+        i64 number = (i64)(keys[k] & 0xffffffff), i = number / t->classes, c = number % t->classes;
+        const float *r = x + i * width;
+        float box[] = {r[0] - r[2] / 2, r[1] - r[3] / 2, r[0] + r[2] / 2, r[1] + r[3] / 2, 0, (float)c};
+        box[4] = (box[2] - box[0]) * (box[3] - box[1]);
+        if (overlaps_its_class(kept, t->most, count, box, (float)t->overlap)) continue;
+        for (int axis = 0; axis <= COORDINATES; axis++) kept[axis * t->most + count] = box[axis];
+        float *to = y + RESULT * count++;
+        memcpy(to, r, 4 * sizeof(float));
+        to[4] = r[4] * r[BEFORE_CLASSES + c];
+        to[5] = (float)c;
+    }
+}
+
+EXPORT void detections(const void *task, const context *at) {
+    const detections_task *t = task;
+    i64 first, last, width = BEFORE_CLASSES + t->classes;
+    share(t->batch, at, &first, &last);
+    for (i64 b = first; b < last; b++)
+        detections_of_one(t, t->x + b * t->n * width, t->y + b * t->most * RESULT, at->own);
 }
