@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphdsl.draw.view import Box, BoxRole, View, layer_view
-from graphdsl.ir import Dim, Graph, Input, Role, TensorType, Weight, evaluate
+from graphdsl.ir import Dim, Graph, Input, ModalOperator, Node, Role, TensorType, Weight, evaluate
 
 _COLUMNS = ("name", "layer", "output shape", "parameters", "uses", "FLOPs")
 _RIGHT = {"parameters", "uses", "FLOPs"}
@@ -42,17 +42,26 @@ def summary_text(graph: Graph, title: str = "") -> str:
     total, trainable = data["parameters"]["total"], data["parameters"]["trainable"]
     lines = [title] if title else []
     lines += [_line(list(_COLUMNS), widths), rule, *(_line(r, widths) for r in rows), rule]
-    averages = sum(_size(node.op) for _, node in graph.items() if isinstance(node.op, Weight) and node.op.state)
-    beside = f", and {averages:,} running averages" if averages else ""
-    lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} frozen){beside}")
+    lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} frozen){_beside(graph)}")
     lines.append(f"FLOPs for one sample: {_flops(_total(view))}")
     if any(b.training and b.role is BoxRole.LAYER for b in view.boxes.values()):
         lines.append("* in training only: reaches no output")
     return "\n".join(lines) + "\n"
 
 
-def _size(weight: Weight) -> int:
-    return int(evaluate(weight.made.count, {}))
+def _beside(graph: Graph) -> str:
+    """What layers keep beside parameters, as an end of the line."""
+    taught = {v.node for name, node in graph.items() if _needs_no_loss(node) for v in graph.operands(name)}
+    kept = {"learned without gradients": 0, "running averages": 0}
+    for name, node in graph.items():
+        if isinstance(node.op, Weight) and node.op.state:
+            kind = "learned without gradients" if name in taught else "running averages"
+            kept[kind] += int(evaluate(node.op.made.count, {}))
+    return "".join(f", and {count:,} {kind}" for kind, count in kept.items() if count)
+
+
+def _needs_no_loss(node: Node) -> bool:
+    return isinstance(node.op, ModalOperator) and node.op.learns
 
 
 def _total(view: View) -> Dim:

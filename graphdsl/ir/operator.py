@@ -134,6 +134,9 @@ class Operator(ABC):
 class ModalOperator(Operator):
     """An operator that trains and serves differently: dropout, batch normalisation. `specialise` replaces it."""
 
+    learns: ClassVar[bool] = False
+    """The weights that it updates in training are what there is to learn, not averages: it needs no loss."""
+
     @abstractmethod
     def training(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         """Emits what it does in training; may record updates of weights with b.update."""

@@ -26,7 +26,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A batch was learned from. step counts from 1 over the whole section; loss is that of this batch."""
+    """A batch was learned from. step counts from 1 over the whole section; loss is that of this batch, NaN for none."""
 
     step: int
     epoch: int

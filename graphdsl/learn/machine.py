@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from graphdsl.learn.feed import Batches, Feeder, pair
 from graphdsl.learn.plan import Objective, Plan
 from graphdsl.learn.tally import Tally, told
 from graphdsl.ops import COUNTER
-from graphdsl.passes import RATE, Stage, apply, inference, total_loss, training
+from graphdsl.passes import RATE, Stage, apply, inference, total_loss, training, unaided
 from graphdsl.report import dataclass
 from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
 
@@ -42,7 +43,7 @@ class Machine:
         return max(self._trainers[o.name].arena(self._inputs(o, step)) for o in self._plan.objectives)
 
     def train(self, step: Step, tally: Tally) -> float:
-        """Every objective makes a step on the same samples; the tally gets its numbers. Gives the loss.
+        """Every objective makes a step on the same samples; the tally gets its numbers. Gives the loss, NaN for none.
 
         Raises E0601, naming the layer, where a loss is no finite number: its weights are then as before the step.
         """
@@ -52,13 +53,12 @@ class Machine:
             trainer = self._trainers[objective.name]
             inputs = self._inputs(objective, step)
             results = trainer.run(inputs)
-            if not np.isfinite(results[TOTAL]):
-                find_nonfinite(trainer, inputs)
-            totals[objective.name] = float(results[TOTAL])
+            if objective.terms:
+                totals[objective.name] = _finite(trainer, inputs, results)
             got |= results
-        loss = sum(totals.values())
-        _count(self._plan, step, {"loss": loss, **told(self._plan.objectives, totals, got)}, got, tally)
-        return loss
+        losses = told(self._plan.objectives, totals, got)
+        _count(self._plan, step, losses, got, tally)
+        return losses.get("loss", nan)
 
     def _inputs(self, objective: Objective, step: Step) -> dict[str, Any]:
         return {**step.fed, RATE: step.rates[objective.name], COUNTER: counter(self._plan.seed, step.number)}
@@ -81,9 +81,18 @@ class Judge:
 
     def _add(self, step: Step, tally: Tally) -> None:
         got = self._graph.run(step.fed)
-        objectives = self._plan.objectives
-        totals = {o.name: sum(w * float(got[f"loss/{key}"]) for key, w in o.factors.items()) for o in objectives}
-        _count(self._plan, step, {"loss": float(got[TOTAL]), **told(objectives, totals, got)}, got, tally)
+        with_loss = [o for o in self._plan.objectives if o.terms]
+        totals = {o.name: sum(w * float(got[f"loss/{key}"]) for key, w in o.factors.items()) for o in with_loss}
+        losses = told(with_loss, totals, got)
+        total = {"loss": float(got[TOTAL])} if with_loss else {}
+        _count(self._plan, step, losses | total, got, tally)
+
+
+def _finite(trainer: Compiled, inputs: Mapping[str, Any], results: Mapping[str, Array]) -> float:
+    """The total loss. Raises E0601 where it is no finite number."""
+    if not np.isfinite(results[TOTAL]):
+        find_nonfinite(trainer, inputs)
+    return float(results[TOTAL])
 
 
 def _count(plan: Plan, step: Step, losses: Mapping[str, float], got: Mapping[str, Array], tally: Tally) -> None:
@@ -98,6 +107,8 @@ def counter(seed: int, step: int) -> int:
 
 
 def _trainer(whole: Graph, objective: Objective, plan: Plan, executor: Executor) -> Compiled:
+    if not objective.terms:
+        return Compiled(apply(objective.graph(whole), unaided(objective.frozen)), executor, seed=plan.seed)
     stages = training(objective.optimizer, learn=objective.learn, frozen=objective.frozen, factors=objective.factors)
     graph = apply(objective.graph(whole), stages)
     return Compiled(_with_own_states(graph, objective.name), executor, seed=plan.seed)
@@ -105,6 +116,8 @@ def _trainer(whole: Graph, objective: Objective, plan: Plan, executor: Executor)
 
 def _judging(plan: Plan) -> tuple[Stage, ...]:
     """As for use, with the losses added up as in training."""
+    if not any(o.terms for o in plan.objectives):
+        return inference()
     first, *rest = inference()
     learn = frozenset(name for o in plan.objectives for name in o.learn)
     factors = {key: weight for o in plan.objectives for key, weight in o.factors.items()}

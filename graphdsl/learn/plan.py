@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from graphdsl.backends import SINGLE
-from graphdsl.ir import Graph, Made, Registry, Result, Role, TypeRuleError, Value
+from graphdsl.ir import Graph, Made, Registry, Result, Role, TypeRuleError, Value, Weight
 from graphdsl.lang import LossTerm, MetricTerm, Recipe, Section, Spec
 from graphdsl.learn.callbacks import CALLBACKS, Callback
 from graphdsl.learn.metrics import METRICS, Metric
@@ -14,7 +14,7 @@ from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.reading import Reading
 from graphdsl.learn.schedules import SCHEDULES
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
-from graphdsl.passes import learned
+from graphdsl.passes import learned, needs_no_loss
 from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass
 
 REGISTRIES: Mapping[str, Registry] = {r.kind: r for r in (OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS)}
@@ -33,11 +33,11 @@ class Watch:
 
 @dataclass(frozen=True)
 class Objective:
-    """Something to make small, by which weights, and how.
+    """Something to make small, by which weights, and how; or, without terms, layers that learn by a rule of their own.
 
     name    of the step it is, empty when a section has only this one
     learn   names of the weights that change
-    frozen  names of the weights that `freeze` names
+    frozen  names of the weights that `freeze` names; without terms also of those that `learn` does not name
     """
 
     name: str
@@ -62,8 +62,9 @@ class Objective:
         return f"{self.name}.{term.name}" if self.name else term.name
 
     def graph(self, whole: Graph) -> Graph:
-        """The graph of the spec, run for this objective: its losses, and what its metrics compare."""
-        return whole.with_results([*self.losses, *watched(self.watches)])
+        """The graph of the spec, run for this objective: its losses, or the outputs, and what its metrics compare."""
+        ends = self.losses if self.terms else whole.of_role(Role.OUTPUT)
+        return whole.with_results([*ends, *watched(self.watches)])
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ class Plan:
         return frozenset([*names, *(f"valid.{n}" for n in names)])
 
     def judged(self, whole: Graph) -> Graph:
-        """The graph of the spec, run for all losses and metrics: what validation and tests use."""
+        """The graph of the spec, run for all losses, or the outputs, and metrics: what validation and tests use."""
         losses = [result for o in self.objectives for result in o.losses]
-        return whole.with_results([*losses, *watched(self.watches)])
+        return whole.with_results([*(losses or whole.of_role(Role.OUTPUT)), *watched(self.watches)])
 
 
 def watched(watches: Iterable[Watch]) -> list[Result]:
@@ -181,14 +182,14 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
     """The objective that part, the section itself or a step in it, states."""
     outer = section.settings
     terms = part.settings.get("loss", ())
-    if not terms:
-        help = "write `loss = [output, target] -> mse`, or another loss: `graphdsl ops` lists them"
-        reporter.add(Diagnostic("E0613", f"`{part.name or part.kind}` has no loss to make small", part.span, help=help))
     optimizer = part.settings.get("optimizer") or outer.get("optimizer") or Made("optimizer", OPTIMIZER)
     metrics = part.settings.get("metrics", ())
     found = [_watch(m, names, reporter) for m in metrics]
     frozen = frozenset([*part.settings.get("freeze", ()), *outer.get("freeze", ())])
     chosen = part.settings.get("learn") or outer.get("learn")
+    if not terms:
+        frozen |= set() if chosen is None else _states(spec.graph) - {*chosen}
+        _demand_rule(spec.graph, frozen, part, reporter)
     return Objective(
         "" if part is section else part.name,
         tuple(terms),
@@ -197,6 +198,22 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
         tuple(name for name in learned(spec.graph, chosen) if name not in frozen),
         frozen,
     )
+
+
+def _states(graph: Graph) -> set[str]:
+    """The weights that gradients never change."""
+    return {name for name, node in graph.items() if isinstance(node.op, Weight) and node.op.state}
+
+
+def _demand_rule(graph: Graph, frozen: frozenset[str], part: Section, reporter: Reporter) -> None:
+    """E0613 for a section without a loss in which nothing learns of its own accord, or which has an optimizer."""
+    if not needs_no_loss(graph, frozen):
+        help = "write `loss = [output, target] -> mse`, or another loss: `graphdsl ops` lists them"
+        reporter.add(Diagnostic("E0613", f"`{part.name or part.kind}` has no loss to make small", part.span, help=help))
+    elif "optimizer" in part.settings:
+        message = f"`{part.name or part.kind}` has an optimizer, and no loss that it could make small"
+        help = "leave the optimizer out: what learns here has a rule of its own"
+        reporter.add(Diagnostic("E0613", message, part.spans["optimizer"], help=help))
 
 
 def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import isnan
 from typing import TYPE_CHECKING, TextIO
 
 from graphdsl.learn.events import StepDone
@@ -83,7 +84,7 @@ class Bars(Progress):
 
     def step(self, done: StepDone, steps: int) -> None:
         place = (done.step - 1) % steps + 1
-        text = f"epoch {done.epoch}  loss {done.loss:.4g}"
+        text = f"epoch {done.epoch}" + ("" if isnan(done.loss) else f"  loss {done.loss:.4g}")
         self._bar.update(self._task, description=text, completed=place, total=steps)
 
     def epoch(self, row: Mapping[str, object], epochs: int) -> None:

@@ -48,15 +48,15 @@ class Tally:
 
 
 def told(objectives: Iterable[Objective], totals: Mapping[str, float], got: Mapping[str, Array]) -> dict[str, float]:
-    """The losses of a step by the name people know: `critic.loss` for each of several objectives, and `age.loss`, as it
-    is before it is weighed, for each of several heads.
+    """The losses of a step by the name people know: `loss` of all together, `critic.loss` for each of several
+    objectives, and `age.loss`, as it is before it is weighed, for each of several heads.
 
-    totals   of the objectives, by name
+    totals   of the objectives that have a loss, by name
     got      results of the graph, those of all objectives together
     """
-    found: dict[str, float] = {}
+    found = {"loss": sum(totals.values())} if totals else {}
     for objective in objectives:
-        if objective.name:
+        if objective.name in totals and objective.name:
             found[f"{objective.name}.loss"] = totals[objective.name]
         for term in objective.terms if len(objective.terms) > 1 else ():
             found[f"{objective.key(term)}.loss"] = float(got[f"loss/{objective.key(term)}"])

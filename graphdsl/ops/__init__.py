@@ -12,6 +12,7 @@ from graphdsl.ops import (
     learned,
     local,
     merge,
+    neocognitron,
     norm,
     norm_layers,
     notation,
@@ -36,6 +37,7 @@ from graphdsl.ops.lstm import Lstm, LstmGradient
 from graphdsl.ops.mask import StepMask, mask_steps
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 from graphdsl.ops.moments import Moments, counted
+from graphdsl.ops.neocognitron import SCells
 from graphdsl.ops.nms import Nms
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.norm import BatchNorm, Standardize
@@ -89,6 +91,7 @@ __all__ = [
     "RandomUniform",
     "Reduced",
     "Reshape",
+    "SCells",
     "ScatterAdd",
     "Sizes",
     "Sliding",
@@ -122,6 +125,7 @@ __all__ = [
     "local",
     "mask_steps",
     "merge",
+    "neocognitron",
     "norm",
     "norm_layers",
     "notation",

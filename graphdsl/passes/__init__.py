@@ -9,12 +9,12 @@ from graphdsl.passes.lower import lower
 from graphdsl.passes.memory import Block, plan
 from graphdsl.passes.narrow import narrow
 from graphdsl.passes.order import order
-from graphdsl.passes.pipeline import MACHINE, Hook, Pass, Stage, apply, for_machine, inference, training
+from graphdsl.passes.pipeline import MACHINE, Hook, Pass, Stage, apply, for_machine, inference, training, unaided
 from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shortest import shortest
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
-from graphdsl.passes.specialise import Mode, specialise
+from graphdsl.passes.specialise import Mode, needs_no_loss, specialise
 from graphdsl.passes.sums import sums
 from graphdsl.passes.total_loss import TOTAL, total_loss
 from graphdsl.passes.update import RATE, UpdateRule, learned, update
@@ -40,6 +40,7 @@ __all__ = [
     "learned",
     "lower",
     "narrow",
+    "needs_no_loss",
     "order",
     "plan",
     "reduced",
@@ -50,5 +51,6 @@ __all__ = [
     "sums",
     "total_loss",
     "training",
+    "unaided",
     "update",
 ]

@@ -82,6 +82,14 @@ def inference() -> tuple[Stage, ...]:
     )
 
 
+def unaided(frozen: Collection[str] = ()) -> tuple[Stage, ...]:
+    """From what a spec says to a graph that makes a step without a loss: layers with a rule of their own learn.
+
+    frozen   weights that nothing changes
+    """
+    return (Stage("specialise", partial(specialise, mode=Mode.TRAINING, frozen=frozen)), *inference()[1:])
+
+
 def training(
     rule: UpdateRule,
     *,

@@ -41,3 +41,10 @@ def specialise(graph: Graph, mode: Mode, frozen: Collection[str] = ()) -> Graph:
         return node.op.inference(b, operands) if serves else node.op.training(b, operands)
 
     return rebuild(graph, rule, results=kept)
+
+
+def needs_no_loss(graph: Graph, frozen: Collection[str] = ()) -> bool:
+    """Whether some layer learns in training by a rule of its own. frozen: names of weights that nothing changes."""
+    learners = [n for n, node in graph.items() if isinstance(node.op, ModalOperator) and node.op.learns]
+    read = [{v.node for v in graph.operands(n) if isinstance(graph.node(v.node).op, Weight)} for n in learners]
+    return any(not weights <= {*frozen} for weights in read)
