@@ -49,7 +49,7 @@ from graphdsl.ops.initializers import Uniform
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, PutWinners
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.shape import reshape
-from graphdsl.ops.window import Pads, Sizes, demand_spatial, numbers, out_sizes, per_axis, resolve_pad
+from graphdsl.ops.window import Pads, PadSetting, Sizes, demand_spatial, numbers, out_sizes, per_axis, resolve_pad
 from graphdsl.report import dataclass
 
 FAINT = 0.01
@@ -247,7 +247,7 @@ class _Slide:
     channels: int
 
 
-def _known(name: str, x: TensorType, size: int | Sizes, pad: int | str | Sizes, stride: int | Sizes = 1) -> _Slide:
+def _known(name: str, x: TensorType, size: int | Sizes, pad: PadSetting, stride: int | Sizes = 1) -> _Slide:
     demand_spatial(name, x)
     if not all(isinstance(s, int) for s in x.shape[1:]):
         message = f"{name} looks at a whole picture, but a size of {x.describe()} is known only at run time"
