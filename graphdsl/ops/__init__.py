@@ -17,14 +17,18 @@ from graphdsl.ops import (
     norm_layers,
     notation,
     pool_layers,
+    reduce_layers,
     resize,
+    stretch,
 )
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
+from graphdsl.ops.argmax import TopPlaces
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
+from graphdsl.ops.cumulative import CumulativeSum
 from graphdsl.ops.demand import demand_equal
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
@@ -45,6 +49,7 @@ from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_ove
 from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
+from graphdsl.ops.take import Cast
 from graphdsl.ops.taps import Taps
 from graphdsl.ops.window import Pads, Sizes, numbers, reach
 
@@ -57,11 +62,13 @@ __all__ = [
     "Broadcast",
     "COUNTER",
     "COUNTER_TYPE",
+    "Cast",
     "CategoricalCrossentropy",
     "Concat",
     "Conv",
     "ConvInputGradient",
     "ConvKernelGradient",
+    "CumulativeSum",
     "DimNumber",
     "Dropout",
     "Elementwise",
@@ -94,8 +101,8 @@ __all__ = [
     "SCells",
     "ScatterAdd",
     "Sizes",
-    "Sliding",
     "Slice",
+    "Sliding",
     "Softmax",
     "SoftmaxCrossentropy",
     "Standardize",
@@ -103,6 +110,7 @@ __all__ = [
     "Sum",
     "TakeWinners",
     "Taps",
+    "TopPlaces",
     "Transpose",
     "activation",
     "add_bias",
@@ -133,10 +141,12 @@ __all__ = [
     "over",
     "pool_layers",
     "project",
-    "reach",
     "random_uniform",
+    "reach",
+    "reduce_layers",
     "reshape",
     "resize",
+    "stretch",
     "sum_over",
     "sum_to",
     "transposed",

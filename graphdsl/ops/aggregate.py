@@ -119,7 +119,7 @@ def reduce_sum(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) -
     keep     whether they stay with size 1 instead of vanishing
     returns  the other axes
     """
-    places = _places("reduce_sum", x, axes)
+    places = places_of("reduce_sum", x, axes)
     return sum_over(b, mask_steps(b, x, 0.0, places), places, keep=keep)
 
 
@@ -132,11 +132,11 @@ def reduce_mean(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) 
     keep     whether they stay with size 1 instead of vanishing
     returns  the other axes
     """
-    places = _places("reduce_mean", x, axes)
+    places = places_of("reduce_mean", x, axes)
     total = sum_over(b, mask_steps(b, x, 0.0, places), places, keep=True)
     count = real_count(b, x, places)
     mean = formula(b, lambda s, n: s / e.maximum(n, 1), total, count, title="mean")
-    return mean if keep else _without(b, mean, places)
+    return mean if keep else without(b, mean, places)
 
 
 @layer()
@@ -150,20 +150,22 @@ def reduce_max(b: Builder, x: Value, axes: Axes = None, *, keep: Flag = False) -
 
     A sequence without steps gives 0. Several that are equally large share the gradient equally.
     """
-    places = _places("reduce_max", x, axes)
+    places = places_of("reduce_max", x, axes)
     largest = b.emit(Max(places), mask_steps(b, x, LOWEST, places)) if places else x
     steps = _steps(b, x, places)
     if steps is not None:
         largest = formula(b, lambda v, n: e.where(n > 0, v, 0), largest, steps, title="no_steps")
-    return largest if keep else _without(b, largest, places)
+    return largest if keep else without(b, largest, places)
 
 
-def _places(title: str, x: Value, axes: Axes) -> tuple[int, ...]:
+def places_of(title: str, x: Value, axes: Axes) -> tuple[int, ...]:
+    """The axes, counted with the batch axis. Raises TypeRuleError."""
     demand_float(title, x.type)
     if axes is None:
         return tuple(range(1 if x.type.batched else 0, x.type.rank))
     return tuple(sorted({written_axis(x.type, a, "axes") for a in axes}))
 
 
-def _without(b: Builder, x: Value, axes: tuple[int, ...]) -> Value:
+def without(b: Builder, x: Value, axes: tuple[int, ...]) -> Value:
+    """x without these axes, which have size 1."""
     return reshape(b, x, tuple(s for a, s in enumerate(x.type.shape) if a not in axes))

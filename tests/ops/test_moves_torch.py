@@ -129,6 +129,6 @@ def test_reorg_reads_as_darknet_does() -> None:
 
 def test_whole_numbers_are_picked_as_they_are() -> None:
     x = np.arange(12, dtype=np.int32).reshape(2, 6)
-    (y,) = numbers_of("slice", {"x0": x}, classes=20, start=1, step=2)
+    (y,) = numbers_of("slice", {"x0": x}, below=20, start=1, step=2)
     np.testing.assert_array_equal(y, x[:, 1::2])
     assert y.dtype == np.int32

@@ -40,9 +40,9 @@ def wave(*shape: int, speed: float = 1.7) -> Array:
     return np.asarray(4 * ((np.arange(count) * speed * 0.618033988749895) % 1.0) - 2).reshape(shape)
 
 
-def numbers_of(name: str, arrays: Mapping[str, Array], classes: int = 0, **settings: Any) -> list[Array]:
-    """What the layer makes of its operands x0, x1 …; other names are its weights. classes: whole numbers are below."""
-    graph = _graph(name, arrays, classes, settings, probe=False)
+def numbers_of(name: str, arrays: Mapping[str, Array], below: int = 0, **settings: Any) -> list[Array]:
+    """What the layer makes of its operands x0, x1 …; other names are its weights. below: what whole numbers are."""
+    graph = _graph(name, arrays, below, settings, probe=False)
     found = evaluate(specialise(graph, Mode.INFERENCE), _given(graph, arrays))
     return [found["output", f"y{i}"] for i in range(len(found))]
 
@@ -63,8 +63,8 @@ def check(name: str, arrays: Mapping[str, Array], torch_too: Callable[..., Any],
     if not any(t.requires_grad for t in theirs):
         return
     sum((t * torch.from_numpy(_weights_of(t.shape))).sum() for t in theirs if t.requires_grad).backward()
-    classes = settings.pop("classes", 0)
-    graph = specialise(_graph(name, arrays, classes, settings, probe=True), Mode.INFERENCE)
+    below = settings.pop("below", 0)
+    graph = specialise(_graph(name, arrays, below, settings, probe=True), Mode.INFERENCE)
     found = evaluate(gradient(graph, smooth), {**_given(graph, arrays), COUNTER: np.array(0)})
     for n in smooth:
         mine = found.get(("gradient", n), np.zeros_like(arrays[n]))
@@ -72,12 +72,12 @@ def check(name: str, arrays: Mapping[str, Array], torch_too: Callable[..., Any],
         np.testing.assert_allclose(mine, wanted, rtol=1e-8, atol=1e-8, err_msg=f"gradient of {n}")
 
 
-def _graph(name: str, arrays: Mapping[str, Array], classes: int, settings: Mapping[str, Any], *, probe: bool) -> Graph:
+def _graph(name: str, arrays: Mapping[str, Array], below: int, settings: Mapping[str, Any], *, probe: bool) -> Graph:
     b = Builder()
     xs = []
     for n in sorted(n for n in arrays if n[0] == "x" and n[1:].isdigit()):
         a = arrays[n]
-        kind = Kind("indices", classes) if a.dtype.kind == "i" else Kind("plain")
+        kind = Kind("indices", below) if a.dtype.kind == "i" else Kind("plain")
         xs.append(b.input(n, TensorType((BATCH, *a.shape[1:]), DType(a.dtype.name), kind)))
     made = called(name, b, tuple(xs), settings)
     if not probe:

@@ -15,6 +15,9 @@ from tests.support.cuda.simulated import SimulatedDevice
 pytestmark = needs_compiler
 
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
+    "cast": "whole numbers become floats at the edge of a network, NumPy is quick enough",
+    "cumulative_sum": "few networks have one, and NumPy is quick enough",
+    "top_places": "the end of a network: a few places of each sample",
     "ahead": "no pass asks for it here",
     "nms": "a hundred boxes at the very end of a network; the kernel of `nms.py` takes one picture at a time",
 }
