@@ -9,9 +9,11 @@ import click
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
 from graphdsl.cli.weights import load
 from graphdsl.interop.onnx import difference, export, exported
+from graphdsl.interop.source import TOOLS
 from graphdsl.model import Model, compile
+from graphdsl.report import write_whole
 
-ENDINGS = (".onnx", ".safetensors")
+ENDINGS = (".onnx", ".safetensors", ".py")
 
 
 @click.command()
@@ -19,7 +21,8 @@ ENDINGS = (".onnx", ".safetensors")
 @weights_option
 @click.option("--untrained", is_flag=True, help="The weights as they begin, read from no file.")
 @settings_option
-@click.option("-o", "--output", metavar="FILE", help=f"Where to; ends in {' or '.join(ENDINGS)}. Default: SPEC.onnx.")
+@click.option("-o", "--output", metavar="FILE", help=f"Where to: {', '.join(ENDINGS)}. Default: SPEC.onnx.")
+@click.option("--to", "tool", type=click.Choice(list(TOOLS)), help="Whose source code a .py file is.")
 @click.option(
     "--layout",
     type=click.Choice(["nhwc", "nchw"]),
@@ -34,25 +37,40 @@ def command(
     untrained: bool,
     settings: dict[str, str],
     output: str | None,
+    tool: str | None,
     layout: str,
     checked: bool,
 ) -> Answer:
-    """A model for other tools: the network and its weights in one file.
+    """A model for other tools: the network and its weights in one file, or source code that builds it.
 
     \b
     graphdsl export model.dag                         writes model.onnx
     graphdsl export model.dag -o m.onnx --layout nchw
     graphdsl export model.dag --weights runs/model-3 -o best.safetensors
+    graphdsl export model.dag -o model.py --to pytorch
     """
-    path = Path(output) if output else Path(Path(spec).stem + ".onnx")
-    if path.suffix not in ENDINGS:
-        raise click.UsageError(f"`{path}` must end in {' or '.join(ENDINGS)}")
+    path = _path(spec, output, tool)
     model = compile(spec, settings)
+    if tool is not None:
+        return _wrote(write_whole(path, TOOLS[tool](model.graph, model.name, spec).encode()))
     if not untrained:
         load(model, weights)
     if path.suffix == ".safetensors":
-        return Answer(f"wrote {model.save(path)}", {"file": str(path)})
+        return _wrote(model.save(path))
     return _onnx(model, path, nchw=layout == "nchw", checked=checked)
+
+
+def _path(spec: str, output: str | None, tool: str | None) -> Path:
+    path = Path(output) if output else Path(Path(spec).stem + (".py" if tool else ".onnx"))
+    if path.suffix not in ENDINGS:
+        raise click.UsageError(f"`{path}` must end in one of {', '.join(ENDINGS)}")
+    if (path.suffix == ".py") != (tool is not None):
+        raise click.UsageError(f"a .py file and --to go together: --to {' or --to '.join(TOOLS)}")
+    return path
+
+
+def _wrote(path: Path) -> Answer:
+    return Answer(f"wrote {path}", {"file": str(path)})
 
 
 def _onnx(model: Model, path: Path, *, nchw: bool, checked: bool) -> Answer:

@@ -1,6 +1,6 @@
 """Networks from elsewhere, and back."""
 
-from graphdsl.interop import onnx
+from graphdsl.interop import onnx, source
 from graphdsl.interop.formats import FORMATS, Format, Outputs, format_of
 from graphdsl.interop.net import ARITHMETIC, WEIGHT, Layer, Net, Port
 from graphdsl.interop.refusal import cannot_say, demand_package, malformed, read_bytes, read_text, unfit
@@ -27,6 +27,7 @@ __all__ = [
     "read_arrays",
     "read_bytes",
     "read_text",
+    "source",
     "unfit",
     "written",
 ]

@@ -6,16 +6,16 @@ are as the spec says them, the batch axis first and called N; with nchw, picture
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from graphdsl.interop.onnx import export_layers
-from graphdsl.interop.onnx.export_rules import write_node
+from graphdsl.interop.onnx.export_rules import RULES, Rule, write_node
 from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, Step, first, graph_inputs
-from graphdsl.ir import BATCH, Array, Constant, Dim, Graph, Input, Role, TensorType, Weight
+from graphdsl.ir import BATCH, Array, Constant, Dim, Graph, Input, Operator, Role, TensorType, Weight
 from graphdsl.report import dataclass
 
-RULES_OF = (export_layers,)
-"""Importing these fills the table of rules."""
+MORE_RULES = (export_layers,)
+"""Importing these fills RULES."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +47,25 @@ def exported(graph: Graph, weights: Mapping[str, Array], *, nchw: bool = False) 
     sheet = Sheet(graph, weights)
     inputs = graph_inputs(graph)
     turned = {name for name, type in inputs.items() if nchw and type.rank == 4}
-    for name in inputs:
-        sheet.bind(graph.value(name), name, FIRST if name in turned else LAST)
-    for name, node in graph.items():
-        if name in sheet.needed and not isinstance(node.op, Input | Weight | Constant):
-            write_node(sheet, name)
-    results = [(r.name, r.value) for r in graph.results]
-    sheet.finish(results)
+    write_graph(sheet, turned, RULES)
     sizes = _Sizes(graph)
     return Exported(
         tuple(sizes.tensor(name, type, name in turned) for name, type in inputs.items()),
-        tuple(sizes.tensor(name, value.type, False) for name, value in results),
+        tuple(sizes.tensor(r.name, r.value.type, False) for r in graph.results),
         tuple(sheet.steps),
         sheet.stored,
     )
+
+
+def write_graph(sheet: Sheet, turned: Collection[str], rules: Mapping[type[Operator], Rule]) -> None:
+    """Everything that the results of the sheet's graph need. turned: inputs that come channels-first."""
+    graph = sheet.graph
+    for name in graph_inputs(graph):
+        sheet.bind(graph.value(name), name, FIRST if name in turned else LAST)
+    for name, node in graph.items():
+        if name in sheet.needed and not isinstance(node.op, Input | Weight | Constant):
+            write_node(sheet, name, rules)
+    sheet.finish([(r.name, r.value) for r in graph.results])
 
 
 class _Sizes:

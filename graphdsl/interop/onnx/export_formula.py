@@ -47,7 +47,8 @@ def _operand(sheet: Sheet, value: Value, rank: int, order: Order, dtype: DType) 
     elif isinstance(sheet.operation(value), Weight | Constant):
         array = sheet.numbers(value)
         whole = array.reshape(*(1,) * (rank - own), *array.shape).transpose(first(rank))
-        name = sheet.keep(value.node, np.ascontiguousarray(whole[0] if own < rank else whole))
+        turned = np.ascontiguousarray(whole[0] if own < rank else whole)
+        name = sheet.keep(value.node, turned, (own - 1, *range(own - 1)))
     else:
         axes = sheet.whole(range(rank - own), "axes")
         wide = sheet.write("Unsqueeze", [sheet.tensor(value), axes], "stretched")

@@ -42,7 +42,7 @@ def _kernel(sheet: Sheet, kernel: Value) -> str:
     """[window..., in, out] as [out, in, window...]; for a transposed convolution these are in and out as well."""
     array = sheet.numbers(kernel)
     axes = (array.ndim - 1, array.ndim - 2, *range(array.ndim - 2))
-    return sheet.keep(kernel.node, np.ascontiguousarray(array.transpose(axes)))
+    return sheet.keep(kernel.node, np.ascontiguousarray(array.transpose(axes)), axes)
 
 
 @says(Conv)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
@@ -48,13 +48,13 @@ def says(*operators: type[Operator]) -> Callable[[Rule], Rule]:
     return register
 
 
-def write_node(sheet: Sheet, name: str) -> None:
-    """Writes one node of the graph. Raises Failed E0901 where ONNX has no word for it."""
+def write_node(sheet: Sheet, name: str, rules: Mapping[type[Operator], Rule]) -> None:
+    """Writes one node of the graph by its rule. Raises Failed E0901 where ONNX has no word for it."""
     value = sheet.graph.value(name)
     if sheet.is_bound(value):
         return
     sheet.begin(name)
-    rule = RULES.get(type(sheet.operation(value)))
+    rule = rules.get(type(sheet.operation(value)))
     if rule is None:
         raise sheet.refusal(f"it has no operator like our `{sheet.operation(value).name}`")
     rule(sheet, value)

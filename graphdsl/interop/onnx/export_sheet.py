@@ -13,6 +13,7 @@ work in either order keep the one that is there, so a chain of convolutions has 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -35,13 +36,14 @@ LAST, FIRST = Order.LAST, Order.FIRST
 
 @dataclass(frozen=True)
 class Step:
-    """One node of an ONNX graph."""
+    """One node of an ONNX graph. node: what it came from, the name of a node of ours."""
 
     op: str
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     settings: Mapping[str, Any]
+    node: str = ""
 
 
 def first(rank: int) -> tuple[int, ...]:
@@ -64,18 +66,23 @@ class Sheet:
 
     graph    as the spec says it
     weights  the numbers of its weights, by name
+    turning  whether there is an order FIRST at all; without it every tensor stays as ours is, for tools that are
+             channels-last as well
     """
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
+    def __init__(self, graph: Graph, weights: Mapping[str, Array], *, turning: bool = True) -> None:
         self.graph = graph
         self.weights = weights
+        self.turning = turning
         self.needed = graph.needed()
         self.steps: list[Step] = []
         self.stored: dict[str, Array] = {}
+        self.ranks: dict[str, int] = {}
+        self.origins: dict[str, tuple[str, tuple[int, ...]]] = {}
         self.done: set[str] = set()
         self._names = {*graph_inputs(graph), *(r.name for r in graph.results)}
         self._tensors: dict[tuple[Value, Order], str] = {}
-        self._place = self._kind = ""
+        self._place = self._kind = self._node = ""
         self._places = _places(graph, self.needed)
 
     # --- what rules read
@@ -110,6 +117,7 @@ class Sheet:
     def begin(self, name: str) -> None:
         """What is written from now on belongs to this node of ours."""
         self._place = self._places.get(name, name)
+        self._node = name
         layer = self.graph.node(name).layer
         self._kind = self.graph.node(name).op.name if layer is None else layer.kind
 
@@ -139,7 +147,7 @@ class Sheet:
         """The same; gives the names of all results."""
         name = self.fresh(f"{self._place}/{word}" if word else self._place)
         made = (name, *(self.fresh(f"{name}/result_{i}") for i in range(1, outputs)))
-        self.steps.append(Step(op, name, tuple(inputs), made, settings or {}))
+        self.steps.append(Step(op, name, tuple(inputs), made, settings or {}, self._node))
         return made
 
     def store(self, array: Array, word: str) -> str:
@@ -150,13 +158,17 @@ class Sheet:
         """A row of whole numbers, as ONNX takes axes, sizes and paddings."""
         return self.store(np.array(numbers, np.int64), word)
 
-    def keep(self, name: str, array: Array) -> str:
-        """Numbers under a name of their own, once where the same are kept twice."""
+    def keep(self, name: str, array: Array, turn: tuple[int, ...] = ()) -> str:
+        """Numbers under a name of their own, once where the same are kept twice.
+
+        turn: the order of axes in which a weight was put before it got the shape of array; none: its own.
+        """
         known = self.stored.get(name)
         if known is not None and known.dtype == array.dtype and np.array_equal(known, array):
             return name
-        name = self.fresh(name)
+        origin, name = name, self.fresh(name)
         self.stored[name] = array
+        self.origins[name] = (origin, turn)
         return name
 
     def fresh(self, name: str) -> str:
@@ -172,15 +184,17 @@ class Sheet:
 
     def bind(self, value: Value, name: str, order: Order = LAST) -> None:
         """value lies under this name."""
-        self._tensors[value, _order(value, order)] = name
+        self._tensors[value, self._order(value, order)] = name
+        self.ranks[name] = value.type.rank
 
     def lies(self, value: Value, order: Order) -> bool:
         """Whether value is there in this order without a Transpose."""
-        return (value, _order(value, order)) in self._tensors or self._is_stored(value)
+        known = (value, self._order(value, order)) in self._tensors or self._is_stored(value)
+        return known and (self.turning or order is LAST)
 
     def tensor(self, value: Value, order: Order = LAST) -> str:
         """The name under which value lies in this order; it is stored or turned over where it does not yet."""
-        key = value, _order(value, order)
+        key = value, self._order(value, order)
         if key not in self._tensors:
             self._tensors[key] = self._stored(value, key[1]) if self._is_stored(value) else self._turned(value, key[1])
         return self._tensors[key]
@@ -199,7 +213,12 @@ class Sheet:
     def _stored(self, value: Value, order: Order) -> str:
         array = self.numbers(value)
         turned = array.transpose(first(array.ndim)) if order is FIRST else array
-        return self.keep(value.node, np.ascontiguousarray(turned) if array.ndim else array)
+        turn = first(array.ndim) if order is FIRST else ()
+        return self.keep(value.node, np.ascontiguousarray(turned) if turn else array, turn)
+
+    def _order(self, value: Value, order: Order) -> Order:
+        """Tensors of two axes or fewer lie in one order only."""
+        return order if value.type.rank > 2 and self.turning else LAST
 
     def _turned(self, value: Value, order: Order) -> str:
         other = FIRST if order is LAST else LAST
@@ -209,6 +228,7 @@ class Sheet:
         place, self._place = self._place, self._places.get(value.node, value.node)
         name = self.write("Transpose", [source], f"channels_{order.value}", {"perm": axes})
         self._place = place
+        self.ranks[name] = value.type.rank
         return name
 
     # --- the end
@@ -235,7 +255,7 @@ class Sheet:
             if wanted.isdisjoint(step.outputs):
                 continue
             wanted.update(step.inputs)
-            kept.append(Step(step.op, step.name, step.inputs, _read(step.outputs, wanted), step.settings))
+            kept.append(replace(step, outputs=_read(step.outputs, wanted)))
         self.steps = kept[::-1]
         self.stored = {name: array for name, array in self.stored.items() if name in wanted}
 
@@ -246,14 +266,9 @@ def graph_inputs(graph: Graph) -> dict[str, TensorType]:
     return {name: node.types[0] for name, node in graph.items() if name in needed and isinstance(node.op, Input)}
 
 
-def _order(value: Value, order: Order) -> Order:
-    """Tensors of two axes or fewer lie in one order only."""
-    return order if value.type.rank > 2 else LAST
-
-
 def _renamed(step: Step, old: str, new: str) -> Step:
     inputs, outputs = (tuple(new if n == old else n for n in names) for names in (step.inputs, step.outputs))
-    return Step(step.op, step.name, inputs, outputs, step.settings)
+    return replace(step, inputs=inputs, outputs=outputs)
 
 
 def _read(outputs: tuple[str, ...], wanted: set[str]) -> tuple[str, ...]:

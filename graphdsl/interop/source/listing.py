@@ -1,0 +1,77 @@
+"""The steps of a network that a Python file is made of.
+
+They are those of an ONNX graph (same names, same words), but for recurrences, which other tools have as a layer that
+takes [batch, time, features], and for masks: source code takes every step of a sample as real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+
+from graphdsl.interop.onnx.export import write_graph
+from graphdsl.interop.onnx.export_rules import RULES, Rule
+from graphdsl.interop.onnx.export_sheet import Sheet
+from graphdsl.ir import Array, Graph, Operator, Role, Value, Weight
+from graphdsl.ops import Gru, Lstm, StepMask
+
+
+def listed(graph: Graph, *, turning: bool) -> Sheet:
+    """The outputs of graph, in use. turning: whether convolutions are channels-first."""
+    graph = graph.with_results(graph.of_role(Role.OUTPUT))
+    sheet = Sheet(graph, Shapes(graph), turning=turning)
+    rules: Mapping[type[Operator], Rule] = {**RULES, Lstm: _recurrence, Gru: _recurrence, StepMask: _unmasked}
+    write_graph(sheet, (), rules)
+    return sheet
+
+
+class Shapes(Mapping[str, Array]):
+    """Weights that are all 0 and take no memory: source code has shapes and no numbers."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def __getitem__(self, name: str) -> Array:
+        node = self._graph.node(name)
+        if not isinstance(node.op, Weight):
+            raise KeyError(name)
+        return np.broadcast_to(np.float32(0), node.types[0].bind({}))
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, node in self._graph.items() if isinstance(node.op, Weight))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _recurrence(sheet: Sheet, value: Value) -> None:
+    """One step with two results, all states and the last; which of them are read decides what is written of it."""
+    op, (x, *weights) = sheet.operation(value), sheet.operands(value)
+    assert isinstance(op, Lstm | Gru)
+    stored = [sheet.tensor(w) for w in weights if isinstance(sheet.operation(w), Weight)]
+    settings = {"units": sheet.numbers(weights[1]).shape[0], "reverse": op.reverse}
+    word = "LSTM" if isinstance(op, Lstm) else "GRU"
+    made = sheet.write_all(word, [sheet.tensor(x), *stored], "", settings, outputs=2)
+    for result, name in zip(sheet.graph.values(value.node), made, strict=False):
+        sheet.bind(result, name)
+
+
+def _unmasked(sheet: Sheet, value: Value) -> None:
+    x = sheet.operands(value)[0]
+    order = sheet.order([x])
+    sheet.bind(value, sheet.tensor(x, order), order)
+
+
+def readers_of(sheet: Sheet) -> dict[str, list[int]]:
+    """The numbers of the steps that read each tensor."""
+    found: dict[str, list[int]] = {}
+    for number, step in enumerate(sheet.steps):
+        for name in dict.fromkeys(step.inputs):
+            found.setdefault(name, []).append(number)
+    return found
+
+
+def outputs_of(sheet: Sheet) -> Collection[str]:
+    """What the spec calls its outputs."""
+    return [result.name for result in sheet.graph.results]
