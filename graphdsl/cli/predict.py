@@ -57,7 +57,7 @@ def command(
     graphdsl predict model.dag photos/ --features pooled -o features.npz
     """
     model = compile(spec, settings, backend=backend)
-    load(model, weights)
+    load(model, weights, layer=layer)
     given = dataset(data)
     names = class_names(classes) if classes is not None else ()
     if layer is not None:

@@ -18,6 +18,8 @@ class Slot(StrEnum):
     """Tensors to watch, one or a list: `[class, label] -> accuracy`."""
     WEIGHTS = "weights"
     """Names whose weights are meant, one or a list: `freeze = body`."""
+    RATES = "rates"
+    """Names and what the learning rate of their weights is multiplied with, one such list or several: `[body, 0.1]`."""
     RECIPE = "recipe"
     """What is done to samples as they are read, one or a list: `image -> random_crop(224) -> flip`."""
     TENSORS = "tensors"

@@ -109,7 +109,9 @@ class _Use:
         carry_out_all(self.file.definitions, inside, [n.name for n in self.own.wanted])
         if self.own.weights and not self.frame.reuse and self.own.weights_span:
             path = beside(self.own.weights, self.own.weights_span)
-            self.frame.session.weights.append(WeightsFile(inside.scope.weights, path, self.own.weights_span))
+            self.frame.session.weights.append(
+                WeightsFile(inside.scope.weights, path, self.own.weights, self.own.weights_span)
+            )
         return self._taken(module, inside)
 
     def _inside(self, module: Module) -> Frame:

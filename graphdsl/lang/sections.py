@@ -16,7 +16,7 @@ from graphdsl.lang.metrics import Heads, items_of, read_metrics
 from graphdsl.lang.names import Names
 from graphdsl.lang.recipes import read_recipes
 from graphdsl.lang.refusal import refuse
-from graphdsl.lang.selection import Chosen, Weights, read_chosen
+from graphdsl.lang.selection import Chosen, Rated, Weights, read_chosen, read_rates
 from graphdsl.lang.settings import read_setting
 from graphdsl.lang.spec import Section
 from graphdsl.lang.values import describe, is_unknown
@@ -107,6 +107,8 @@ class _Reading:
                 return read_metrics(expression, _heads(frame), frame)
             case Slot.WEIGHTS:
                 return read_chosen(expression, frame)
+            case Slot.RATES:
+                return read_rates(expression, frame)
             case Slot.RECIPE:
                 return read_recipes(expression, frame)
             case Slot.TENSORS:
@@ -157,12 +159,21 @@ def _tensors(expression: ast.Expression, frame: Frame) -> tuple[Value, ...]:
 
 
 def finished(sections: Iterable[Section], weights: Weights) -> tuple[Section, ...]:
-    """The same sections with names of weights in place of what `learn` and `freeze` say."""
+    """The same sections with names of weights in place of what `learn`, `freeze` and `rates` say."""
     return tuple(
         replace(
             section,
-            settings={k: weights.chosen(v) if isinstance(v, Chosen) else v for k, v in section.settings.items()},
+            settings={key: _named(value, weights) for key, value in section.settings.items()},
             nested=finished(section.nested, weights),
         )
         for section in sections
     )
+
+
+def _named(value: Any, weights: Weights) -> Any:
+    match value:
+        case Chosen():
+            return weights.chosen(value)
+        case (Rated(), *_):
+            return tuple((weights.chosen(rated.chosen), rated.factor) for rated in value)
+    return value

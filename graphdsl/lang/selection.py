@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from math import inf
 
 from graphdsl.ir import Graph, Input, Value, Weight
 from graphdsl.lang import ast
+from graphdsl.lang.evaluate import read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.metrics import items_of
-from graphdsl.lang.refusal import refuse
-from graphdsl.lang.values import BlockWord, SharedWord, is_unknown
+from graphdsl.lang.refusal import refuse, told
+from graphdsl.lang.values import BlockWord, SharedWord, describe, is_unknown
 from graphdsl.report import Failed, dataclass
 
 
@@ -32,6 +34,40 @@ def read_chosen(expression: ast.Expression, frame: Frame) -> Chosen:
         else:
             frame.session.tell(refuse("E0218", "needs the name of something with weights", item.span), frame)
     return Chosen(tuple(items), frame)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """Weights whose learning rate is multiplied."""
+
+    chosen: Chosen
+    factor: float
+
+
+def read_rates(expression: ast.Expression, frame: Frame) -> tuple[Rated, ...]:
+    """`[body, 0.1]`: names as of `learn`, and a factor at the end; or a list of such lists."""
+    several = isinstance(expression, ast.ListOf) and all(isinstance(i, ast.ListOf) for i in expression.items)
+    found = []
+    for item in items_of(expression) if several else (expression,):
+        try:
+            found.append(_rated(item, frame))
+        except Failed as failed:
+            frame.session.tell(failed, frame)
+    return tuple(found)
+
+
+def _rated(item: ast.Expression, frame: Frame) -> Rated:
+    if not isinstance(item, ast.ListOf) or len(item.items) < 2:
+        help = "write `rates = [body, 0.1]`, or `[[stem, 0.01], [body, 0.1]]`"
+        raise refuse("E0208", "`rates` needs names and a number", item.span, help=help)
+    *names, last = item.items
+    factor = read(last, frame)
+    if is_unknown(factor):
+        raise told()
+    if not isinstance(factor, int | float) or isinstance(factor, bool) or not 0 <= factor < inf:
+        message = f"`rates` needs a number from 0 at the end, got {describe(factor)}"
+        raise refuse("E0208", message, last.span, help="the learning rate of these weights is multiplied with it")
+    return Rated(read_chosen(ast.ListOf(tuple(names), item.span), frame), float(factor))
 
 
 class Weights:

@@ -70,10 +70,15 @@ class SharedUse:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Weights to be loaded before anything runs: those under prefix, from the file at path."""
+    """Weights to be loaded before anything runs: those under prefix, from a file.
+
+    path     of it, beside the file that names it
+    written  as it is written there
+    """
 
     prefix: str
     path: str
+    written: str
     span: Span
 
 
@@ -122,7 +127,8 @@ class Section:
     """`train finetune { … }`, read.
 
     settings  by key. What each kind of key gives: loss a tuple of LossTerm, metrics of MetricTerm, learn and freeze
-              names of weights, augment a tuple of Recipe; others what their domain accepts
+              names of weights, rates pairs of such names and a factor, augment a tuple of Recipe; others what their
+              domain accepts
     spans     where each key's value was written
     nested    sections inside it, in order
     """

@@ -14,7 +14,7 @@ from graphdsl.learn.feed import Batches, Feeder, pair
 from graphdsl.learn.plan import Objective, Plan
 from graphdsl.learn.tally import Tally, told
 from graphdsl.ops import COUNTER
-from graphdsl.passes import RATE, Stage, apply, inference, total_loss, training, unaided
+from graphdsl.passes import RATE, Stage, apply, inference, total_loss, unaided
 from graphdsl.report import dataclass
 from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
 
@@ -109,7 +109,7 @@ def counter(seed: int, step: int) -> int:
 def _trainer(whole: Graph, objective: Objective, plan: Plan, executor: Executor) -> Compiled:
     if not objective.terms:
         return Compiled(apply(objective.graph(whole), unaided(objective.frozen)), executor, seed=plan.seed)
-    stages = training(objective.optimizer, learn=objective.learn, frozen=objective.frozen, factors=objective.factors)
+    stages = objective.stages
     graph = apply(objective.graph(whole), stages)
     return Compiled(_with_own_states(graph, objective.name), executor, seed=plan.seed)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import field
 from typing import Any
 
 from graphdsl.backends import SINGLE
@@ -14,7 +15,7 @@ from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.reading import Reading
 from graphdsl.learn.schedules import SCHEDULES
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
-from graphdsl.passes import learned, needs_no_loss
+from graphdsl.passes import Stage, learned, needs_no_loss, training
 from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass
 
 REGISTRIES: Mapping[str, Registry] = {r.kind: r for r in (OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS)}
@@ -38,6 +39,7 @@ class Objective:
     name    of the step it is, empty when a section has only this one
     learn   names of the weights that change
     frozen  names of the weights that `freeze` names; without terms also of those that `learn` does not name
+    rates   what the learning rate is multiplied with, by weight; 1 where nothing is said
     """
 
     name: str
@@ -46,6 +48,7 @@ class Objective:
     optimizer: Optimizer
     learn: tuple[str, ...]
     frozen: frozenset[str]
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def losses(self) -> list[Result]:
@@ -60,6 +63,11 @@ class Objective:
     def key(self, term: LossTerm) -> str:
         """What results call a loss: two steps may each have one of the same name."""
         return f"{self.name}.{term.name}" if self.name else term.name
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The passes that make of such a graph one that trains."""
+        return training(self.optimizer, learn=self.learn, frozen=self.frozen, factors=self.factors, rates=self.rates)
 
     def graph(self, whole: Graph) -> Graph:
         """The graph of the spec, run for this objective: its losses, or the outputs, and what its metrics compare."""
@@ -190,13 +198,15 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
     if not terms:
         frozen |= set() if chosen is None else _states(spec.graph) - {*chosen}
         _demand_rule(spec.graph, frozen, part, reporter)
+    learning = tuple(name for name in learned(spec.graph, chosen) if name not in frozen)
     return Objective(
         "" if part is section else part.name,
         tuple(terms),
         tuple(w for w in found if w is not None),
         _reported(build, optimizer, reporter),
-        tuple(name for name in learned(spec.graph, chosen) if name not in frozen),
+        learning,
         frozen,
+        _rates(part if "rates" in part.settings else section, learning, reporter),
     )
 
 
@@ -214,6 +224,18 @@ def _demand_rule(graph: Graph, frozen: frozenset[str], part: Section, reporter: 
         message = f"`{part.name or part.kind}` has an optimizer, and no loss that it could make small"
         help = "leave the optimizer out: what learns here has a rule of its own"
         reporter.add(Diagnostic("E0613", message, part.spans["optimizer"], help=help))
+
+
+def _rates(section: Section, learning: Collection[str], reporter: Reporter) -> dict[str, float]:
+    """By weight; of several factors the last. Reports E0218 where names stand for nothing that learns."""
+    rates: dict[str, float] = {}
+    for names, factor in section.settings.get("rates", ()):
+        if names and not set(names) & set(learning):
+            message = f"`rates` names `{names[0]}`{' and others' if len(names) > 1 else ''}, but nothing there learns"
+            help = "leave it out, or let it learn"
+            reporter.add(Diagnostic("E0218", message, section.spans["rates"], help=help))
+        rates |= dict.fromkeys(names, factor)
+    return rates
 
 
 def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:

@@ -15,6 +15,7 @@ _OBJECTIVE = (
     SectionSetting("metrics", Slot.METRICS, doc="what is watched"),
     SectionSetting("optimizer", EntryOf("optimizer"), doc=f"how weights change; {OPTIMIZER} unless set"),
     SectionSetting("learn", Slot.WEIGHTS, doc="only these weights change"),
+    SectionSetting("rates", Slot.RATES, doc="what the learning rate of some weights is multiplied with"),
     SectionSetting("freeze", Slot.WEIGHTS, doc="these weights do not change, nor do running averages"),
 )
 

@@ -47,13 +47,17 @@ def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport
 
 
 def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:
-    """The weights of `model("other.dag", weights="…")`; its errors point at that setting.
+    """The weights of `model("other.dag", weights="…")`, beside that spec or in the working directory.
+
+    Errors point at that setting.
 
     Raises E0605 also where the file lacks weights that are frozen: nothing would ever make them better.
     """
     prefix = f"{file.prefix}/" if file.prefix else ""
+    path = Path(file.path)
     with located(file.span):
-        report, _ = fill(weights, Path(file.path), prefix)
+        here = Path(file.written)
+        report, _ = fill(weights, here if here.exists() and not path.exists() else path, prefix)
         own = [node.op for name, node in graph.items() if isinstance(node.op, Weight) and name.startswith(prefix)]
         if not any(op.trainable for op in own):
             demand_none(graph, report.missing, f"`{file.path}` lacks weights of a frozen model")

@@ -9,7 +9,7 @@ import numpy as np
 from graphdsl.ir import Array, Graph, Value, Weight
 from graphdsl.lang import Spec
 from graphdsl.learn import Plan
-from graphdsl.passes import MACHINE, apply, for_machine, inference, training
+from graphdsl.passes import MACHINE, apply, for_machine, inference
 from graphdsl.report import did_you_mean, fail
 
 ELABORATED = "elaborate"
@@ -26,9 +26,7 @@ def stage_text(graph: Graph, plans: Sequence[Plan], after: str) -> str:
     if plans:
         objective = plans[0].objectives[0]
         start = objective.graph(graph)
-        stages = training(
-            objective.optimizer, learn=objective.learn, frozen=objective.frozen, factors=objective.factors
-        )
+        stages = objective.stages
     else:
         start, stages = graph, inference()
     stages = (*stages, *for_machine(MACHINE))

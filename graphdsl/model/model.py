@@ -90,6 +90,7 @@ class Model:
             self.spec = in_double(self.spec)
         self._backend = backend
         self._filled: set[str] = set()
+        self._told: list[str] = []
         self._supply = Supply(self.spec, steps_of(self.spec))
 
     @property
@@ -118,6 +119,7 @@ class Model:
         made.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in () if self._opened.weights else self.spec.weights:
             report = fill_used(made.weights, file, self.graph)
+            self._told.append(f"loaded {file.written}: {report.describe()}")
             self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         return made
 
@@ -160,6 +162,8 @@ class Model:
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
         keeper = self._keeper(runs, resume)
         seen = progress(shown)
+        for line in self._told:
+            seen.say(line)
         try:
             return run(job, keeper, seen, state)
         except Interrupted:
@@ -230,8 +234,7 @@ class Model:
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
-        graph = self.graph.with_results([Result(layer, Role.OUTPUT, made_by(self.spec, layer))])
-        return self._run(Compiled(apply(graph, inference()), self.executor), inputs)[layer]
+        return self._run(Compiled(apply(self._down_to(layer), inference()), self.executor), inputs)[layer]
 
     def filters(self, layer: str) -> Array:
         """The kernel of a layer. layer: as the summary calls it."""
@@ -260,9 +263,13 @@ class Model:
         """
         return find_weights(path or self._opened.weights, Path(self.spec.source.path))
 
-    def demand_weights(self, *, judged: bool = False) -> None:
-        """Raises E0605 where outputs need weights that no file has given. judged: what losses and metrics need too."""
-        graphs = [self.graph.with_results(self.graph.of_role(Role.OUTPUT))]
+    def demand_weights(self, *, judged: bool = False, layer: str | None = None) -> None:
+        """Raises E0605 where outputs need weights that no file has given.
+
+        judged   what losses and metrics need too
+        layer    only what this layer needs
+        """
+        graphs = [self.graph.with_results(self.graph.of_role(Role.OUTPUT)) if layer is None else self._down_to(layer)]
         graphs += [plan.judged(self.graph) for plan in self.plans] if judged else []
         for graph in graphs:
             missing = [n for n in self.executor.weights if n not in self._filled]
@@ -291,6 +298,9 @@ class Model:
         assert plan.load is not None
         with located(plan.load_span):
             return self.load(self._supply.places.find(plan.load))
+
+    def _down_to(self, layer: str) -> Graph:
+        return self.graph.with_results([Result(layer, Role.OUTPUT, made_by(self.spec, layer))])
 
     @cached_property
     def _predictor(self) -> Compiled:

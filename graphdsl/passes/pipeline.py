@@ -96,12 +96,14 @@ def training(
     learn: Iterable[str] | None = None,
     frozen: Collection[str] = (),
     factors: Mapping[str, float] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> tuple[Stage, ...]:
     """From what a spec says to a graph that makes one step.
 
     learn    the weights that change; None: all trainable ones
     frozen   weights that nothing changes, no running average either
     factors  of the losses in their sum, by name; 1 where nothing is said
+    rates    what the learning rate of a weight is multiplied with, by name; 1 where nothing is said
     """
     names = None if learn is None else tuple(learn)
     return (
@@ -110,7 +112,7 @@ def training(
         Stage("simplify", simplify),
         Stage("shrink", shrink),
         Stage("gradient", lambda graph: gradient(graph, learned(graph, names))),
-        Stage("update", partial(update, rule=rule)),
+        Stage("update", partial(update, rule=rule, rates=rates or {})),
         Stage("simplify_step", simplify),
         Stage("sums", sums),
         Stage("narrow", narrow),

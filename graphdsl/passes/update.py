@@ -7,7 +7,8 @@ updates are simplified, fused, drawn and run on every backend like everything el
     w ─────────────────────────┼─ step ──> update/w
     optimizer/w/momentum ──────┘      └──> update/optimizer/w/momentum
 
-The rate is fed with every batch as the input `train/rate`, in the precision of the loss. A state that is a scalar
+The rate is fed with every batch as the input `train/rate`, in the precision of the loss; some weights may take a
+multiple of it. A state that is a scalar
 beside a weight that is none (a count of steps) cannot depend on the weight, so all weights share one,
 `optimizer/steps`.
 
@@ -23,7 +24,8 @@ Leaves   the order of reading and writing a weight to `order` and `lower`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from graphdsl.ir import Builder, Graph, Initializer, Place, Result, Role, TensorType, Value, Weight
@@ -62,8 +64,11 @@ class UpdateRule(Protocol):
         """The weight and the states after a step."""
 
 
-def update(graph: Graph, rule: UpdateRule) -> Graph:
-    """graph with the updates that rule makes of its gradients."""
+def update(graph: Graph, rule: UpdateRule, rates: Mapping[str, float] = MappingProxyType({})) -> Graph:
+    """graph with the updates that rule makes of its gradients.
+
+    rates   what the learning rate is multiplied with, by weight; 1 where nothing is said
+    """
     gradients = graph.of_role(Role.GRADIENT)
     b = Builder.on(graph.with_results(()), merge=True)
     (loss,) = (r.value for r in graph.of_role(Role.LOSS) if r.name == TOTAL)
@@ -77,7 +82,8 @@ def update(graph: Graph, rule: UpdateRule) -> Graph:
         rate = formula(b, _or_zero, finite, b.input(RATE, loss.type), title="guard")
     recorded: set[str] = set()
     for result, d in zip(gradients, clipped, strict=True):
-        _step(b, rule, graph.value(result.name), d, rate, recorded)
+        own = _times(b, rate, rates.get(result.name, 1))
+        _step(b, rule, graph.value(result.name), d, own, recorded)
     return b.finish()
 
 
@@ -90,6 +96,11 @@ def _step(b: Builder, rule: UpdateRule, weight: Value, d: Value, rate: Value, re
         if old.node not in recorded:
             b.update(old, value)
             recorded.add(old.node)
+
+
+def _times(b: Builder, rate: Value, factor: float) -> Value:
+    with b.within(Place(path="update/rates")):
+        return rate if factor == 1 else formula(b, lambda r: factor * r, rate, title="rate")
 
 
 def _state(b: Builder, weight: Value, state: State) -> Value:

@@ -38,9 +38,10 @@ class LoadReport:
     unexpected: tuple[str, ...]
 
     def describe(self) -> str:
-        """One line for people."""
+        """One line for people: what matched by name, what by position and from where, and what was left over."""
         parts = [f"{len(self.by_name)} weights by name"]
-        parts += [f"{len(self.by_position)} by position and shape"] if self.by_position else []
+        pairs = some((f"`{weight}` from `{source}`" for weight, source in self.by_position), quote="")
+        parts += [f"{len(self.by_position)} by position and shape: {pairs}"] if self.by_position else []
         parts += [f"not in the file: {some(self.missing)}"] if self.missing else []
         parts += [f"not in the model: {some(self.unexpected)}"] if self.unexpected else []
         return "; ".join(parts)

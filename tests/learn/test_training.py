@@ -562,3 +562,63 @@ def test_what_is_frozen_keeps_its_running_averages(tmp_path: Path) -> None:
     model.fit(x, x[:, :1], runs=None, shown=False)
     changed = {name for name, array in weights(model).items() if not np.array_equal(array, before[name])}
     assert changed == {"y/dense_1/kernel", "y/dense_1/bias"}
+
+
+RATED = """input x: float[3]
+target y: float[1]
+body = x -> dense(4)
+mid  = body -> dense(4)
+output z = mid -> dense(1)
+train {
+  loss = [z, y] -> mse
+  optimizer = %s
+  rates = %s
+  steps = 1
+}
+"""
+
+
+def moved(text: str, folder: Path) -> dict[str, Array]:
+    """How far each weight goes in the one step."""
+    model = compiled(text, folder)
+    before = weights(model)
+    chance = np.random.default_rng(2)
+    model.fit(chance.normal(size=(8, 3)), chance.normal(size=(8, 1)), batch=8, runs=None, shown=False)
+    return {name: after - before[name] for name, after in weights(model).items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd(lr=0.1)", "sgd(lr=0.1, momentum=0.9)", "adam(lr=0.1)", "adamw(lr=0.1)"])
+def test_parts_may_learn_more_slowly(tmp_path: Path, optimizer: str) -> None:
+    plain = moved(RATED % (optimizer, "[z, 1]"), tmp_path)
+    rated = moved(RATED % (optimizer, "[[body, mid, 0.5], [mid, 0.1]]"), tmp_path)
+    for name, far in plain.items():
+        factor = {"body": 0.5, "mid": 0.1}.get(name.partition("/")[0], 1.0)
+        assert np.allclose(rated[name], factor * far, rtol=1e-4, atol=1e-7), name
+    assert all(np.abs(far).max() > 0 for name, far in plain.items() if name.endswith("kernel"))
+
+
+def test_a_step_has_rates_of_its_own(tmp_path: Path) -> None:
+    text = RATED.replace("  loss = [z, y] -> mse\n", "").replace(
+        "train {", "train {\n  step a { loss = [z, y] -> mse }"
+    )
+    rated = moved(text % ("sgd(lr=0.1)", "[body, 0.5]"), tmp_path)
+    own = moved(text.replace("-> mse }", "-> mse rates = [body, 0] }") % ("sgd(lr=0.1)", "[body, 0.5]"), tmp_path)
+    assert np.abs(rated["body/dense_1/kernel"]).max() > 0
+    assert (own["body/dense_1/kernel"] == 0).all()
+
+
+@pytest.mark.triggers("E0218")
+def test_rates_of_what_does_not_learn(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match=r"E0218.*nothing there learns"):
+        compiled((RATED % ("adam", "[body, 0.1]")).replace("steps", "freeze = body\n  steps"), tmp_path)
+
+
+def test_what_a_model_inside_took_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = "input x: float[3]\nfeatures = x -> dense(4)\noutput y = features -> dense(2)\n"
+    (tmp_path / "inner.dag").write_text(inner)
+    graphdsl.compile(tmp_path / "inner.dag").save(tmp_path / "inner.safetensors")
+    text = RATED.replace("x -> dense(4)", 'x -> model("inner.dag", weights="inner.safetensors", upto=features)', 1)
+    model = compiled(text % ("sgd(lr=0.1)", "[body, 0]"), tmp_path)
+    model.fit(np.ones((2, 3)), np.ones((2, 1)), runs=None)
+    said = capsys.readouterr().out
+    assert "loaded inner.safetensors: 2 weights by name; not in the model: `y/dense_1/kernel`, `y/dense_1/bias`" in said
