@@ -12,11 +12,11 @@ import numpy as np
 from graphdsl.cli.given import class_names, dataset, pictures
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
-from graphdsl.cli.said import as_csv, lines
+from graphdsl.cli.said import as_csv, lines, things
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Labels
 from graphdsl.ir import Array
-from graphdsl.model import TOP, Model, compile
+from graphdsl.model import TOP, Found, Model, compile
 from graphdsl.report import fail, write_whole
 
 
@@ -65,12 +65,23 @@ def command(
     outputs = model.predict(given)
     best = model.top(outputs, count, names)
     files = pictures(given)
+    found = model.found(outputs, names, files)
     if output is not None:
         save(output, outputs, best, files)
     text = "\n".join(
-        lines(name, values, best.get(name), said(model, name, values), files) for name, values in outputs.items()
+        things(name, found[name], files)
+        if name in found
+        else lines(name, values, best.get(name), said(model, name, values), files)
+        for name, values in outputs.items()
     )
-    return Answer(text, told(model, outputs, best, files), csv=lambda: as_csv(outputs, best, files))
+    answer = told(model, outputs, best, files) | listed(found)
+    return Answer(text, answer, csv=lambda: as_csv(outputs, best, files))
+
+
+def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:
+    """Things in pictures, for programs; nothing where no output tells of any."""
+    data = {name: [[thing.data for thing in picture] for picture in pictures] for name, pictures in found.items()}
+    return {"found": data} if data else {}
 
 
 def said(model: Model, name: str, values: Array) -> list[Any]:

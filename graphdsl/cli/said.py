@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.ir import Array
+from graphdsl.model import Found
 from graphdsl.report import fail
 
 SHOWN = 10
@@ -33,6 +34,22 @@ def lines(name: str, values: Array, best: Sequence[Any] | None, classes: Sequenc
     hidden = len(values) - shown
     more = [f"  and {hidden} more (all of them: -o FILE.npz)"] if hidden > 0 else []
     return "\n".join([f"{name} {list(values.shape)}", *rows, *more])
+
+
+def things(name: str, found: Sequence[Sequence[Found]], files: Sequence[str]) -> str:
+    """What was found in each sample: class, score, and left, top, width, height."""
+    rows = [f"{name} {len(found)}"]
+    for i, picture in enumerate(found):
+        rows.append(f"  {files[i] if files else i}" + ("" if picture else "  nothing"))
+        width = max((len(thing.label) for thing in picture), default=0)
+        rows += [f"    {thing.label:<{width}}  {thing.score:.4f}  {_box(thing.box)}" for thing in picture]
+    return "\n".join(rows)
+
+
+def _box(box: Sequence[float]) -> str:
+    return "  ".join(
+        f"{text} {number:.4g}" for text, number in zip(("left", "top", "width", "height"), box, strict=True)
+    )
 
 
 def _ranks(best: Sequence[Any]) -> list[str]:

@@ -21,13 +21,14 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from graphdsl.data.column import Array, Shape
+from graphdsl.data.resample import by_four
 from graphdsl.ir import Choice, Count, Natural, Number, Real, Registry, Size
 from graphdsl.report import Failed, Span, dataclass, fail
 
 STEPS = Registry("preprocess")
 
 Mode = Annotated[str, Choice(("cover", "fit", "stretch"))]
-Filter = Annotated[str, Choice(("bilinear", "nearest", "bicubic", "lanczos", "box"))]
+Filter = Annotated[str, Choice(("bilinear", "nearest", "bicubic", "lanczos", "box", "opencv"))]
 Byte = Annotated[float, Real(0.0, 255.0)]
 PLAIN = 1 / 255
 """What bytes are multiplied with where no step counts."""
@@ -64,7 +65,7 @@ class Resize(Step):
 
     mode     cover: scaled until it covers the size, then cut to it around its centre; fit: scaled until it fits in,
              with `fill` around it; stretch: both sides scaled by themselves
-    filter   as Pillow has them: where pictures shrink, all pixels count
+    filter   as Pillow has them: where pictures shrink, all pixels count; opencv: the nearest four, as OpenCV's default
     fill     the number around a picture that was fitted in
     """
 
@@ -304,6 +305,8 @@ def _scaled(picture: Array, height: int, width: int, filter: str) -> Array:
     """A picture [height, width, channels] in another size, each channel by itself."""
     from PIL import Image
 
+    if filter == "opencv":
+        return by_four(picture, height, width)
     how = Image.Resampling[filter.upper()]
     whole = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
     channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(whole, -1, 0)]

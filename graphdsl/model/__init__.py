@@ -1,7 +1,8 @@
 """The Python API: `graphdsl.compile` and what it gives. `selfcheck` is a file of its own, imported where asked for."""
 
+from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.model import Model, compile
 from graphdsl.model.words import VOCABULARY
 
-__all__ = ["TOP", "Model", "VOCABULARY", "compile", "selfcheck"]
+__all__ = ["TOP", "Found", "Model", "VOCABULARY", "compile", "selfcheck"]

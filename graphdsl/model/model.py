@@ -42,6 +42,7 @@ from graphdsl.learn import (
 )
 from graphdsl.model import arguments
 from graphdsl.model.arguments import count, dataset, validation
+from graphdsl.model.boxes import Found, found_in, sees_whole_pictures, sizes_of
 from graphdsl.model.classes import TOP, Classes, classes_of, ranked, top
 from graphdsl.model.complete import Opened, opened, packed
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
@@ -221,7 +222,7 @@ class Model:
         scores |= {name for name, classes in known.items() if classes.reading is Reading.CLASSES}
         rows = {name: values for name, values in outputs.items() if ranked(values)}
         fitting = {name for name, values in rows.items() if values.shape[-1] == len(names)}
-        if names and not fitting:
+        if names and not fitting and len(names) not in self._detectors.values():
             sizes = (
                 ", ".join(f"`{name}` has {values.shape[-1]}" for name, values in rows.items()) or "none tells classes"
             )
@@ -231,6 +232,20 @@ class Model:
         own = {name: known[name].names if name in known else () for name in rows}
         said = {name: names if name in fitting else own[name] for name in rows}
         return {name: top(rows[name], said[name], count) for name in rows if name in scores | fitting}
+
+    def found(
+        self, outputs: Mapping[str, Array], names: Sequence[str] = (), files: Sequence[str] = ()
+    ) -> dict[str, list[list[Found]]]:
+        """For each output that is made by `nms`, what was found in each sample, best first.
+
+        outputs  what `predict` gave
+        names    of the classes
+        files    that pictures were read from. Boxes are in their pixels where the network sees them whole,
+                 `resize(…, mode=stretch)`; else fractions of what the network sees
+        """
+        detectors = [name for name in self._detectors if name in outputs]
+        sizes = sizes_of(files) if detectors and files and sees_whole_pictures(self.spec) else None
+        return {name: found_in(outputs[name], names, sizes) for name in detectors}
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
@@ -306,6 +321,13 @@ class Model:
     def _predictor(self) -> Compiled:
         outputs = self.graph.with_results(self.graph.of_role(Role.OUTPUT))
         return Compiled(apply(outputs, inference()), self.executor)
+
+    @property
+    def _detectors(self) -> dict[str, int]:
+        """How many classes there are, for each output that is made by `nms`."""
+        results = self.graph.of_role(Role.OUTPUT)
+        kinds = {r.name: r.value.type.kind for r in results}
+        return {name: kind.classes for name, kind in kinds.items() if kind.name == "detections"}
 
     @property
     def _metadata(self) -> dict[str, str]:

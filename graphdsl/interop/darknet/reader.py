@@ -27,7 +27,8 @@ def read(path: Path, weights: Path | None = None) -> Net:
     """
     a = assembled(path, weights)
     outputs = _outputs(a)
-    return Net(_title(path, a), (a.port,), tuple(a.layers), outputs)
+    heads = tuple((head, head) for head in a.heads)
+    return Net(_title(path, a), (a.port,), tuple(a.layers), outputs, heads, _sections(a))
 
 
 def assembled(path: Path, weights: Path | None = None) -> Assembly:
@@ -66,11 +67,19 @@ def _input(net: Section) -> tuple[Port, Made]:
 
 
 def _outputs(a: Assembly) -> tuple[tuple[str, str], ...]:
-    """The boxes that are found, and what the heads say of them; without heads what the last section gave."""
+    """The boxes that are found; without heads what the last section gave."""
     if not a.heads:
         return (("y", a.made[-1].tensor),)
     a.layers.append(Layer("found", "nms", tuple(a.heads), ("found",), {"score": SCORE, "iou": OVERLAP}))
-    return (*((head, head) for head in a.heads), ("found", "found"))
+    return (("found", "found"),)
+
+
+def _sections(a: Assembly) -> str:
+    """Pictures are stretched as OpenCV does it, and reach the network as numbers from 0 to 1."""
+    if a.input.flat:
+        return ""
+    size = a.input.height if a.input.height == a.input.width else f"{a.input.height}x{a.input.width}"
+    return f"\npreprocess = {a.port.name} -> resize({size}, mode=stretch, filter=opencv)\n"
 
 
 def _title(path: Path, a: Assembly) -> str:

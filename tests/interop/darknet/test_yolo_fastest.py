@@ -6,11 +6,13 @@ import json
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from graphdsl.cli import app
 from graphdsl.interop import written
 from graphdsl.interop.darknet import read
 from graphdsl.ir import Array
@@ -20,7 +22,7 @@ from graphdsl.runtime import save_weights
 FOLDER = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data" / "yolo_fastest"
 PICTURES = ("dog", "eagle", "giraffe", "horses", "person")
 HEADS = ("yolo_121", "yolo_130")
-SIDE = 320
+NAMES = (FOLDER / "coco.names").read_text().split("\n") if FOLDER.is_dir() else []
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the weights of yolo-fastest are not at hand")
 
@@ -42,38 +44,12 @@ def picture(name: str) -> Array:
         return np.asarray(image.convert("RGB"))
 
 
-def resized(image: Array, side: int) -> Array:
-    """OpenCV's bilinear for bytes, to the bit: 11 bits behind the point, rows before columns."""
-    wide = _between(image.astype(np.int64), side, axis=1)
-    low, high, first, second = _shares(image.shape[0], side)
-    made = (first[:, None, None] * (wide[low] >> 4) >> 16) + (second[:, None, None] * (wide[high] >> 4) >> 16)
-    return np.clip(made + 2 >> 2, 0, 255).astype(np.float32)
-
-
-def _between(image: Array, side: int, axis: int) -> Array:
-    low, high, first, second = _shares(image.shape[axis], side)
-    return np.asarray(image[:, low] * first[:, None] + image[:, high] * second[:, None])
-
-
-def _shares(size: int, side: int) -> tuple[Array, Array, Array, Array]:
-    at = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
-    low = np.minimum(at.astype(int), size - 1)
-    part = (at - low).astype(np.float32)
-    return low, np.minimum(low + 1, size - 1), np.rint((1 - part) * 2048).astype(int), np.rint(part * 2048).astype(int)
-
-
-@cache
-def outputs(model: Model, name: str) -> dict[str, Array]:
-    found = model.predict({"image": resized(picture(name), SIDE)[None] / 255})
-    return {key: array[0] for key, array in found.items()}
-
-
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", ["dog", "person"])
 def test_heads(model: Model, name: str, head: str) -> None:
     """OpenCV multiplies classes by object, and writes 0 for products of at most 0.2."""
     golden = np.load(FOLDER / "golden_opencv_yolo-fastest-1.1.npz")[f"{name}_{head}"]
-    ours = outputs(model, name)[head]
+    ours = model.features(head, {"image": picture(name)[None]})[0]
     np.testing.assert_allclose(ours[:, :5], golden[:, :5], rtol=0, atol=1e-4)
     products = ours[:, 5:] * ours[:, 4:5]
     told = golden[:, 5:] > 0
@@ -84,14 +60,29 @@ def test_heads(model: Model, name: str, head: str) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_boxes(model: Model, name: str) -> None:
-    """The same boxes, to a hundredth of a pixel of the picture, in the same order."""
-    labels = (FOLDER / "coco.names").read_text().split("\n")
+    """The same boxes, to a fiftieth of a pixel of the picture, in the same order."""
+    outputs = model.predict({"image": picture(name)[None]})
+    (found,) = model.found(outputs, NAMES, [str(FOLDER / "images" / f"{name}.jpg")])["found"]
+    same_boxes([thing.data for thing in found], name)
+
+
+def same_boxes(found: list[dict[str, Any]], name: str) -> None:
     golden = json.loads((FOLDER / "golden_opencv_detections.json").read_text())[f"yolo-fastest-1.1/{name}"]
-    found = outputs(model, name)["found"]
-    found = found[found[:, 4] > 0]
-    height, width, _ = picture(name).shape
-    scale = np.array([width, height, width, height])
-    boxes = np.concatenate([found[:, :2] - found[:, 2:4] / 2, found[:, 2:4]], 1) * scale
-    assert [labels[int(c)] for c in found[:, 5]] == [g["label"] for g in golden]
-    np.testing.assert_allclose(found[:, 4], [g["score"] for g in golden], rtol=0, atol=1e-4)
-    np.testing.assert_allclose(boxes, [g["box_xywh"] for g in golden], rtol=0, atol=0.02)
+    assert [thing["class"] for thing in found] == [g["label"] for g in golden]
+    np.testing.assert_allclose([t["score"] for t in found], [g["score"] for g in golden], rtol=0, atol=1e-4)
+    np.testing.assert_allclose([t["box"] for t in found], [g["box_xywh"] for g in golden], rtol=0, atol=0.02)
+
+
+def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`import` and `predict`, from files to boxes in pixels."""
+    monkeypatch.chdir(tmp_path)
+    weights = str(FOLDER / "yolo-fastest-1.1.weights")
+    assert app.run(["import", str(FOLDER / "yolo-fastest-1.1.cfg"), "--weights", weights, "-o", "yolo.dag"]) == 0
+    asked = ["--weights", "yolo.safetensors", "--classes", str(FOLDER / "coco.names")]
+    capsys.readouterr()
+    assert app.run(["predict", "yolo.dag", str(FOLDER / "images"), *asked, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    for file, found in zip(told["files"], told["found"]["found"], strict=True):
+        same_boxes(found, Path(file).stem)
+    assert app.run(["predict", "yolo.dag", str(FOLDER / "images" / "eagle.jpg"), *asked]) == 0
+    assert "    bird  0.8765  left 223.6  top 87.6" in capsys.readouterr().out
