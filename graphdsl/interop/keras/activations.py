@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphdsl.interop.keras.options import Options, scalar
-from graphdsl.interop.keras.scene import Flow, Scene, Step, axis_of
+from graphdsl.interop.keras.scene import Flow, Scene, Step, axis_at, axis_of
 from graphdsl.interop.keras.table import rule
+from graphdsl.interop.keras.training_only import note_training
 
 PLAIN = {
     "relu": "relu",
@@ -17,9 +18,7 @@ PLAIN = {
     "softmax": "softmax",
     "softplus": "softplus",
     "softsign": "softsign",
-    "elu": "elu",
     "selu": "selu",
-    "gelu": "gelu",
     "swish": "swish",
     "silu": "swish",
     "mish": "mish",
@@ -27,15 +26,14 @@ PLAIN = {
     "exp": "exp",
     "log_softmax": "log_softmax",
     "hard_tanh": "hard_tanh",
-    "celu": "celu",
-    "tanh_shrink": "tanh_shrink",
     "log_sigmoid": "log_sigmoid",
-    "hard_shrink": "hard_shrink",
-    "soft_shrink": "soft_shrink",
-    "squareplus": "squareplus",
+    "hard_swish": "hard_swish",
+    "hard_silu": "hard_swish",
 }
 NOTHING = ("linear", "", None)
-STEEPER = 1.2
+MODERN = 3
+SIX = 6
+OLD_SLOPE = 0.2
 """hard_sigmoid was 0.2 x + 1/2 before Keras 3, and is x / 6 + 1/2 since, which is ours."""
 
 
@@ -72,15 +70,17 @@ def named(scene: Scene, step: Step, x: Flow, name: str, settings: Mapping[str, A
     tag = "" if step.kind == "Activation" else name
     if name in NOTHING:
         return x
-    if name == "softmax":
-        return scene.apply(step, "softmax", scene.last(step, x, x.rank - 1), tag=tag)
+    if name in ("softmax", "log_softmax"):
+        return scene.apply(step, name, scene.last(step, x, x.rank - 1), tag=tag)
     if name == "hard_sigmoid":
-        steep = scene.apply(step, "*", x, tag="steeper", right=STEEPER) if step.generation < 3 else x
-        return scene.apply(step, "hard_sigmoid", steep, tag=tag)
-    if name in ("hard_swish", "hard_silu"):
-        return scene.apply(step, "*", x, scene.apply(step, "hard_sigmoid", x, tag="gate"), tag=tag)
+        old = {"alpha": OLD_SLOPE} if step.generation < MODERN else {}
+        return scene.apply(step, "hard_sigmoid", x, tag=tag, **old)
     if name == "leaky_relu":
-        return scene.apply(step, "leaky_relu", x, tag=tag, slope=_slope(options, 0.2))
+        return scene.apply(step, "leaky_relu", x, tag=tag, slope=_slope(options, OLD_SLOPE))
+    if name in ("elu", "celu"):
+        return scene.apply(step, name, x, tag=tag, alpha=options.number("alpha", 1.0))
+    if name == "gelu":
+        return scene.apply(step, "gelu", x, tag=tag, approximate=bool(options.raw("approximate", False)))
     if name == "relu" and settings:
         return limited(scene, step, x, options)
     word = PLAIN.get(name)
@@ -102,27 +102,21 @@ def relu(scene: Scene, step: Step, x: Flow) -> Flow:
 
 
 def limited(scene: Scene, step: Step, x: Flow, options: Options) -> Flow:
-    """The general ReLU of Keras. Raises E0901 for a threshold, and for a slope together with a limit."""
+    """The general ReLU of Keras. Raises E0901 for a threshold together with anything else."""
     top = options.raw("max_value")
     slope = options.number("negative_slope", 0.0)
-    if options.number("threshold", 0.0):
-        raise step.refuse("a ReLU with a threshold has a gap that the language has no word for")
+    threshold = options.number("threshold", 0.0)
+    if threshold and (slope or top is not None):
+        raise step.refuse("a ReLU with a threshold and a slope or a limit")
+    if threshold:
+        return scene.apply(step, "thresholded_relu", x, alpha=threshold)
     if top is None:
         return scene.apply(step, "leaky_relu", x, slope=slope) if slope else scene.apply(step, "relu", x)
-    if slope:
-        raise step.refuse("a ReLU with a slope and a limit")
     limit = options.number("max_value")
-    if limit == 6:
-        return scene.apply(step, "relu6", x)
-    if limit <= 0:
-        raise step.refuse(f"a ReLU that is cut at {limit}")
-    return _cut(scene, step, x, limit)
-
-
-def _cut(scene: Scene, step: Step, x: Flow, limit: float) -> Flow:
-    """min(max(x, 0), limit) by way of relu6."""
-    smaller = scene.apply(step, "*", x, tag="scaled", right=6 / limit)
-    return scene.apply(step, "*", scene.apply(step, "relu6", smaller, tag="relu6"), right=limit / 6)
+    if slope:
+        raised = scene.apply(step, "leaky_relu", x, tag="slope", slope=slope)
+        return scene.apply(step, "clip", raised, high=limit)
+    return scene.apply(step, "relu6", x) if limit == SIX else scene.apply(step, "clip", x, low=0.0, high=limit)
 
 
 @rule("LeakyReLU")
@@ -157,4 +151,31 @@ def softmax(scene: Scene, step: Step, x: Flow) -> Flow:
 @rule("ThresholdedReLU")
 def thresholded_relu(scene: Scene, step: Step, x: Flow) -> Flow:
     """x where above theta, else 0."""
-    return scene.apply(step, "thresholded_relu", x, theta=step.options.number("theta", 1.0))
+    return scene.apply(step, "thresholded_relu", x, alpha=step.options.number("theta", 1.0))
+
+
+@rule("PReLU")
+def prelu(scene: Scene, step: Step, x: Flow) -> Flow:
+    """A slope below 0 that is learned: one for every feature, or for every place."""
+    shared = step.options.raw("shared_axes") or []
+    if not isinstance(shared, list | tuple):
+        shared = [shared]
+    axes = {axis_at(step, x, a, "shared_axes") for a in shared}
+    each = [1 if a in axes else x.shape[a] for a in range(x.rank)]
+    weights = step.parts(slope=each)
+    kept = [a for a in range(x.rank) if each[a] != 1]
+    scene.take_numbers(x)
+    if len(kept) > 1 and len(kept) < len([n for n in x.shape if n != 1]):
+        raise step.refuse("its slopes are shared along some axes and not along others")
+    if len(kept) == 1:
+        x, per = scene.last(step, x, kept[0]), "feature"
+    else:
+        per = "element" if kept else "tensor"
+    if weights:
+        slope = weights["slope"]
+        shapes = {"feature": (-1,), "tensor": (), "element": x.ours}
+        turned = slope.transpose(x.order) if per == "element" else slope
+        weights["slope"] = turned.reshape(shapes[per])
+    note_training(scene, step)
+    name = scene.emit(step, "prelu", [x.name], {"per": per}, weights, learns=True)
+    return scene.made(x, name, x.ours)

@@ -172,3 +172,44 @@ def embedding(scene: Scene, step: Step, x: Flow) -> Flow:
 def refused(scene: Scene, step: Step, x: Flow) -> Flow:
     """Python code in a file is never run."""
     raise step.refuse("it is Python code, and code in a file is never run", "write what it does in the .dag")
+
+
+@rule("Highway")
+def highway(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Keras 1: t y + (1 - t) x, where y and the gate t are dense layers of x."""
+    if x.rank != 1:
+        raise step.refuse(f"it reads one axis, and gets {list(x.shape)}")
+    units, bias = x.shape[0] or 0, step.options.flag("use_bias", True)
+    square = {"kernel": (units, units), "carry": (units, units)}
+    found = step.parts(**square, **({"bias": (units,), "carry_bias": (units,)} if bias else {}))
+    scene.take_numbers(x)
+    made = []
+    for tag, kernel, shift in (("carry", "carry", "carry_bias"), ("body", "kernel", "bias")):
+        weights = {"kernel": found[kernel]} | ({"bias": found[shift]} if bias else {}) if found else {}
+        settings = {"units": units} | ({} if bias else {"bias": False})
+        made.append(replace(x, name=scene.emit(step, "dense", [x.name], settings, weights, tag, True), port=""))
+    gate = scene.apply(step, "sigmoid", made[0], tag="carry_gate")
+    body = activate(scene, step, made[1])
+    kept = scene.apply(step, "-", gate, tag="kept", left=1)
+    new, old = scene.apply(step, "*", gate, body, tag="new"), scene.apply(step, "*", kept, x, tag="old")
+    return scene.apply(step, "+", new, old)
+
+
+@rule("MaxoutDense")
+def maxout(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Keras 1: the largest of several dense layers, unit by unit."""
+    if x.rank != 1:
+        raise step.refuse(f"it reads one axis, and gets {list(x.shape)}")
+    units, pieces = step.options.count("units"), step.options.count("nb_feature", 4)
+    bias = step.options.flag("use_bias", True)
+    shapes = {"kernel": (pieces, x.shape[0], units)} | ({"bias": (pieces, units)} if bias else {})
+    weights = step.parts(**shapes)
+    if weights:
+        weights["kernel"] = weights["kernel"].transpose(1, 0, 2).reshape(-1, pieces * units)
+    if "bias" in weights:
+        weights["bias"] = weights["bias"].reshape(-1)
+    settings: dict[str, Any] = {"units": pieces * units} | ({} if bias else {"bias": False})
+    scene.take_numbers(x)
+    name = scene.emit(step, "dense", [x.name], settings | penalties(scene, step), weights, learns=True)
+    name = scene.emit(step, "reshape", [name], {"shape": [pieces, units]}, tag="pieces")
+    return Flow(scene.emit(step, "reduce_max", [name], {"axes": 0}, tag="largest"), (units,), (0,))

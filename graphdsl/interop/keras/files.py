@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from graphdsl.interop.keras.stored import DAMAGED, Weights
@@ -14,6 +16,7 @@ from graphdsl.interop.refusal import MOST_BYTES, MOST_TEXT, demand_package, malf
 from graphdsl.report import dataclass
 
 ZIP, HDF5 = b"PK\x03\x04", b"\x89HDF"
+BLOCK = 1 << 20
 CONFIG, STORED = "config.json", "model.weights.h5"
 UNREADABLE = (*DAMAGED, zipfile.BadZipFile, NotImplementedError, EOFError)
 """What h5py and zipfile raise for files that are damaged."""
@@ -106,15 +109,24 @@ def _archive(path: Path) -> Iterator[Found]:
         raise malformed(path, f"{CONFIG} holds no model")
     training = config.get("compile_config") or {}
     generation = 2 if _written_by_tensorflow(config) else 3
-    with zipfile.ZipFile(path) as archive:
-        if STORED not in archive.namelist():
+    with TemporaryDirectory() as folder:
+        unpacked = Path(folder) / STORED
+        if not _unpack(path, unpacked):
             yield Found(config, training, generation, None)
             return
-        _demand_size(path, archive.getinfo(STORED), MOST_BYTES)
-        with _reading(path):
-            file = archive.open(STORED)
-        with file, _hdf5(path, file) as group:
+        with _hdf5(path, unpacked) as group:
             yield Found(config, training, generation, Weights(group, 3))
+
+
+def _unpack(path: Path, to: Path) -> bool:
+    """The weights of an archive as a file, which HDF5 jumps about in; whether there are any."""
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        if STORED not in archive.namelist():
+            return False
+        _demand_size(path, archive.getinfo(STORED), MOST_BYTES)
+        with archive.open(STORED) as source, to.open("wb") as target:
+            shutil.copyfileobj(source, target, BLOCK)
+    return True
 
 
 def _written_by_tensorflow(config: Mapping[str, Any]) -> bool:
@@ -152,11 +164,11 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _hdf5(path: Path, file: Path | Any) -> Iterator[Any]:
+def _hdf5(path: Path, file: Path) -> Iterator[Any]:
     demand_package("h5py", "keras", "reading weights of Keras")
     import h5py
 
-    if isinstance(file, Path) and file.stat().st_size > MOST_BYTES:
+    if file.stat().st_size > MOST_BYTES:
         raise malformed(path, f"it has {file.stat().st_size:,} bytes, and at most {MOST_BYTES:,} are read")
     with _reading(path):
         group = h5py.File(file, "r")

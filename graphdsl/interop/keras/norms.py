@@ -12,6 +12,8 @@ from graphdsl.interop.keras.training_only import note_training
 from graphdsl.ir import Array
 
 EPS = 1e-3
+SMALLEST = 1e-6
+"""The shortest length that Keras divides by: the root of 1e-12."""
 
 
 @rule("BatchNormalization")
@@ -39,19 +41,21 @@ def batch_norm(scene: Scene, step: Step, x: Flow) -> Flow:
 def layer_norm(scene: Scene, step: Step, x: Flow) -> Flow:
     """Over the features."""
     given = step.options.raw("axis", -1)
-    axes = [axis_at(step, x, a) for a in (given if isinstance(given, list | tuple) else [given])]
-    if len(axes) != 1:
-        raise step.refuse("it normalises over several axes, and the language's layer_norm over the features")
+    axes = sorted(axis_at(step, x, a) for a in (given if isinstance(given, list | tuple) else [given]))
     if step.options.raw("rms_scaling"):
         raise step.refuse("rms_scaling leaves out the mean")
-    x = scene.last(step, x, axes[0])
+    if axes != list(range(x.rank - len(axes), x.rank)):
+        raise step.refuse("it normalises over axes of which the features are none")
+    x = scene.last(step, x, axes[0]) if len(axes) == 1 else scene.straight(step, x)
+    sizes = x.ours[x.rank - len(axes) :]
     scale, center = step.options.flag("scale", True), step.options.flag("center", True)
     names = [*(["gamma"] if scale else []), *(["beta"] if center else [])]
-    settings: dict[str, Any] = {"eps": step.options.number("epsilon", EPS)}
+    settings: dict[str, Any] = {} if len(axes) == 1 else {"axis": x.rank - len(axes)}
+    settings |= {"eps": step.options.number("epsilon", EPS)}
     settings |= {} if scale else {"scale": False}
     settings |= {} if center else {"center": False}
     note_training(scene, step)
-    weights = step.parts(**dict.fromkeys(names, (x.ours[-1],)))
+    weights = step.parts(**dict.fromkeys(names, sizes))
     scene.take_numbers(x)
     name = scene.emit(step, "layer_norm", [x.name], settings, weights, learns=bool(names))
     return scene.made(x, name, x.ours)
@@ -70,26 +74,23 @@ def rescaling(scene: Scene, step: Step, x: Flow) -> Flow:
 
 def _numbers(step: Step, key: str, default: float) -> Array:
     value = step.options.raw(key, default)
-    flat = np.ravel(value) if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(v, int | float | np.number) for v in flat):
+    while isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], list | tuple):
+        value = value[0]
+    flat = value if isinstance(value, list | tuple) else [value]
+    if not flat or any(isinstance(v, bool) or not isinstance(v, int | float) for v in flat):
         raise step.options.wrong(key, "a number, or a list of numbers")
     return np.asarray(flat, np.float32)
 
 
 def affine(scene: Scene, step: Step, x: Flow, scale: Array, offset: Array) -> Flow:
-    """x * scale + offset, a number of each for every feature: a 1x1 convolution of every channel by itself."""
+    """x * scale + offset, a number of each for every feature."""
     channels = x.ours[-1]
     if channels is None or any(a.size not in (1, channels) for a in (scale, offset)):
         raise step.refuse(f"{scale.size} scales and {offset.size} offsets for {channels} features")
     scene.take_numbers(x)
     scene.note("holds fixed numbers, which learn here if they are trained: freeze them", step.name)
-    weights = {"kernel": np.resize(scale, channels), "bias": np.resize(offset, channels)}
-    flat = x.rank == 1
-    name = scene.emit(step, "reshape", [x.name], {"shape": [1, channels]}, tag="row") if flat else x.name
-    weights["kernel"] = weights["kernel"].reshape(*(1,) * max(x.rank, 2), channels)
-    name = scene.emit(step, "depthwise_conv", [name], {"size": 1}, weights, learns=True)
-    name = scene.emit(step, "flatten", [name], tag="flat") if flat else name
-    return scene.made(x, name, x.ours)
+    weights = {"gamma": np.resize(scale, channels), "beta": np.resize(offset, channels)}
+    return scene.made(x, scene.emit(step, "scale", [x.name], {}, weights, learns=True), x.ours)
 
 
 @rule("Normalization", timed=True)
@@ -104,6 +105,8 @@ def normalization(scene: Scene, step: Step, x: Flow) -> Flow:
         mean, variance = (np.ravel(a).astype(np.float32) for a in step.arrays[:2])
     else:
         raise step.refuse("mean and variance are not in the file", "give a file of weights")
+    if mean.size != variance.size and 1 not in (mean.size, variance.size):
+        raise step.options.wrong("mean", f"of as many numbers as the variance, which has {variance.size}")
     spread = np.maximum(np.sqrt(variance), np.float32(1e-7))
     x = scene.last(step, x, _kept_axis(step, x))
     return affine(scene, step, x, 1 / spread, -mean / spread)
@@ -116,3 +119,31 @@ def _kept_axis(step: Step, x: Flow) -> int:
     if len(listed) != 1:
         raise step.refuse("it has a mean for every place, not for every feature")
     return axis_at(step, x, listed[0])
+
+
+@rule("GroupNormalization")
+def group_norm(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Over groups of features, at all places together."""
+    x = scene.last(step, x, axis_of(step, x))
+    channels, groups = x.ours[-1], step.options.integer("groups", 32)
+    if channels is None:
+        raise step.refuse("the number of channels is not in the file")
+    scale, center = step.options.flag("scale", True), step.options.flag("center", True)
+    names = [*(["gamma"] if scale else []), *(["beta"] if center else [])]
+    settings: dict[str, Any] = {"groups": channels if groups == -1 else groups}
+    settings |= {"eps": step.options.number("epsilon", EPS)}
+    settings |= {} if scale else {"scale": False}
+    settings |= {} if center else {"center": False}
+    note_training(scene, step)
+    weights = step.parts(**dict.fromkeys(names, (channels,)))
+    scene.take_numbers(x)
+    return scene.made(x, scene.emit(step, "group_norm", [x.name], settings, weights, learns=bool(names)), x.ours)
+
+
+@rule("UnitNormalization", timed=True)
+def unit_norm(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Every vector of features divided by its length."""
+    given = step.options.raw("axis", -1)
+    axes = sorted(axis_at(step, x, a) for a in (given if isinstance(given, list | tuple) else [given]))
+    ours = [x.order.index(a) for a in axes]
+    return scene.apply(step, "l2_normalize", x, eps=SMALLEST, axes=-1 if ours == [x.rank - 1] else ours)

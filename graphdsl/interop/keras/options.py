@@ -70,6 +70,11 @@ RENAMED = {
     "concat_axis": "axis",
 }
 UNITS = {"Dense", "LSTM", "GRU", "SimpleRNN", "Highway", "MaxoutDense"}
+MOST = (1 << 31) - 1
+LARGEST = 1 << 16
+"""Of windows and steps."""
+
+FARTHEST = 1e38
 ORDERINGS = {"th": "channels_first", "tf": "channels_last"}
 KERNEL_PARTS = (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))
 
@@ -115,8 +120,8 @@ class Options:
             value = value[0]
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong(key, "a whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MOST:
+            raise self.wrong(key, f"a whole number of at most {MOST:,}")
         return value
 
     def count(self, key: str, default: int | None = None) -> int:
@@ -131,7 +136,7 @@ class Options:
         value = self._needed(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             value = scalar(value)
-        if value is None:
+        if value is None or not -FARTHEST < value < FARTHEST:
             raise self.wrong(key, "a number")
         return float(value)
 
@@ -155,7 +160,7 @@ class Options:
         given = [value] * axes if isinstance(value, int) else value
         if isinstance(given, list | tuple) and len(given) == 1:
             given = list(given) * axes
-        if not is_whole(given) or len(given) != axes or min(given) < 1:
+        if not is_whole(given) or len(given) != axes or min(given) < 1 or max(given) > LARGEST:
             raise self.wrong(key, f"{axes} whole numbers of at least 1" if axes > 1 else "a whole number of at least 1")
         return tuple(given)
 

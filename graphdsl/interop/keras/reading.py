@@ -8,18 +8,33 @@ from pathlib import Path
 
 from graphdsl.interop.keras.absorb import absorbed
 from graphdsl.interop.keras.files import Found, opened
-from graphdsl.interop.keras.options import is_whole
+from graphdsl.interop.keras.options import MOST, is_whole
 from graphdsl.interop.keras.scene import Dims, Flow, Scene
 from graphdsl.interop.keras.structure import Model, Unit, model_of
+from graphdsl.interop.keras.training import trained
 from graphdsl.interop.keras.walk import Walk
 from graphdsl.interop.names import Namer
 from graphdsl.interop.net import Net, Port
-from graphdsl.report import fail
+from graphdsl.report import dataclass, fail
 
 LETTERS = {1: ("T",), 2: ("T",), 3: ("H", "W"), 4: ("D", "H", "W")}
 """How free sizes are called, by the number of axes."""
 
 RECURRENT = {"LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A file as a Net, and what a comparison has to know of it.
+
+    inputs, outputs  the tensors, whose order of axes is Keras' or ours, in Keras' order
+    names            of the inputs and then of the outputs in the text of the spec
+    """
+
+    net: Net
+    inputs: tuple[Flow, ...]
+    outputs: tuple[Flow, ...]
+    names: tuple[str, ...]
 
 
 def read(path: Path, weights: Path | None = None) -> Net:
@@ -30,25 +45,37 @@ def read(path: Path, weights: Path | None = None) -> Net:
     Raises E0901 for a layer that has no words in our language, E0902 for a damaged file, E0903 for weights that do not
     belong to the model, E0904 where h5py is needed and not installed.
     """
+    return imported(path, weights).net
+
+
+def imported(path: Path, weights: Path | None = None) -> Imported:
+    """What `read` reads, and more."""
     with opened(path, weights) as found:
         try:
-            return _net(path, found)
+            return _imported(path, found)
         except RecursionError:
             raise fail("E0902", f"`{path}` cannot be read: it is nested too deep") from None
 
 
-def _net(path: Path, found: Found) -> Net:
+def _imported(path: Path, found: Found) -> Imported:
     model = model_of(found.config)
     scene = Scene()
     first = channels_first(model)
     masks = any(_masks(unit) for unit in _all(model)) and any(unit.kind in RECURRENT for unit in _all(model))
     flows = [_input(scene, model, ref.layer, first, masks) for ref in model.inputs]
     made = Walk(scene, found.generation, found.weights).model(model, flows, ())
-    outputs = _outputs(model, made)
-    layers = absorbed(scene.layers, {tensor for _, tensor in outputs}, scene.turned)
+    layers = absorbed(scene.layers, {flow.name for flow in made}, scene.turned)
     ports = tuple(Port(flow.name, _type(scene, flow, i)) for i, flow in enumerate(flows))
-    title = _title(path, model, scene, found)
-    return Net(title, ports, tuple(layers), tuple(outputs))
+    namer = Namer()
+    names = tuple(namer.name(n) for n in (*(p.name for p in ports), *(r.layer for r in model.outputs)))
+    heads = names[len(ports) :]
+    for head, flow in zip(heads, made, strict=True):
+        if flow.order != tuple(range(flow.rank)):
+            scene.note("its channels come first in Keras, and last here", head)
+    sections = trained(scene, found.training, layers, list(zip(heads, made, strict=True)), namer)
+    outputs = tuple((head, flow.name) for head, flow in zip(heads, made, strict=True))
+    net = Net(_title(path, model, scene, found), ports, tuple(layers), outputs, sections=sections)
+    return Imported(net, tuple(flows), made, names)
 
 
 def _all(model: Model) -> Iterator[Unit]:
@@ -113,8 +140,8 @@ def _shape(unit: Unit) -> Dims:
     sizes = whole[1:]
     if sizes and not is_whole([1 if n is None else n for n in sizes]):
         raise options.wrong("batch_shape", "a list of sizes")
-    if any(n is not None and n < 1 for n in sizes):
-        raise options.wrong("batch_shape", "a list of sizes of at least 1")
+    if any(n is not None and not 1 <= n <= MOST for n in sizes):
+        raise options.wrong("batch_shape", f"a list of sizes from 1 to {MOST:,}")
     return tuple(sizes)
 
 
@@ -130,11 +157,6 @@ def _type(scene: Scene, flow: Flow, number: int) -> str:
         )
     kind = f"int({words})" if words is not None else "float"
     return f"{kind}[{', '.join(axes)}]" if axes else kind
-
-
-def _outputs(model: Model, made: tuple[Flow, ...]) -> list[tuple[str, str]]:
-    namer = Namer()
-    return [(namer.name(ref.layer), flow.name) for ref, flow in zip(model.outputs, made, strict=True)]
 
 
 def _title(path: Path, model: Model, scene: Scene, found: Found) -> str:

@@ -37,10 +37,10 @@ def recurrent(scene: Scene, step: Step, xs: Sequence[Flow]) -> Flow | tuple[Flow
     """A sequence read once. Its states can be had where they are what it says in the end."""
     options = step.options
     sequence = options.flag("return_sequences", False)
-    if options.flag("go_backwards", False) and sequence:
-        raise step.refuse("it gives its steps in reverse, and the language gives the result of a step at its place")
     if not options.flag("return_state", False):
-        return one_way(scene, step, _only(step, xs), sequence, options.flag("go_backwards", False))
+        return _turned(
+            scene, step, one_way(scene, step, _only(step, xs), sequence, options.flag("go_backwards", False))
+        )
     x = _only(step, xs)
     reverse = options.flag("go_backwards", False)
     last = one_way(scene, step, x, False, reverse, "state")
@@ -48,6 +48,13 @@ def recurrent(scene: Scene, step: Step, xs: Sequence[Flow]) -> Flow | tuple[Flow
         return (last, last)
     again = replace(step, uses=step.uses + 1)
     raise again.refuse("it gives its steps and its state, and a recurrent layer of the language gives one of them")
+
+
+def _turned(scene: Scene, step: Step, y: Flow) -> Flow:
+    """Keras gives the steps of a sequence that it reads backward in the order in which it read them."""
+    if y.rank == 1 or not step.options.flag("go_backwards", False):
+        return y
+    return scene.made(y, scene.emit(step, "reverse", [y.name], tag="in_order"), y.ours)
 
 
 def _only(step: Step, xs: Sequence[Flow]) -> Flow:

@@ -25,6 +25,9 @@ from graphdsl.report import Failed, dataclass
 Dims = tuple[int | None, ...]
 """Sizes without the batch axis; None where a size is free."""
 
+FLAT = 2
+"""Axes that a window slides over at most."""
+
 ARITHMETIC = ("+", "-", "*", "/", "weight")
 
 
@@ -188,12 +191,16 @@ class Scene:
 
     def last(self, step: Step, x: Flow, axis: int) -> Flow:
         """x with this axis of Keras' (without the batch axis) as our last."""
-        if x.order and x.order[-1] == axis:
+        if not x.rank:
+            raise step.refuse("it reads features, and gets one number for each sample")
+        if x.order[-1] == axis:
             return x
         return self.arranged(step, x, (*(a for a in x.order if a != axis), axis))
 
     def spatial(self, step: Step, x: Flow, axes: int) -> Flow:
         """x with its features last, as the layer's data_format says where they are. Raises E0902 for another rank."""
+        if axes > FLAT:
+            raise step.refuse("the language has windows over time and over pictures, not over volumes")
         if x.rank != axes + 1:
             raise step.refuse(f"it reads {axes + 1} axes, and gets {x.rank}: {list(x.shape)}")
         form = step.options.raw("data_format")
@@ -219,8 +226,10 @@ def axis_of(step: Step, x: Flow, key: str = "axis", default: int = -1) -> int:
     return axis_at(step, x, step.options.integer(key, default), key)
 
 
-def axis_at(step: Step, x: Flow, given: int, key: str = "axis") -> int:
-    """The same for an axis that is known."""
+def axis_at(step: Step, x: Flow, given: Any, key: str = "axis") -> int:
+    """The same for an axis that is read already."""
+    if type(given) is not int:
+        raise step.options.wrong(key, "an axis")
     if given == 0 or given == -x.rank - 1:
         raise step.refuse("it works on the batch axis, and ours is never written")
     axis = given - 1 if given > 0 else given + x.rank

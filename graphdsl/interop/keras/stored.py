@@ -6,14 +6,16 @@ Keras 3       layers/dense/vars/0, layers/dense/vars/1; models, wrappers and cel
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from itertools import takewhile
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.keras.structure import Unit
+from graphdsl.interop.keras.structure import DEEPEST, Unit
 from graphdsl.interop.refusal import unfit
 from graphdsl.ir import Array
 from graphdsl.report import dataclass, fail
@@ -32,11 +34,17 @@ Arrays = tuple[Array, ...]
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of a file. group is a folder of HDF5; generation and backend are those of the Keras that wrote it."""
+    """The weights of a file. group is a folder of HDF5; generation and backend are those of the Keras that wrote it.
+
+    folders  what is known already: by the name of a folder of layers, the folder of each layer
+    numbers  how many were read: "all"
+    """
 
     group: Any
     generation: int
     backend: str = ""
+    folders: dict[str, dict[str, str]] = field(default_factory=dict)
+    numbers: Counter[str] = field(default_factory=Counter)
 
     def of(self, path: Sequence[Unit]) -> Arrays:
         """The arrays of the last of these layers, each of which is in the one before. Raises E0903, E0902."""
@@ -50,10 +58,28 @@ class Weights:
     def _numbered(self, path: Sequence[Unit]) -> Arrays:
         group = self.group
         for unit in path:
-            group = _within(group, unit)
+            group = self._within(group, unit)
             if group is None:
                 return ()
-        return tuple(_gathered(group))
+        return tuple(self._gathered(group))
+
+    def _within(self, group: Any, unit: Unit) -> Any:
+        """The folder of a layer within that of a model, or None."""
+        for _ in range(DEEPEST):
+            group = group.get("layer", group)
+        for container in CONTAINERS:
+            if container in group:
+                layers = group[container]
+                return layers.get(self._folders(layers).get(unit.name, unit.slot))
+        return None
+
+    def _folders(self, layers: Any) -> dict[str, str]:
+        """Folders by the names of layers, where variables say these; files of the first Keras 3 do not."""
+        found = self.folders.get(layers.name)
+        if found is None:
+            said = {key: folder["vars"].attrs.get("name") for key, folder in layers.items() if "vars" in folder}
+            found = self.folders[layers.name] = {str(name): key for key, name in said.items() if name is not None}
+        return found
 
     def _named(self, path: Sequence[Unit]) -> Arrays:
         top = path[0].name
@@ -66,7 +92,27 @@ class Weights:
         if len(path) > 1:
             best = max(scores, default=NOT_AT_ALL)
             names = [n for n, score in zip(names, scores, strict=True) if score == best != NOT_AT_ALL]
-        return tuple(_array(group[name]) for name in names)
+        return tuple(self._array(group[name]) for name in names)
+
+    def _gathered(self, group: Any) -> list[Array]:
+        """A layer's own arrays by their numbers, then those of what is in it."""
+        found = []
+        if "vars" in group:
+            own = group["vars"]
+            found += [self._array(own[key]) for key in sorted(own, key=lambda k: int(k) if k.isdigit() else -1)]
+        for child in CHILDREN:
+            if child in group:
+                found += self._gathered(group[child])
+        return found
+
+    def _array(self, dataset: Any) -> Array:
+        shape = getattr(dataset, "shape", None)
+        if shape is None or not np.issubdtype(dataset.dtype, np.number):
+            raise fail("E0902", f"`{dataset.name}` holds no numbers")
+        self.numbers["all"] += prod(shape)
+        if self.numbers["all"] > MOST_NUMBERS:
+            raise fail("E0902", f"the weights have more than {MOST_NUMBERS:,} numbers, and no more are read")
+        return np.asarray(dataset[()], np.float32)
 
 
 NOT_AT_ALL = (0, 0)
@@ -85,47 +131,6 @@ def _belongs(weight: str, chain: Sequence[str]) -> tuple[int, int]:
     pairs = zip(folders[:at][::-1], chain[::-1], strict=False)
     matched = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
     return matched, matched - at
-
-
-def _within(group: Any, unit: Unit) -> Any:
-    """The folder of a layer within that of a model."""
-    for container in (*CONTAINERS, "layer"):
-        if container in group and container == "layer":
-            return _within(group[container], unit)
-        if container in group:
-            found = _by_name(group[container], unit.name)
-            return found if found is not None else group[container].get(unit.slot)
-    return None
-
-
-def _by_name(group: Any, name: str) -> Any:
-    """The folder whose variables say that they are of a layer of this name; files of the first Keras 3 do not say."""
-    for folder in group.values():
-        said = folder["vars"].attrs.get("name") if "vars" in folder else None
-        if said == name:
-            return folder
-    return None
-
-
-def _gathered(group: Any) -> list[Array]:
-    """A layer's own arrays by their numbers, then those of what is in it."""
-    found = []
-    if "vars" in group:
-        own = group["vars"]
-        found += [_array(own[key]) for key in sorted(own, key=lambda k: int(k) if k.isdigit() else -1)]
-    for child in CHILDREN:
-        if child in group:
-            found += _gathered(group[child])
-    return found
-
-
-def _array(dataset: Any) -> Array:
-    shape = getattr(dataset, "shape", None)
-    if shape is None or not np.issubdtype(dataset.dtype, np.number):
-        raise fail("E0902", f"`{dataset.name}` holds no numbers")
-    if prod(shape) > MOST_NUMBERS:
-        raise fail("E0902", f"`{dataset.name}` holds {prod(shape):,} numbers; at most {MOST_NUMBERS:,} are read")
-    return np.asarray(dataset[()], np.float32)
 
 
 # --- other generations' layouts ------------------------------------------------------------------

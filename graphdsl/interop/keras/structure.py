@@ -144,14 +144,15 @@ def _chain(name: str, units: Sequence[Unit], start: Ref) -> Model:
 def _merged(name: str, units: Sequence[Unit]) -> Model:
     """Keras 1: a Merge at the beginning of a Sequential model holds whole models that feed it."""
     branches = units[0].wrapped
-    fed, inputs = [], []
+    fed: list[Unit] = []
+    inputs: list[Unit] = []
     for i, branch in enumerate(branches):
         if branch.inner is None:
             raise fail("E0902", f"{units[0].where}: only models can feed a Merge that begins a Sequential model")
         refs = []
         for j, start in enumerate(branch.inner.inputs):
             unit = next(u for u in branch.inner.units if u.name == start.layer)
-            label = f"{unit.name}" if len(branches) == 1 else f"{branch.name}_{unit.name}_{i}_{j}"
+            label = unit.name if unit.name not in {u.name for u in inputs} else f"{unit.name}_{i}_{j}"
             inputs.append(Unit(label, "InputLayer", unit.options, (Node(()),)))
             refs.append(Ref(label))
         fed.append(_with_nodes(branch, (Node(tuple(refs), tuple(refs)),), f"{branch.name}_{i}"))

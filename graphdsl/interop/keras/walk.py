@@ -17,6 +17,9 @@ from graphdsl.report import fail
 FAMILIES = (core, merges, norms, recurrent, windows)
 """Importing them fills RULES."""
 
+MISREAD = (TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError)
+"""What comes of a value of a sort that no rule expects: rules look at what they need, and a file may hold anything."""
+
 MOST_CALLS = 100_000
 Results = dict[tuple[str, int], tuple[Flow, ...]]
 
@@ -106,12 +109,12 @@ class Walk:
             raise step.refuse("the language has no such layer, nor what it could be put together from")
         if step.timed and not found.timed:
             raise step.refuse("the language cannot do it at every step of time")
-        if found.many:
-            made = found.translate(self.scene, step, read)
-        elif len(read) == 1:
-            made = found.translate(self.scene, step, read[0])
-        else:
+        if not read or (len(read) > 1 and not found.many):
             raise fail("E0902", f"{unit.where} reads one tensor, and gets {len(read)}")
+        try:
+            made = found.translate(self.scene, step, read if found.many else read[0])
+        except MISREAD as error:
+            raise fail("E0902", f"{unit.where}: its config is not as Keras writes it: {str(error)[:100]}") from None
         return made if isinstance(made, tuple) else (made,)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from graphdsl.interop.keras.activations import activate
@@ -264,26 +265,17 @@ def zero_padding(scene: Scene, step: Step, x: Flow) -> Flow:
 
 @rule("Cropping1D", "Cropping2D", "Cropping3D")
 def cropping(scene: Scene, step: Step, x: Flow) -> Flow:
-    """The middle, axis by axis."""
+    """The middle."""
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
     before, after = _margins(step, axes, "cropping")
-    scene.take_numbers(x)
-    for axis, (start, end) in enumerate(zip(before, after, strict=True)):
-        x = _cropped(scene, step, x, axis, start, end)
-    return x
-
-
-def _cropped(scene: Scene, step: Step, x: Flow, axis: int, start: int, end: int) -> Flow:
-    if not start and not end:
+    if not any((*before, *after)):
         return x
-    settings: dict[str, Any] = {"start": start} if start else {}
-    settings |= {"end": -end} if end else {}
-    name = scene.emit(step, "slice", [x.name], {**settings, "axis": axis}, tag=f"axis_{axis}")
-    size = x.ours[axis]
-    ours = [*x.ours]
-    ours[axis] = None if size is None else size - start - end
-    return scene.made(x, name, tuple(ours))
+    settings: dict[str, Any] = {"start": _one(before)} | ({} if before == after else {"end": _one(after)})
+    scene.take_numbers(x)
+    name = scene.emit(step, "crop", [x.name], settings)
+    each = zip(x.ours[:-1], before, after, strict=True)
+    return scene.made(x, name, (*(None if n is None else n - a - b for n, a, b in each), x.ours[-1]))
 
 
 def _one(sizes: Sizes) -> int | Sizes:
@@ -309,3 +301,28 @@ def _margins(step: Step, axes: int, key: str) -> tuple[Sizes, Sizes]:
     if len(whole) != axes:
         raise wanted
     return tuple(p[0] for p in whole), tuple(p[1] for p in whole)
+
+
+@rule("LocallyConnected1D", "LocallyConnected2D")
+def local_conv(scene: Scene, step: Step, x: Flow) -> Flow:
+    """A convolution with weights of its own at every place. Keras keeps them as rows of places."""
+    axes = axes_of(step.kind)
+    x = scene.spatial(step, x, axes)
+    view, filters, channels = window(step, axes), step.options.count("filters"), _channels(step, x)
+    out = view.out(x.ours[:-1])
+    known = [n for n in out if n is not None]
+    if len(known) < len(out):
+        raise step.refuse("it needs sizes that are in the file", "give the model an input of a fixed size")
+    if step.options.raw("implementation", 1) != 1:
+        raise step.refuse("its weights are stored in a form that Keras' `implementation` 2 and 3 have")
+    places = prod(known)
+    shapes: dict[str, Sequence[int | None]] = {"kernel": (places, prod(view.size) * channels, filters)}
+    shapes |= {"bias": (*out, filters)} if step.options.flag("use_bias", True) else {}
+    weights = step.parts(**shapes)
+    if weights and step.options.raw("data_format") == "channels_first":
+        rows = weights["kernel"].reshape(places, channels, prod(view.size), filters)
+        weights["kernel"] = rows.transpose(0, 2, 1, 3)
+    if weights:
+        weights["kernel"] = weights["kernel"].reshape(*known, *view.size, channels, filters)
+    settings = {"filters": filters, "size": view.size} | view.settings()
+    return _learned(scene, step, x, "local_conv", settings, weights, (*out, filters))

@@ -51,6 +51,11 @@ sequences("batch_norm_axis", (5, 4, 3), lambda L: [L.BatchNormalization(axis=1),
 sequences("layer_norm", (6, 4), lambda L: [L.LayerNormalization(), L.LayerNormalization(center=False)])
 sequences("shapes", (4, 6), lambda L: [L.Reshape((-1, 3)), L.Permute((2, 1)), L.Flatten(), L.RepeatVector(3)])
 sequences("relus", (8,), lambda L: [L.ReLU(2.5), L.LeakyReLU(0.2), L.ELU(0.7), L.ReLU(negative_slope=0.3)])
+sequences("relu_threshold", (8,), lambda L: [L.ReLU(threshold=0.4), L.ReLU(1.0, negative_slope=0.1)])
+sequences("prelu", (5, 4, 3), lambda L: [L.PReLU(), L.PReLU(shared_axes=[1, 2])])
+sequences("group_norm", (5, 4, 6), lambda L: [L.GroupNormalization(3), L.GroupNormalization(-1)])
+sequences("layer_norm_of_all", (5, 4, 3), lambda L: [L.LayerNormalization(axis=[1, 2, 3])])
+sequences("unit_norm", (5, 4), lambda L: [L.UnitNormalization()])
 sequences("relu6", (8,), lambda L: [L.ReLU(6.0), L.Softmax()])
 sequences("noise", (8,), lambda L: [L.Dropout(0.5), L.GaussianNoise(0.1), L.AlphaDropout(0.1), L.GaussianDropout(0.1)])
 sequences("rescaling", (4, 4, 3), lambda L: [L.Rescaling(1 / 255, -0.5), L.Rescaling([1.0, 2.0, 3.0], [0.0, 1.0, 2.0])])
@@ -58,6 +63,7 @@ sequences("normalization", (4, 4, 3), lambda L: [L.Normalization(mean=[1.0, 2.0,
 sequences("normalization_of_columns", (3,), lambda L: [L.Normalization(mean=[1.0, 2.0, 3.0], variance=[4.0, 5.0, 6.0])])
 sequences("lstm", (6, 4), lambda L: [L.LSTM(5, return_sequences=True), L.LSTM(3)])
 sequences("gru", (6, 4), lambda L: [L.GRU(5, return_sequences=True), L.GRU(3, go_backwards=True)])
+sequences("backward_steps", (6, 4), lambda L: [L.GRU(5, return_sequences=True, go_backwards=True), L.LSTM(3)])
 sequences("gru_without_bias", (6, 4), lambda L: [L.GRU(5, use_bias=False)])
 sequences(
     "bidirectional",

@@ -35,6 +35,7 @@ class Imported:
         made = written(self.net)
         self.text = made.text
         self.model = Model(Source("imported.dag", made.text), backend=backend)
+        self.parameters = sum(w.size for w in made.weights.values())
         if made.weights:
             fill_weights(self.model.executor.weights, made.weights, path)
 
