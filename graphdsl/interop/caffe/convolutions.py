@@ -17,7 +17,7 @@ from graphdsl.report import dataclass
 
 WINDOW = "pad pad_h pad_w kernel_size kernel_h kernel_w stride stride_h stride_w"
 CONVOLUTION = f"num_output bias_term dilation group weight_filler bias_filler axis force_nd_im2col {WINDOW}"
-LARGEST = 1 << 20
+LARGEST = 65_536
 """A setting of a window beyond this is a mistake."""
 
 
@@ -80,7 +80,7 @@ def _slide(call: Call, x: Blob) -> _Slide:
         raise call.refused(f"its input has {axes} axes of time or space, and there are convolutions over one or two")
     filters, groups = p.count("num_output", 0), p.count("group", 1)
     groups = channels if "Depth" in call.step.kind else groups
-    if filters < 1 or groups < 1 or channels % groups or filters % groups:
+    if not 1 <= filters < 1 << 31 or groups < 1 or channels % groups or filters % groups:
         raise call.refused(f"{channels} channels and {filters} filters in {groups} groups")
     return _Slide(
         per_axis(call, p, "kernel_size", 0, axes),
@@ -157,8 +157,8 @@ def inner_product(call: Call) -> Blobs:
     axis = p.count("axis", 1)
     axis = axis - 1 if axis > 0 else len(x.shape) + axis
     units, bias = p.count("num_output", 0), p.flag("bias_term", True)
-    if units < 1:
-        raise call.refused("`num_output` is missing")
+    if not 1 <= units < 1 << 31:
+        raise call.refused(f"`num_output` is {units}")
     if axis == 0:
         x = x if x.was is not None else call.plan.flat(x)
     elif axis == len(x.shape) - 1 == 1:

@@ -127,7 +127,10 @@ def threshold(call: Call) -> Blobs:
 def dropout(call: Call) -> Blobs:
     if not call.param.flag("scale_train", True):
         raise call.refused("`scale_train: false`, which scales in use and not in training")
-    return same(call, "dropout", {"rate": call.param.number("dropout_ratio", 0.5)})
+    rate = call.param.number("dropout_ratio", 0.5)
+    if not 0 <= rate < 1:
+        raise call.refused(f"a rate of {rate:g}")
+    return same(call, "dropout", {"rate": rate})
 
 
 @translates("Split")

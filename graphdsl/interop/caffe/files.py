@@ -40,7 +40,9 @@ def read(path: Path, weights: Path | None = None) -> Net:
             path = net_file(message, path)
         message = inside or _message(path)
     arrays = read_blobs(weights) if weights else None
-    name = message.text("name") or (path.resolve().parent.name if path.stem in GENERIC else path.stem)
+    name = message.text("name") or (
+        path.resolve().parent.name if path.stem in GENERIC else path.stem.removeprefix("deploy_")
+    )
     title = f"{name}, from Caffe ({path.name})"
     return Reading(message, steps_of(message), arrays).read(title, more)
 

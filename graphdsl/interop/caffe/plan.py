@@ -10,6 +10,7 @@ is which of Caffe's, so that nothing is moved until some layer needs another ord
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import prod
@@ -61,13 +62,17 @@ class Plan:
     def __init__(self) -> None:
         self.layers: list[Layer] = []
         self._taken: set[str] = set()
+        self._again: Counter[str] = Counter()
+        self._made: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._words: dict[str, str] = {}
         self._owners: dict[str, str] = {}
 
     def unique(self, wanted: str) -> str:
         """wanted, with a number behind it where a tensor, or what will be its name in a spec, is called so already."""
-        name, number = wanted, 2
+        name = wanted
         while legal(name) in self._taken:
-            name, number = f"{wanted}_{number}", number + 1
+            self._again[wanted] += 1
+            name = f"{wanted}_{self._again[wanted] + 1}"
         self._taken.add(legal(name))
         return name
 
@@ -87,7 +92,17 @@ class Plan:
         unique = self.unique(name)
         made = (unique,) if results == 1 else tuple(self.unique(f"{unique}_{i + 1}") for i in range(results))
         self.layers.append(Layer(unique, word, tuple(inputs), made, told, weights or {}, shares))
+        self._made.setdefault((word, self.layers[-1].inputs), made[0])
+        self._words |= dict.fromkeys(made, word)
         return made
+
+    def word_of(self, tensor: str) -> str:
+        """The word that makes a tensor, "" for an input."""
+        return self._words.get(tensor, "")
+
+    def made(self, word: str, tensor: str) -> str | None:
+        """What this word makes of a tensor, if it was written already."""
+        return self._made.get((word, (tensor,)))
 
     def learned(
         self, name: str, word: str, x: str, settings: Mapping[str, Any], weights: Mapping[str, Array], owner: str

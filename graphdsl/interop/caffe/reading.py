@@ -162,6 +162,8 @@ class Reading:
             known = nearest(step.kind, KINDS)
             help = f"did you mean `{known}`?" if known and step.kind not in UNTRANSLATED else ""
             raise step.refused(UNTRANSLATED.get(step.kind, "it is no layer that we know"), help)
+        if not step.tops:
+            raise step.refused("it has no `top`")
         call = replace(self._call(i, step), shares=self._owner(step))
         made = kind.translate(self._with_scale(i, call))
         if len(made) < len(step.tops):

@@ -23,7 +23,7 @@ def declared(net: Message) -> list[tuple[str, Shape]]:
     if dims and not shapes:
         shapes = [dims[i : i + 4] for i in range(0, len(dims), 4)]
     if len(shapes) != len(names):
-        raise fail("E0902", f"{len(names)} inputs have {len(shapes)} shapes", net.fields["input"][0].span)
+        raise fail("E0902", f"{len(names)} inputs have {len(shapes)} shapes", net.span)
     return [(name, _without_batch(dims, net, name)) for name, dims in zip(names, shapes, strict=True)]
 
 

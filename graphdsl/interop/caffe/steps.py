@@ -6,13 +6,13 @@ V2  layer { name: "c" type: "Convolution" param { name: "w" lr_mult: 1 } }   sin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from graphdsl.interop.caffe.text import Message
 from graphdsl.report import Failed, Span, dataclass, fail
 
-MOST = 100_000
+MOST = 20_000
 DATA = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData", "Input")
 """Layers that bring tensors in from elsewhere."""
 
@@ -74,34 +74,27 @@ def steps_of(net: Message) -> list[Step]:
     Of data layers that feed the same tensors in both phases the one for tests is taken.
 
     E0901  a layer from before V1, or one that only training has and that changes a tensor in place
-    E0902  no layers, or more than 100,000
+    E0902  no layers, or more than 20,000
     """
     messages = [(m, True) for m in net.messages("layer")] + [(m, False) for m in net.messages("layers")]
-    if not messages and not _inputs(net):
+    if not messages and "input" not in net:
         raise fail("E0902", "this is no net: no `layer { … }` stands here", net.span)
     if len(messages) > MOST:
         raise fail("E0902", f"the net has {len(messages):,} layers; at most {MOST:,} are read", net.span)
     messages.sort(key=lambda pair: pair[0].span.start)
     every = [_step(m) if v2 else _v1_step(m) for m, v2 in messages]
-    stages = (
-        {"deploy"} if any("deploy" in r.texts("stage") for s in every for r in s.body.messages("include")) else set()
-    )
-    tested = [s for s in every if _in_use(s, "TEST", stages)]
-    trained = [s for s in every if _in_use(s, "TRAIN", set())]
-    made = {top for s in tested for top in s.tops if top not in s.bottoms}
-    extra = [s for s in trained if s not in tested and not made & (set(s.tops) - set(s.bottoms))]
-    chosen = {id(s) for s in tested} | {id(s) for s in extra}
-    _demand_own_tensors(extra)
-    return [_marked(s, tested, trained) for s in every if id(s) in chosen]
-
-
-def _inputs(net: Message) -> bool:
-    return "input" in net
-
-
-def _marked(step: Step, tested: Sequence[Step], trained: Sequence[Step]) -> Step:
-    only = "" if step.kind in DATA or (step in tested and step in trained) else "TEST" if step in tested else "TRAIN"
-    return replace(step, only=only)
+    staged = any("deploy" in rule.texts("stage") for step in every for rule in step.body.messages("include"))
+    tested = {id(s) for s in every if _in_use(s, "TEST", {"deploy"} if staged else set())}
+    trained = {id(s) for s in every if _in_use(s, "TRAIN", set())}
+    made = {top for s in every if id(s) in tested for top in s.tops if top not in s.bottoms}
+    extra = {id(s) for s in every if id(s) in trained - tested and not made & (set(s.tops) - set(s.bottoms))}
+    _demand_own_tensors(s for s in every if id(s) in extra)
+    both = tested & trained
+    return [
+        replace(s, only="" if s.kind in DATA or id(s) in both else "TEST" if id(s) in tested else "TRAIN")
+        for s in every
+        if id(s) in tested | extra
+    ]
 
 
 def _demand_own_tensors(extra: Iterable[Step]) -> None:

@@ -13,7 +13,7 @@ from math import prod
 
 from graphdsl.interop.caffe.call import Call
 from graphdsl.interop.caffe.elementwise import normalized
-from graphdsl.interop.caffe.plan import Blob, Plan
+from graphdsl.interop.caffe.plan import Blob
 from graphdsl.interop.caffe.steps import Step
 from graphdsl.report import dataclass
 
@@ -110,7 +110,7 @@ def _loss(judged: Judged) -> Term | None:
         case "SoftmaxWithLoss":
             axis = step.body.message("softmax_param").count("axis", 1)
             return _classes(judged, _after(judged, x, "softmax", axis), truth)
-        case "MultinomialLogisticLoss" if _maker(judged.call.plan, x.tensor) == "softmax":
+        case "MultinomialLogisticLoss" if judged.call.plan.word_of(x.tensor) == "softmax":
             return _classes(judged, x, truth)
         case "SigmoidCrossEntropyLoss":
             y = _after(judged, x, "sigmoid")
@@ -125,7 +125,7 @@ def _metric(judged: Judged) -> Term | None:
     if more or not isinstance(x, Blob) or isinstance(truth, Blob):
         return None
     k = step.body.message("accuracy_param").count("top_k", 1)
-    y = x if _maker(judged.call.plan, x.tensor) == "softmax" else _after(judged, x, "softmax")
+    y = x if judged.call.plan.word_of(x.tensor) == "softmax" else _after(judged, x, "softmax")
     return Term(y, truth, "accuracy" if k == 1 else f"top({k})", _labels(y))
 
 
@@ -148,14 +148,10 @@ def _floats(y: Blob) -> str:
     return f"float[{', '.join(map(str, y.sizes))}]"
 
 
-def _maker(plan: Plan, tensor: str) -> str:
-    return next((layer.word for layer in plan.layers if tensor in layer.outputs), "")
-
-
 def _after(judged: Judged, x: Blob, word: str, axis: int = 1) -> Blob:
     """x behind softmax or sigmoid: where the net has that already, its tensor."""
     plan = judged.call.plan
-    made = next((la.outputs[0] for la in plan.layers if la.word == word and la.inputs == (x.tensor,)), None)
+    made = plan.made(word, x.tensor)
     if made is not None:
         return x.with_tensor(made)
     name = replace(judged.step, name=f"{x.tensor}_{'prob' if word == 'softmax' else word}")

@@ -37,6 +37,16 @@ def test_imports_or_is_refused_by_name(file: Path, tmp_path: Path) -> None:
     imported(file, tmp_path).graph  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("vgg/deploy_vgg13bn-pytorch", "133,053,736"), ("dpn/deploy_dpn131", "79,254,504")],
+)
+def test_parameters_are_the_published_ones(name: str, parameters: str, tmp_path: Path) -> None:
+    """torchvision's VGG-13 with batch_norm, timm's DPN-131."""
+    model = imported(SHARED / "spec_corpus" / "caffe_soeaver" / f"{name}.prototxt", tmp_path)
+    assert f"parameters: {parameters} " in model.summary()
+
+
 def test_squeezenet_is_the_one_in_the_zoo(tmp_path: Path) -> None:
     model = imported(SHARED / "squeezenet_v1.1" / "deploy.prototxt", tmp_path)
     assert "1,235,496" in model.summary()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import graphdsl
 from graphdsl.interop import written
 from graphdsl.interop.caffe import read
+from graphdsl.interop.caffe.call import KINDS
 from graphdsl.report import Failed
 from tests.interop.caffe.nets import data, layer, net, run, text
 
@@ -275,6 +278,22 @@ def test_weights_of_the_first_generation_fit(tmp_path: Path) -> None:
     made = net(tmp_path, prototxt, blobs, generation=1, shape=False)
     assert np.array_equal(made.layers[0].weights["kernel"], blobs["f"][0].T)
     assert np.array_equal(made.layers[0].weights["bias"], blobs["f"][1])
+
+
+def test_changed_files_never_end_in_a_traceback(tmp_path: Path) -> None:
+    """Words and numbers of real nets in wrong places: a net or a complaint."""
+    generator = random.Random(1)
+    words = [*re.findall(r"\w+", V1 + PHASES), *KINDS, "{", "}", ":", '"', "-1", "0", "1000000000000", "2.5", "[", "<"]
+    told = 0
+    for _ in range(400):
+        tokens = re.findall(r"\w+|\s+|.", generator.choice((V1, PHASES)))
+        for place in generator.sample(range(len(tokens)), 2):
+            tokens[place] = generator.choice(words) if generator.random() < 0.8 else ""
+        try:
+            written(net(tmp_path, "".join(tokens)))
+        except Failed:
+            told += 1
+    assert 200 < told < 400
 
 
 SOLVER = """net: "examples/x/net.prototxt" base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 max_iter: 450000
