@@ -125,6 +125,7 @@ def threshold(call: Call) -> Blobs:
 
 @translates("Dropout", param="dropout_param", fields="dropout_ratio scale_train")
 def dropout(call: Call) -> Blobs:
+    """dropout, which scales in training, as Caffe's does unless told otherwise."""
     if not call.param.flag("scale_train", True):
         raise call.refused("`scale_train: false`, which scales in use and not in training")
     rate = call.param.number("dropout_ratio", 0.5)
