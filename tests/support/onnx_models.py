@@ -27,7 +27,7 @@ def save(
     opset: int = 17,
     types: Mapping[str, int] | None = None,
 ) -> Path:
-    """A file with these nodes. inputs: name → shape; types: those of inputs that are not float32."""
+    """A file with these nodes. inputs: name → shape; types: of those tensors that are not float32."""
     from onnx import TensorProto, helper, numpy_helper
 
     known = types or {}
@@ -35,7 +35,7 @@ def save(
         nodes,
         "test",
         [helper.make_tensor_value_info(n, known.get(n, TensorProto.FLOAT), s) for n, s in inputs.items()],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+        [helper.make_tensor_value_info(n, known.get(n, TensorProto.FLOAT), None) for n in outputs],
         [numpy_helper.from_array(np.asarray(a), n) for n, a in (constants or {}).items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

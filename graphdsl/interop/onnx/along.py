@@ -7,14 +7,9 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from graphdsl.interop.onnx.flow import Flow
 from graphdsl.interop.onnx.sheet import Sheet
 from graphdsl.ir import Array
-
-MOST_RUNS = 16
-"""Of more pieces than this a choice of places is a product with a matrix of zeros and ones."""
 
 
 def sliced(sheet: Sheet, x: Flow, axis: int, start: int, end: int, step: int = 1) -> Flow:
@@ -35,11 +30,11 @@ def rows_of(sheet: Sheet, x: Flow, axis: int) -> tuple[str, Callable[[str, int],
     order = (axis, *(a for a in x.order if a != axis))
     turned = sheet.arranged(replace(x, port=""), order)
     rest = [x.shape[a] for a in order[1:]]
-    (rows,) = sheet.put("reshape", (turned.name,), {"shape": [x.shape[axis], prod(rest)]})
+    (rows,) = sheet.put("reshape", (turned.name,), {"shape": sheet.sizes([x.shape[axis], prod(rest)])})
 
     def back(name: str, size: int) -> Flow:
         shape = tuple(size if a == axis else s for a, s in enumerate(x.shape))
-        (whole,) = sheet.put("reshape", (name,), {"shape": [size, *rest]})
+        (whole,) = sheet.put("reshape", (name,), {"shape": sheet.sizes([size, *rest])})
         return sheet.arranged(Flow(whole, shape, order, x.batch, x.dtype), x.order)
 
     return rows, back
@@ -52,28 +47,20 @@ def along_axis(sheet: Sheet, x: Flow, axis: int, matrix: Array) -> Flow:
     rest = [x.shape[a] for a in order[:-1]]
     flat = turned.name
     if len(rest) > 1:
-        (flat,) = sheet.put("reshape", (flat,), {"shape": [prod(rest), x.shape[axis]]})
+        (flat,) = sheet.put("reshape", (flat,), {"shape": sheet.sizes([prod(rest), x.shape[axis]])})
     (made,) = sheet.put("dense", (flat,), {"units": matrix.shape[1], "bias": False}, {"kernel": matrix})
     if len(rest) > 1:
-        (made,) = sheet.put("reshape", (made,), {"shape": [*rest, matrix.shape[1]]})
+        (made,) = sheet.put("reshape", (made,), {"shape": sheet.sizes([*rest, matrix.shape[1]])})
     shape = tuple(matrix.shape[1] if a == axis else s for a, s in enumerate(x.shape))
     return sheet.arranged(Flow(made, shape, order, x.batch, x.dtype), x.order)
 
 
 def chosen(sheet: Sheet, x: Flow, axis: int, places: Sequence[int]) -> Flow:
     """x at these places along an ONNX axis, in this order."""
-    runs: list[list[int]] = []
-    for place in places:
-        if runs and place == runs[-1][1]:
-            runs[-1][1] += 1
-        else:
-            runs.append([place, place + 1])
-    if len(runs) > MOST_RUNS:
-        matrix = np.zeros((x.shape[axis], len(places)), np.float32)
-        matrix[list(places), range(len(places))] = 1
-        return along_axis(sheet, x, axis, matrix)
-    parts = [sliced(sheet, x, axis, start, end) for start, end in runs]
-    if len(parts) == 1:
-        return parts[0]
-    name = sheet.put("concat", [p.name for p in parts], {"axis": x.place(axis) - len(x.order)})[0]
+    places = [int(p) for p in places]
+    if places == list(range(places[0], places[0] + len(places))):
+        return sliced(sheet, x, axis, places[0], places[-1] + 1)
+    place = x.place(axis) - len(x.order)
+    given: dict[str, Any] = {"places": places} | ({} if place == -1 else {"axis": place})
+    name = sheet.then(x, "take", None, **given)
     return replace(x, name=name, shape=tuple(len(places) if a == axis else s for a, s in enumerate(x.shape)), port="")

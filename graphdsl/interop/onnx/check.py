@@ -57,7 +57,7 @@ def _random(made: Imported, source: Source) -> Array:
     for axis, size in enumerate(source.shape):
         shape.append(size if isinstance(size, int) else free.setdefault(size, 1 if axis == 0 else FREE))
     generator = np.random.default_rng(0)
-    classes = next((f.classes for f in made.inputs if f.name == source.name), 0)
+    classes = next((f.flow.classes for f in made.inputs if f.name == source.name), 0)
     if classes:
         return generator.integers(0, classes, shape).astype(source.dtype)
     return generator.standard_normal(shape).astype(source.dtype)

@@ -37,11 +37,14 @@ def read_unary(sheet: Sheet, step: Step) -> Value:
 @reads("Identity", "Cast", "CastLike")
 def read_same(sheet: Sheet, step: Step) -> Value:
     """Numbers are floats with us, so a cast to whole numbers cuts off what stands behind the point."""
-    x = sheet.value(0)
+    x = sheet.raw(0)
     assert x is not None
     if step.op == "Identity" or isinstance(x, np.ndarray):
         return x
     dtype = _target(step)
+    if x.classes and np.dtype(dtype).kind in "iu":
+        return replace(x, dtype=dtype)
+    x = sheet.flow(0)
     if dtype == "bool" and x.dtype != "bool":
         return replace(sheet.unary("logical_not", sheet.unary("logical_not", x)), dtype="bool")
     if np.dtype(dtype).kind in "iu" and np.dtype(x.dtype).kind == "f":
@@ -109,6 +112,8 @@ def read_shrink(sheet: Sheet, step: Step) -> Value:
 @reads("Clip")
 def read_clip(sheet: Sheet, step: Step) -> Value:
     """A clip whose bounds make it a relu, relu6 or hard_tanh is called so."""
+    if any(isinstance(sheet.value(at), Flow) for at in (1, 2)):
+        return _between(sheet, sheet.flow(0))
     low, high = (_bound(sheet, step, name, at) for name, at in (("min", 1), ("max", 2)))
     x = sheet.flow(0)
     match low, high:
@@ -121,6 +126,16 @@ def read_clip(sheet: Sheet, step: Step) -> Value:
         case -1.0, 1.0:
             return sheet.unary("hard_tanh", x)
     return sheet.unary("clip", x, **{k: v for k, v in (("low", low), ("high", high)) if v is not None})
+
+
+def _between(sheet: Sheet, x: Flow) -> Flow:
+    """A clip whose bounds are calculated."""
+    for word, at in (("maximum", 1), ("minimum", 2)):
+        bound = sheet.value(at)
+        if bound is not None:
+            a, b = together(sheet, x, bound)
+            x = replace(a, name=sheet.put(word, (a.name, b.name))[0], port="")
+    return x
 
 
 def _bound(sheet: Sheet, step: Step, name: str, at: int) -> float | None:
@@ -219,7 +234,10 @@ def per_element(sheet: Sheet, x: Flow, factors: Array) -> Flow:
 @reads("Filled")
 def read_filled(sheet: Sheet, step: Step) -> Value:
     """A tensor of one number, in the shape of another."""
-    return sheet.scaled(sheet.scaled(sheet.flow(0), "*", 0), "+", _number(step.attributes["number"]))
+    like, one = sheet.value(0), step.attributes["one"]
+    if isinstance(like, np.ndarray):
+        return np.full(like.shape, one)
+    return sheet.scaled(sheet.scaled(sheet.flow(0), "*", 0), "+", _number(one))
 
 
 @reads("Affine")
@@ -286,6 +304,54 @@ def read_pair(sheet: Sheet, step: Step) -> Value:
     return replace(a, name=sheet.put(PAIRS[step.op], (a.name, b.name))[0], dtype="bool", port="")
 
 
+@reads("Mod")
+def read_mod(sheet: Sheet, step: Step) -> Value:
+    """What division leaves: with the sign of the divisor, or of x with fmod."""
+    left, right = sheet.value(0), sheet.value(1)
+    assert left is not None and right is not None
+    a, b = together(sheet, left, right)
+    quotient = replace(a, name=sheet.put("/", (a.name, b.name))[0], port="")
+    whole = _truncated(sheet, quotient) if step.get("fmod", 0) else sheet.unary("floor", quotient)
+    times = sheet.put("*", (whole.name, b.name))[0]
+    return replace(a, name=sheet.put("-", (a.name, times))[0], port="")
+
+
+@reads("IsNaN", "IsInf")
+def read_odd(sheet: Sheet, step: Step) -> Value:
+    """A NaN is what does not equal itself; an infinity is beyond every number."""
+    x = sheet.flow(0)
+    if step.op == "IsNaN":
+        same = replace(x, name=sheet.put("equal", (x.name, x.name))[0])
+        return replace(sheet.unary("logical_not", same), dtype="bool")
+    up, down = step.get("detect_positive", 1), step.get("detect_negative", 1)
+    if not (up or down):
+        return replace(sheet.scaled(x, "*", 0), dtype="bool")
+    size = sheet.unary("abs", x) if up and down else x if up else sheet.scaled(x, "*", -1)
+    return replace(sheet.unary("threshold", size, limit=3.4e38), dtype="bool")
+
+
+@reads("QuantizeLinear")
+def read_quantize(sheet: Sheet, step: Step) -> Value:
+    """Rounded to steps of one size and cut to what the whole numbers hold; with us they stay floats."""
+    scale, zero = sheet.fixed(1, "its step"), sheet.optional(2, "its zero")
+    if scale.size != 1:
+        raise sheet.refused("its steps differ from channel to channel")
+    bounds = np.iinfo(np.uint8 if zero is None else zero.dtype)
+    at = 0 if zero is None else int(zero.ravel()[0])
+    x = sheet.unary("round", sheet.scaled(sheet.flow(0), "/", _number(scale.ravel()[0])))
+    return sheet.unary("clip", sheet.scaled(x, "+", at), low=float(bounds.min), high=float(bounds.max))
+
+
+@reads("DequantizeLinear")
+def read_dequantize(sheet: Sheet, step: Step) -> Value:
+    """Steps as numbers again."""
+    scale, zero = sheet.fixed(1, "its step"), sheet.optional(2, "its zero")
+    if scale.size != 1:
+        raise sheet.refused("its steps differ from channel to channel")
+    x = sheet.scaled(sheet.flow(0), "-", 0 if zero is None else int(zero.ravel()[0]))
+    return sheet.scaled(x, "*", _number(scale.ravel()[0]))
+
+
 @reads("Where")
 def read_where(sheet: Sheet, step: Step) -> Value:
     values = [sheet.value(i) for i in range(3)]
@@ -303,9 +369,10 @@ def read_dropout(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
     training = sheet.optional(2, "`training_mode`")
     if training is not None and bool(np.ravel(training)[0]) and rate:
         raise sheet.refused("it is said to drop numbers in use as well, and a spec drops them in training only")
-    if not isinstance(x, Flow) or not 0 < rate < 1:
+    if not isinstance(x, Flow):
         return x
-    return replace(x, name=sheet.then(x, "dropout", rate=rate))
+    kept = (replace(sheet.scaled(sheet.scaled(x, "*", 0), "+", 1), dtype="bool"),) if sheet.wants(1) else ()
+    return (replace(x, name=sheet.then(x, "dropout", rate=rate)) if 0 < rate < 1 else x, *kept)
 
 
 def _number(value: Any) -> float:

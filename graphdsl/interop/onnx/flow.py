@@ -35,6 +35,7 @@ class Flow:
     order  the ONNX axis of each of our axes; those that are missing have size 1
     batch  which of ONNX's axes is the batch, NONE where the whole is one sample
     dtype  ONNX's; ours are float32, and int32 for what counts classes
+    classes  above 0: ours holds whole numbers below this; otherwise it holds floats
     port   the input whose order may still be chosen, because nothing but formulas stand between
     mix    set on a flattened picture: its features stand in another order than ONNX's
     """
@@ -44,6 +45,7 @@ class Flow:
     order: tuple[int, ...]
     batch: int
     dtype: str = "float32"
+    classes: int = 0
     port: str = ""
     mix: Mix | None = None
 
@@ -126,4 +128,5 @@ def regrouped(flow: Flow, shape: Sequence[int]) -> tuple[int, ...] | None:
 def together(flow: Flow, shape: Sequence[int]) -> tuple[int, ...]:
     """Our order with axes that a reshape to this ONNX shape joins beside each other: `regrouped` then finds one."""
     groups = {axis: old for old, _ in grouped(flow.shape, shape) for axis in old}
-    return tuple(dict.fromkeys(a for axis in thick(flow.shape, flow.order) for a in groups[axis]))
+    backwards = dict.fromkeys(a for axis in thick(flow.shape, flow.order)[::-1] for a in groups[axis][::-1])
+    return tuple(backwards)[::-1]

@@ -16,7 +16,8 @@ MOST_NUMBERS = 1 << 26
 
 FOLDED = frozenset({
     "Abs", "Acos", "Add", "And", "ArgMax", "ArgMin", "Atan", "BitShift", "Cast", "CastLike", "Ceil", "Clip",
-    "Compress", "Concat", "Constant", "ConstantOfShape", "Cos", "CumSum", "Div", "Equal", "Erf", "Exp", "Expand",
+    "Compress", "Concat", "Constant", "ConstantOfShape", "Cos", "DequantizeLinear",
+    "CumSum", "Div", "Equal", "Erf", "Exp", "Expand",
     "EyeLike", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater", "GreaterOrEqual", "Identity",
     "Less", "LessOrEqual", "Log", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot",
     "Or", "Pad", "Pow", "Range", "Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",

@@ -33,7 +33,7 @@ def _loss(sheet: Sheet, step: Step, scores: Flow) -> Flow:
     weights = _weights(sheet, step, classes)
     order = (*(a for a in scores.axes if a != 1), 1)
     scores = sheet.arranged(replace(scores, port=""), order)
-    true = one_hot(sheet, sheet.flow(1), classes)
+    true = one_hot(sheet, sheet.raw_flow(1), classes)
     if weights is not None:
         true = replace(true, name=sheet.then(true, "scale", {"gamma": weights}, center=False))
     told = Flow(sheet.put("*", (true.name, scores.name))[0], scores.shape, order, scores.batch)
@@ -67,8 +67,9 @@ def _weights(sheet: Sheet, step: Step, classes: int) -> Array | None:
 
 def one_hot(sheet: Sheet, x: Flow, classes: int) -> Flow:
     """x with an axis of classes behind, also in ONNX's order."""
-    if class_numbers(sheet, x, classes) != classes:
-        raise sheet.refused("its class numbers are read in another place with another number of classes")
+    x = class_numbers(sheet, x, classes)
+    if x.classes != classes:
+        raise sheet.refused(f"it counts {classes} classes, and what it reads {x.classes}")
     return Flow(sheet.then(x, "one_hot"), (*x.shape, classes), (*x.order, x.rank), x.batch)
 
 
@@ -77,7 +78,7 @@ def read_one_hot(sheet: Sheet, step: Step) -> Value:
     """One value at the class and another elsewhere, on an axis of their own."""
     depth = int(np.ravel(sheet.fixed(1, "how many classes there are"))[0])
     off, on = (float(v) for v in np.ravel(sheet.fixed(2, "the two values")))
-    x = one_hot(sheet, sheet.flow(0), depth)
+    x = one_hot(sheet, sheet.raw_flow(0), depth)
     axis = int(step.get("axis", -1)) % x.rank
     if NONE < axis <= x.batch:
         raise Mixed

@@ -12,6 +12,7 @@ from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.reduces import reduced
 from graphdsl.interop.onnx.registry import reads
+from graphdsl.interop.onnx.shapes import without
 from graphdsl.interop.onnx.sheet import Mixed, Sheet
 from graphdsl.interop.onnx.stretch import together
 from graphdsl.ir import Array
@@ -44,16 +45,40 @@ def channels_last(sheet: Sheet, x: Flow) -> Flow:
 
 
 @reads("BatchNormalization")
-def read_batch_norm(sheet: Sheet, step: Step) -> Value:
+def read_batch_norm(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
     """With its running averages; the four arrays are weights of ours."""
-    if step.get("training_mode", 0) or step.output(1):
-        raise sheet.refused("it is in training mode, and a spec trains in train sections only")
     gamma, beta, mean, variance = (sheet.fixed(k, n).astype(np.float32) for k, n in enumerate(_PARTS, 1))
+    if step.get("training_mode", 0):
+        return _over_the_batch(sheet, step, gamma, beta, mean, variance)
     x = channels_last(sheet, sheet.plain(sheet.flow(0)))
     settings, weights = _affine(gamma, beta)
     momentum = float(str(np.float32(step.get("momentum", 0.9))))
     given = ({"momentum": momentum} if momentum != 0.9 and 0 <= momentum < 1 else {}) | _eps(step) | settings
     return replace(x, name=sheet.then(x, "batch_norm", {**weights, "mean": mean, "variance": variance}, **given))
+
+
+def _over_the_batch(sheet: Sheet, step: Step, *parts: Array) -> tuple[Value, ...]:
+    """In training mode: mean and variance of what flows, all samples together, and the averages that follow them."""
+    x = sheet.plain(sheet.flow(0))
+    axes = [a for a in range(x.rank) if a != 1]
+    mean, variance = reduced(sheet, "reduce_mean", x, axes, True), _variance(sheet, x, axes)
+    a, b = together(sheet, x, mean)
+    centred = replace(a, name=sheet.put("-", (a.name, b.name))[0], port="")
+    root = sheet.unary("sqrt", sheet.scaled(variance, "+", float(str(np.float32(step.get("epsilon", 1e-5))))))
+    c, d = together(sheet, centred, root)
+    y = replace(c, name=sheet.put("/", (c.name, d.name))[0])
+    gamma, beta, *averages = parts
+    y = sheet.arranged(y, (*(a for a in y.axes if a != 1), 1))
+    y = replace(y, name=sheet.then(y, "scale", {"gamma": gamma, "beta": beta}))
+    keep = float(str(np.float32(step.get("momentum", 0.9))))
+    return (y, *(_followed(sheet, n, o, keep, axes) for n, o in zip((mean, variance), averages, strict=True)))
+
+
+def _followed(sheet: Sheet, now: Flow, before: Array, keep: float, axes: list[int]) -> Flow:
+    """keep * before + (1 - keep) * now, [channels]."""
+    row = without(sheet, now, axes)
+    a, b = together(sheet, sheet.scaled(row, "*", float(str(np.float32(1 - keep)))), np.float32(keep) * before)
+    return replace(a, name=sheet.put("+", (a.name, b.name))[0])
 
 
 _PARTS = ("its scale", "its shift", "its mean", "its variance")
@@ -91,7 +116,9 @@ def read_layer_norm(sheet: Sheet, step: Step) -> tuple[Value, ...]:
     gamma = np.broadcast_to(gamma, inner)
     settings, weights = _affine(gamma, None if beta is None else np.broadcast_to(beta, inner))
     made = _normalised(sheet, x, axis, weights, {**_eps(step), **settings})
-    return (made, *_statistics(sheet, step, x, list(range(axis, x.rank)))) if len(step.outputs) > 1 else (made,)
+    return (
+        (made, *_statistics(sheet, step, x, list(range(axis, x.rank)))) if sheet.wants(1) or sheet.wants(2) else (made,)
+    )
 
 
 def _statistics(sheet: Sheet, step: Step, x: Flow, axes: list[int]) -> list[Value]:

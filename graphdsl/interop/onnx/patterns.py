@@ -237,10 +237,10 @@ def filled(graph: Graph, step: Step) -> Step | None:
     if step.op not in ("Expand", "ConstantOfShape"):
         return None
     shape = graph.makers.get(step.inputs[-1])
-    number = graph.number(step.inputs[0]) if step.op == "Expand" else float(np.ravel(step.get("value", [0.0]))[0])
-    if shape is None or shape.op != "Shape" or shape.attributes or number is None:
+    one = graph.constants.get(step.inputs[0]) if step.op == "Expand" else np.asarray(step.get("value", np.float32(0)))
+    if shape is None or shape.op != "Shape" or shape.attributes or one is None or one.size != 1:
         return None
-    return replace(step, op="Filled", inputs=shape.inputs, attributes={"number": number})
+    return replace(step, op="Filled", inputs=shape.inputs, attributes={"one": one.reshape(())})
 
 
 def cropped(graph: Graph, step: Step) -> Step | None:

@@ -11,6 +11,7 @@ from graphdsl.interop.onnx.elementwise import per_element
 from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
+from graphdsl.interop.onnx.shapes import class_numbers
 from graphdsl.interop.onnx.sheet import Mixed, Sheet
 from graphdsl.interop.onnx.stretch import together
 from graphdsl.ir import Array
@@ -18,8 +19,10 @@ from graphdsl.ir import Array
 
 @reads("GatherElements", "GatherND")
 def read_picked(sheet: Sheet, step: Step) -> Value:
-    """Any choice of single numbers that is known now: that of their places is worked out, and taken from one row."""
+    """Single numbers at places that are known now: where these stand is worked out, and they are taken from one row."""
     x = sheet.plain(sheet.flow(0))
+    if isinstance(places := sheet.raw(1), Flow) and step.op == "GatherElements":
+        return _computed(sheet, step, x, places)
     if x.batch != NONE:
         raise Mixed
     indices = sheet.fixed(1, "which numbers are taken").astype(np.int64)
@@ -29,6 +32,17 @@ def read_picked(sheet: Sheet, step: Step) -> Value:
     else:
         picked = _gathered(places, indices, int(step.get("batch_dims", 0)))
     return picked_from(sheet, x, picked)
+
+
+def _computed(sheet: Sheet, step: Step, x: Flow, places: Flow) -> Flow:
+    """At places that are computed, within each sample."""
+    axis = x.axis(int(step.get("axis", 0)))
+    if x.batch != places.batch or axis == x.batch:
+        raise Mixed
+    x, places = sheet.natural(x), sheet.natural(class_numbers(sheet, places, x.shape[axis]))
+    place = x.place(axis) - len(x.order)
+    (name,) = sheet.put("gather_elements", (x.name, places.name), {} if place == -1 else {"axis": place})
+    return Flow(name, places.shape, places.order, x.batch, x.dtype)
 
 
 def _gathered(data: Array, indices: Array, batch: int) -> Array:

@@ -22,7 +22,7 @@ LOWEST = -3.0e38
 @reads("MaxPool")
 def read_max_pool(sheet: Sheet, step: Step) -> Value:
     """Padding never wins."""
-    if step.output(1):
+    if sheet.wants(1):
         raise sheet.refused("it also gives the places of the largest numbers, and max_pool gives only these numbers")
     x = picture(sheet, sheet.flow(0))
     return pooled(sheet, x, slide_of(step, x, step.attributes["kernel_shape"]), "max_pool", LOWEST)
@@ -96,5 +96,5 @@ def read_global_pool(sheet: Sheet, step: Step) -> Value:
     x = picture(sheet, sheet.flow(0))
     word = "global_avg_pool" if step.op == "GlobalAveragePool" else "global_max_pool"
     if x.rank > 4:
-        x = replace(x, name=sheet.put("reshape", (x.name,), {"shape": [prod(x.shape[2:]), x.shape[1]]})[0])
+        x = replace(x, name=sheet.put("reshape", (x.name,), {"shape": sheet.sizes([prod(x.shape[2:]), x.shape[1]])})[0])
     return Flow(sheet.then(x, word), (*x.shape[:2], *(1,) * (x.rank - 2)), (1,), x.batch)

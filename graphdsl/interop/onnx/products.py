@@ -42,9 +42,9 @@ def linear(sheet: Sheet, x: Flow, kernel: Array, bias: Array | None) -> Flow:
     elif rank < 3:
         name = sheet.then(x, "dense", weights, units=units, **more)
     else:
-        (flat,) = sheet.put("reshape", (x.name,), {"shape": [prod(x.written[:-1]), x.written[-1]]})
+        (flat,) = sheet.put("reshape", (x.name,), {"shape": sheet.sizes([prod(x.written[:-1]), x.written[-1]])})
         (name,) = sheet.put("dense", (flat,), {"units": units, **more}, weights)
-        (name,) = sheet.put("reshape", (name,), {"shape": [*x.written[:-1], units]})
+        (name,) = sheet.put("reshape", (name,), {"shape": sheet.sizes([*x.written[:-1], units])})
     return Flow(name, (*x.shape[:-1], units), x.order, x.batch)
 
 
@@ -118,11 +118,18 @@ def product(sheet: Sheet, a: Value, b: Value) -> Flow:
     if x.batch != y.batch or x.batch >= rank - 2:
         raise Mixed
     outer = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    order = tuple(a for a in range(rank) if a != x.batch)
-    x = stretched(sheet, sheet.arranged(x, order), (*outer, *x.shape[-2:]))
-    y = stretched(sheet, sheet.arranged(y, order), (*outer, *y.shape[-2:]))
-    name = sheet.put("matmul", (x.name, y.name))[0]
-    return Flow(name, (*outer, x.shape[-2], y.shape[-1]), order, x.batch)
+    before = tuple(a for a in range(rank - 2) if a != x.batch)
+    (x, turn_x), (y, turn_y) = (_matrix(sheet, v, before, (*outer, *v.shape[-2:])) for v in (x, y))
+    turns = {name: True for name, turn in (("transpose_x", turn_x), ("transpose_y", turn_y)) if turn}
+    name = sheet.put("matmul", (x.name, y.name), turns)[0]
+    return Flow(name, (*outer, x.shape[-2], y.shape[-1]), (*before, rank - 2, rank - 1), x.batch)
+
+
+def _matrix(sheet: Sheet, x: Flow, before: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Flow, bool]:
+    """x stretched to a shape, with its last two axes in either order, and whether they are turned."""
+    turned = (*before, x.rank - 1, x.rank - 2)
+    order = turned if x.order == turned else (*before, x.rank - 2, x.rank - 1)
+    return stretched(sheet, sheet.arranged(x, order), shape), order == turned
 
 
 def _with_vector(sheet: Sheet, x: Flow, y: Flow) -> Flow:

@@ -36,7 +36,7 @@ BATCH = "the batch"
 
 @dataclass(frozen=True)
 class Feed:
-    """How an input or output of ours holds one of ONNX's: the Flow says with which axes. classes: below which number.
+    """How an input or output of ours holds one of ONNX's: the Flow says with which axes.
 
     name, ours  what ONNX calls it, and what a spec does
     """
@@ -44,7 +44,6 @@ class Feed:
     name: str
     ours: str
     flow: Flow
-    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Imported:
         feed = next(f for f in self.inputs if f.name == name)
         order = feed.flow.order
         made = array.transpose((feed.flow.batch, *order)) if self.batched else array.transpose(order)[None]
-        return np.ascontiguousarray(made, np.int32 if feed.classes else np.float32)
+        return np.ascontiguousarray(made, np.int32 if feed.flow.classes else np.float32)
 
     def to_theirs(self, name: str, array: Array) -> Array:
         """Our array of an output as ONNX's."""
@@ -192,12 +191,12 @@ def _enter(sheet: Sheet, source: Source, ours: str) -> Feed:
     if any(s < 1 for s in shape):
         raise fail("E0901", f"input `{source.name}` of shape {source.shape} holds no numbers")
     order = reading.orders.get(source.name, tuple(a for a in range(len(shape)) if a != batch))
-    flow = Flow(ours, shape, order, batch, source.dtype, port=source.name)
+    flow = Flow(ours, shape, order, batch, source.dtype, reading.classes.get(source.name, 0), port=source.name)
     sheet.values[source.name] = flow
     sheet.claim(ours)
     if reading.batched:
         sheet.samples = shape[batch]
-    return Feed(source.name, ours, flow, reading.classes.get(source.name, 0))
+    return Feed(source.name, ours, flow)
 
 
 def _size(reading: Reading, source: Source, axis: int, batch: bool) -> int:
@@ -223,7 +222,7 @@ def _take(sheet: Sheet, step: Step) -> None:
     """One step: worked out now if nothing in it depends on the input, written down otherwise."""
     sheet.step = step
     try:
-        inputs = [sheet.value(i) for i in range(len(step.inputs))]
+        inputs = [sheet.raw(i) for i in range(len(step.inputs))]
         known = [a for a in inputs if a is None or isinstance(a, np.ndarray)]
         if len(known) == len(inputs) and step.op in FOLDED:
             made: Value | tuple[Value, ...] = folded(step, known, sheet.model.opset)
@@ -270,7 +269,7 @@ def _alive(layers: list[Layer], wanted: set[str]) -> list[Layer]:
 def _type_text(sheet: Sheet, feed: Feed) -> str:
     names = _free_names(sheet.reading)
     sizes = ", ".join(names.get(s, str(s)) for s in feed.flow.written)
-    kind = f"int({feed.classes})" if feed.classes else "float"
+    kind = f"int({feed.flow.classes})" if feed.flow.classes else "float"
     return f"{kind}[{sizes}]" if sizes else kind
 
 

@@ -9,21 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.onnx.along import along_axis
 from graphdsl.interop.onnx.flow import Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.shapes import without
 from graphdsl.interop.onnx.sheet import Mixed, Sheet
-from graphdsl.interop.onnx.stretch import together
 
 NEW_AXES = {"ReduceSum": 13}
 """From which version on the axes are an input; 18 for the others."""
-PLAIN = {"ReduceSum": "reduce_sum", "ReduceMean": "reduce_mean", "ReduceMax": "reduce_max", "ReduceMin": "reduce_min",
-         "ReduceProd": "reduce_prod"}  # fmt: skip
+PLAIN = {
+    "ReduceSum": "reduce_sum", "ReduceMean": "reduce_mean", "ReduceMax": "reduce_max", "ReduceMin": "reduce_min",
+    "ReduceProd": "reduce_prod", "ReduceL1": "reduce_l1", "ReduceL2": "reduce_l2",
+    "ReduceLogSumExp": "reduce_logsumexp",
+}  # fmt: skip
 
 
-@reads(*PLAIN, "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp")
+@reads(*PLAIN, "ReduceSumSquare", "ReduceLogSum")
 def read_reduce(sheet: Sheet, step: Step) -> Value:
     """Sums, means, extremes; norms and logarithms of sums are compositions."""
     x = sheet.plain(sheet.flow(0))
@@ -31,17 +32,10 @@ def read_reduce(sheet: Sheet, step: Step) -> Value:
     keep = bool(step.get("keepdims", 1))
     if not axes:
         return _unreduced(sheet, step, x)
-    match step.op:
-        case "ReduceL1":
-            return reduced(sheet, "reduce_sum", sheet.unary("abs", x), axes, keep)
-        case "ReduceL2":
-            return sheet.unary("sqrt", reduced(sheet, "reduce_sum", sheet.unary("square", x), axes, keep))
-        case "ReduceSumSquare":
-            return reduced(sheet, "reduce_sum", sheet.unary("square", x), axes, keep)
-        case "ReduceLogSum":
-            return sheet.unary("log", reduced(sheet, "reduce_sum", x, axes, keep))
-        case "ReduceLogSumExp":
-            return _log_sum_exp(sheet, x, axes, keep)
+    if step.op == "ReduceSumSquare":
+        return reduced(sheet, "reduce_sum", sheet.unary("square", x), axes, keep)
+    if step.op == "ReduceLogSum":
+        return sheet.unary("log", reduced(sheet, "reduce_sum", x, axes, keep))
     return reduced(sheet, PLAIN[step.op], x, axes, keep)
 
 
@@ -77,16 +71,6 @@ def reduced(sheet: Sheet, word: str, x: Flow, axes: Sequence[int], keep: bool) -
     return made if keep else without(sheet, made, list(axes))
 
 
-def _log_sum_exp(sheet: Sheet, x: Flow, axes: Sequence[int], keep: bool) -> Flow:
-    """The largest is taken out first, so that nothing overflows."""
-    top = reduced(sheet, "reduce_max", x, axes, True)
-    a, b = together(sheet, x, top)
-    rest = sheet.unary("exp", replace(a, name=sheet.put("-", (a.name, b.name))[0]))
-    total = sheet.unary("log", reduced(sheet, "reduce_sum", rest, axes, True))
-    made = replace(total, name=sheet.put("+", (total.name, top.name))[0])
-    return made if keep else without(sheet, made, list(axes))
-
-
 @reads("Softmax", "LogSoftmax", "Hardmax")
 def read_softmax(sheet: Sheet, step: Step) -> Value:
     """Before version 13 all axes from the given one on are one."""
@@ -103,15 +87,15 @@ def read_softmax(sheet: Sheet, step: Step) -> Value:
 
 
 def over_last(sheet: Sheet, word: str, x: Flow, axis: int) -> Flow:
-    """A layer that looks along the features: this ONNX axis stands last for it."""
+    """A layer that looks along one axis, by rights the features."""
     if axis == x.batch:
         raise Mixed
-    if x.order[-1:] != (axis,):
-        rest = tuple(a for a in x.order if a != axis)
-        if all(x.shape[a] == 1 for a in rest):
-            rest = ()
-        x = sheet.arranged(replace(x, port=""), (*rest, axis))
-    return replace(x, name=sheet.then(x, word), port="")
+    if axis not in x.order:
+        x = sheet.arranged(replace(x, port=""), (*x.order, axis))
+    if all(x.shape[a] == 1 for a in x.order if a != axis):
+        x = sheet.shown(x, (axis,))
+    place = x.place(axis) - len(x.order)
+    return replace(x, name=sheet.then(x, word, None, **({} if place == -1 else {"axis": place})), port="")
 
 
 @reads("ArgMax", "ArgMin")
@@ -121,25 +105,43 @@ def read_argmax(sheet: Sheet, step: Step) -> Value:
     axis = x.axis(int(step.get("axis", 0)))
     if axis == x.batch:
         raise Mixed
-    if step.get("select_last_index", 0):
-        raise sheet.refused("of equal numbers it takes the last, and argmax takes the first")
-    if step.op == "ArgMin":
-        x = sheet.scaled(x, "*", -1)
-    if axis not in x.order:
-        x = sheet.natural(x)
-    name = sheet.then(x, "argmax", axis=x.place(axis) - len(x.order))
+    x = x if axis in x.order else sheet.natural(x)
+    place = x.place(axis) - len(x.order)
+    given: dict[str, Any] = {} if place == -1 else {"axis": place}
+    given |= {"last": True} if step.get("select_last_index", 0) else {}
+    name = sheet.then(x, step.op.lower(), None, **given)
     shape = tuple(1 if a == axis else s for a, s in enumerate(x.shape))
-    made = replace(x, name=name, shape=shape, order=tuple(a for a in x.order if a != axis), dtype="int64", port="")
+    order = tuple(a for a in x.order if a != axis)
+    made = Flow(name, shape, order, x.batch, "int64", classes=x.shape[axis])
     return made if step.get("keepdims", 1) else without(sheet, made, [axis])
+
+
+@reads("TopK")
+def read_top_k(sheet: Sheet, step: Step) -> tuple[Value, ...]:
+    """The largest numbers along an axis and where they stand."""
+    x = sheet.plain(sheet.flow(0))
+    axis = x.axis(int(step.get("axis", -1)))
+    if axis == x.batch:
+        raise Mixed
+    x = x if axis in x.order else sheet.natural(x)
+    found = step.get("k") if step.get("k") is not None else np.ravel(sheet.fixed(1, "how many"))[0]
+    place = x.place(axis) - len(x.order)
+    given: dict[str, Any] = {"k": int(found)} | ({} if place == -1 else {"axis": place})
+    given |= {} if step.get("largest", 1) else {"largest": False}
+    values, places = sheet.put("top_k", (x.name,), given, outputs=2)
+    shape = tuple(int(found) if a == axis else s for a, s in enumerate(x.shape))
+    made = replace(x, name=values, shape=shape, port="")
+    return made, replace(made, name=places, dtype="int64", classes=x.shape[axis])
 
 
 @reads("CumSum")
 def read_cumsum(sheet: Sheet, step: Step) -> Value:
-    """A product with a matrix of zeros and ones."""
+    """Along an axis that is known now."""
     x = sheet.plain(sheet.flow(0))
     axis = x.axis(int(np.ravel(sheet.fixed(1, "the axis"))[0]))
     if axis == x.batch:
         raise Mixed
     x = x if axis in x.order else sheet.natural(x)
-    ones = np.triu(np.ones((x.shape[axis],) * 2, np.float32), 1 if step.get("exclusive", 0) else 0)
-    return along_axis(sheet, x, axis, ones.T if step.get("reverse", 0) else ones)
+    given: dict[str, Any] = {"axis": x.place(axis)}
+    given |= {name: True for name in ("reverse", "exclusive") if step.get(name, 0)}
+    return replace(x, name=sheet.then(x, "cumsum", None, **given), port="")

@@ -39,9 +39,9 @@ def read_recurrence(sheet: Sheet, step: Step) -> tuple[Value, ...]:
         given: dict[str, Any] = {"units": units} | ({"reverse": True} if reverse else {})
         given |= {"bias": False} if bias is None and step.op != "GRU" else {}
         given |= {"reset_after": False} if step.op == "GRU" and not step.get("linear_before_reset", 0) else {}
-        if step.output(0):
+        if sheet.wants(0):
             every.append(sheet.then(x, word, weights, sequence=True, **given))
-        if step.output(1):
+        if sheet.wants(1):
             final.append(sheet.then(x, word, weights, **given))
     return _results(sheet, step, x, units, every, final)
 
@@ -64,7 +64,7 @@ def _demand_plain(sheet: Sheet, step: Step, x: Flow, functions: Sequence[str]) -
         raise sheet.refused(f"its gates use {', '.join(told)}, and ours {', '.join(functions)}")
     if step.get("clip") or step.get("input_forget", 0):
         raise sheet.refused("it cuts or couples its gates, and ours does not")
-    if step.output(2):
+    if sheet.wants(2):
         raise sheet.refused("the state of its cells is read, and ours gives only what it says")
     time = 1 if step.get("layout", 0) else 0
     lengths = sheet.optional(4, "the lengths of its sequences")
@@ -115,7 +115,9 @@ def _results(sheet: Sheet, step: Step, x: Flow, units: int, every: list[str], fi
         axis = (2 if first else 1) if steps else (1 if first else 0)
         name = names[0] if many == 1 else sheet.put("concat", names)[0]
         if many > 1:
-            (name,) = sheet.put("reshape", (name,), {"shape": [*([time] if steps else []), many, units]})
+            name = sheet.viewed(
+                name, (*([time] if steps else []), many * units), (*([time] if steps else []), many, units)
+            )
         order = (*places, *((axis,) if many > 1 else ()), len(whole) - 1)
         results.append(Flow(name, whole, order, own))
     return tuple(results)

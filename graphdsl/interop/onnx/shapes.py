@@ -32,7 +32,7 @@ def read_size(sheet: Sheet, step: Step) -> Value:
 @reads("Reshape")
 def read_reshape(sheet: Sheet, step: Step) -> Value:
     """0 keeps a size, -1 is what is left."""
-    x = sheet.flow(0)
+    x = sheet.raw_flow(0)
     shape = sheet.numbers("shape", 1) or []
     if not step.get("allowzero", 0):
         shape = [x.shape[a] if s == 0 else s for a, s in enumerate(shape)]
@@ -42,7 +42,7 @@ def read_reshape(sheet: Sheet, step: Step) -> Value:
 
 @reads("Flatten")
 def read_flatten(sheet: Sheet, step: Step) -> Value:
-    x = sheet.flow(0)
+    x = sheet.raw_flow(0)
     axis = step.get("axis", 1)
     axis = axis + x.rank if axis < 0 else axis
     return sheet.reshaped(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
@@ -50,14 +50,14 @@ def read_flatten(sheet: Sheet, step: Step) -> Value:
 
 @reads("Transpose")
 def read_transpose(sheet: Sheet, step: Step) -> Value:
-    x = sheet.plain(sheet.flow(0))
+    x = sheet.plain(sheet.raw_flow(0))
     return moved(x, step.get("perm", range(x.rank)[::-1]))
 
 
 @reads("Squeeze")
 def read_squeeze(sheet: Sheet, step: Step) -> Value:
     """Axes of size 1 vanish, most often at no cost."""
-    x = sheet.plain(sheet.flow(0))
+    x = sheet.plain(sheet.raw_flow(0))
     given = sheet.numbers("axes", 1)
     axes = (
         [a for a, s in enumerate(x.shape) if s == 1 and a != x.batch] if given is None else [x.axis(a) for a in given]
@@ -82,7 +82,7 @@ def without(sheet: Sheet, x: Flow, axes: Sequence[int]) -> Flow:
 @reads("Unsqueeze")
 def read_unsqueeze(sheet: Sheet, step: Step) -> Value:
     """Axes of size 1 appear, at no cost."""
-    x = sheet.plain(sheet.flow(0))
+    x = sheet.plain(sheet.raw_flow(0))
     given = sheet.numbers("axes", 1) or []
     rank = x.rank + len(given)
     axes = {a % rank for a in given}
@@ -175,10 +175,10 @@ def _strided(sheet: Sheet, x: Flow, axis: int, part: slice) -> Flow:
 @reads("Gather")
 def read_gather(sheet: Sheet, step: Step) -> Value:
     """Constant places are slices; places that flow in read an embedding."""
-    data, places = sheet.value(0), sheet.value(1)
+    data, places = sheet.raw(0), sheet.raw(1)
     assert data is not None and places is not None
     if isinstance(places, Flow):
-        return _embedded(sheet, step, data, places)
+        return _looked_up(sheet, step, data, sheet.plain(places))
     x = sheet.plain(sheet.flow(0))
     axis = x.axis(int(step.get("axis", 0)))
     if axis == x.batch:
@@ -190,24 +190,32 @@ def read_gather(sheet: Sheet, step: Step) -> Value:
     return sheet.reshaped(picked, (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
 
 
-def _embedded(sheet: Sheet, step: Step, table: Value, places: Flow) -> Flow:
-    """Rows of a constant table: an embedding. The input must then hold class numbers."""
-    if not isinstance(table, np.ndarray) or table.ndim != 2 or int(step.get("axis", 0)) % table.ndim:
-        raise sheet.refused("the input decides what is taken, and only rows of a constant table can be (an embedding)")
-    rows = class_numbers(sheet, places, len(table))
-    whole = np.concatenate([table, np.zeros((rows - len(table), table.shape[1]), table.dtype)])
-    name = sheet.then(places, "embedding", {"table": whole}, features=int(table.shape[1]))
-    return Flow(name, (*places.shape, table.shape[1]), (*places.order, places.rank), places.batch)
+def _looked_up(sheet: Sheet, step: Step, data: Value, places: Flow) -> Flow:
+    """Rows of a constant table are an embedding; of one sample, anything can be taken at computed places."""
+    axis = int(step.get("axis", 0))
+    if isinstance(data, np.ndarray) and data.ndim == 2 and axis % 2 == 0:
+        places = class_numbers(sheet, places, len(data))
+        rows = places.classes
+        table = np.concatenate([data, np.zeros((max(rows - len(data), 0), data.shape[1]), data.dtype)])[:rows]
+        name = sheet.then(places, "embedding", {"table": table}, features=int(data.shape[1]))
+        return Flow(name, (*places.shape, data.shape[1]), (*places.order, places.rank), places.batch)
+    x = sheet.plain(sheet.flow(0))
+    if x.batch != NONE:
+        raise Mixed
+    axis = x.axis(axis)
+    x, places = sheet.natural(x), sheet.natural(class_numbers(sheet, places, x.shape[axis]))
+    (name,) = sheet.put("gather", (x.name, places.name), {"axis": axis})
+    shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    return Flow(name, shape, tuple(range(len(shape))), NONE, x.dtype)
 
 
-def class_numbers(sheet: Sheet, x: Flow, below: int) -> int:
-    """Below which number x counts: at least this. The input that x is must be declared so; if it is not, it will be."""
-    if not x.port:
-        raise sheet.refused("the numbers of classes that it reads are calculated, and a spec has them in inputs only")
-    known = sheet.reading.classes.get(x.port, 0)
-    if known < below:
+def class_numbers(sheet: Sheet, x: Flow, below: int) -> Flow:
+    """x as whole numbers below this. An input becomes one that holds such; what is calculated is rounded."""
+    if x.port and x.classes < below:
         raise Turned(x.port, classes=below)
-    return known
+    if x.classes:
+        return x
+    return replace(x, name=sheet.then(x, "to_int", None, classes=below), classes=below)
 
 
 @reads("Expand")
@@ -235,14 +243,12 @@ def read_tile(sheet: Sheet, step: Step) -> Value:
     """Copies side by side, axis by axis."""
     x = sheet.plain(sheet.flow(0))
     repeats = [int(n) for n in sheet.fixed(1, "how often")]
-    for axis, times in enumerate(repeats):
-        if times == 1:
-            continue
-        if axis == x.batch or times < 1:
-            raise Mixed
-        x = x if axis in x.order else sheet.natural(x)
-        x = chosen(sheet, x, axis, list(range(x.shape[axis])) * times)
-    return x
+    if min(repeats) < 1 or (x.batch != NONE and repeats[x.batch] != 1):
+        raise Mixed
+    if any(n > 1 and a not in x.order for a, n in enumerate(repeats)):
+        x = sheet.natural(x)
+    name = sheet.then(x, "tile", None, times=sheet.sizes([repeats[a] for a in x.order]))
+    return replace(x, name=name, shape=tuple(s * n for s, n in zip(x.shape, repeats, strict=True)), port="")
 
 
 @reads("DepthToSpace", "SpaceToDepth")
@@ -289,7 +295,7 @@ def _bordered(sheet: Sheet, x: Flow, borders: dict[int, tuple[int, int]], mode: 
     behind = len(sizes) == 1 or any(sizes[-1])
     name = x.name
     if behind:
-        (name,) = sheet.put("reshape", (name,), {"shape": [*x.written, 1]})
+        (name,) = sheet.put("reshape", (name,), {"shape": sheet.sizes([*x.written, 1])})
         sizes.append((0, 0))
     start, end = tuple(lo for lo, _ in sizes[:-1]), tuple(hi for _, hi in sizes[:-1])
     given: dict[str, Any] = {"start": _one(start)} | ({"end": _one(end)} if end != start else {})
@@ -299,7 +305,7 @@ def _bordered(sheet: Sheet, x: Flow, borders: dict[int, tuple[int, int]], mode: 
     shape = tuple(s + sum(borders.get(a, (0, 0))) for a, s in enumerate(x.shape))
     made = replace(x, name=name, shape=shape, port="")
     if behind:
-        (name,) = sheet.put("reshape", (name,), {"shape": list(made.written)})
+        (name,) = sheet.put("reshape", (name,), {"shape": sheet.sizes(made.written)})
     return replace(made, name=name)
 
 

@@ -50,6 +50,7 @@ class Sheet:
     """The layers written so far, and the values of ONNX's tensors by name.
 
     samples  how many a batch holds, or a stand-in for that
+    read     the tensors that a step or an output reads
     """
 
     def __init__(self, model: Model, reading: Reading) -> None:
@@ -58,13 +59,15 @@ class Sheet:
         self.layers: list[Layer] = []
         self.values: dict[str, Value] = {}
         self.step = Step("input", "", (), (), {})
+        self.read = {*model.outputs, *(i for s in model.steps for i in s.inputs)} - {""}
         self._made: dict[tuple[Any, ...], str] = {}
         self._names: set[str] = set()
+        self._views: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     # --- what a step reads -------------------------------------------------------------------------------------------
 
-    def value(self, index: int) -> Value | None:
-        """An input of the step, None where it is left out."""
+    def raw(self, index: int) -> Value | None:
+        """An input of the step as it is, None where it is left out."""
         name = self.step.input(index)
         if not name:
             return None
@@ -72,12 +75,24 @@ class Sheet:
             raise fail("E0902", f"{self.step.label} reads `{name}`, which nothing before it makes")
         return self.values[name]
 
+    def value(self, index: int) -> Value | None:
+        """An input of the step, None where it is left out. Whole numbers become floats, which operators reckon with."""
+        found = self.raw(index)
+        if not isinstance(found, Flow) or not found.classes:
+            return found
+        return replace(found, name=self.put("to_float", (found.name,))[0], classes=0)
+
     def flow(self, index: int) -> Flow:
         """An input of the step as a tensor that flows; a constant becomes a weight."""
         found = self.value(index)
         if found is None:
             raise fail("E0902", f"{self.step.label} has no input {index}")
         return found if isinstance(found, Flow) else self.weight(found)
+
+    def raw_flow(self, index: int) -> Flow:
+        """An input of the step that flows, as whole numbers if it holds such."""
+        found = self.raw(index)
+        return found if isinstance(found, Flow) else self.flow(index)
 
     def fixed(self, index: int, what: str) -> Array:
         """An input of the step that must be known now. Raises E0901 where data decide it."""
@@ -98,6 +113,10 @@ class Sheet:
             return [int(n) for n in self.step.get(attribute)]
         found = self.optional(index, f"`{attribute}`") if index else None
         return None if found is None else [int(n) for n in np.ravel(found)]
+
+    def wants(self, index: int) -> bool:
+        """Whether anybody reads this result of the step."""
+        return self.step.output(index) in self.read
 
     def refused(self, why: str, help: str = "") -> Failed:
         """E0901 about this step, to be raised."""
@@ -174,6 +193,11 @@ class Sheet:
         whole = (self.samples, *shape) if self.reading.batched else array.shape
         return Flow(name, whole, order, batch, array.dtype.name)
 
+    @staticmethod
+    def sizes(shape: Sequence[int]) -> Any:
+        """A shape as a setting: `7x7x128`, `[10]`."""
+        return tuple(int(s) for s in shape) if len(shape) > 1 else [int(s) for s in shape]
+
     def constant(self, array: Array) -> str:
         """A constant tensor in our order; its name."""
         settings = {"shape": tuple(array.shape)}
@@ -191,6 +215,8 @@ class Sheet:
             raise Turned(x.port, order)
         target = tuple(a for a in order if a in x.order)
         left_out = tuple(a for a in x.order if a not in order)
+        if any(x.shape[a] != 1 for a in left_out):
+            raise Mixed
         if thick(x.shape, x.order) != thick(x.shape, target):
             whole = (*target, *left_out)
             (name,) = self.put("transpose", (x.name,), {"axes": [x.place(a) for a in whole]})
@@ -207,12 +233,22 @@ class Sheet:
             return x.name
         if not shape:
             return self.put("reduce_sum", (x.name,))[0]
+        name, own = self._views.get(x.name, (x.name, x.written))
+        if own == shape:
+            return name
         if len(shape) == 1:
-            return self.put("flatten", (x.name,))[0]
+            return self.put("flatten", (name,))[0]
         kept = 0
-        while x.written[kept : kept + 1] == shape[kept : kept + 1] and shape[kept] in self.reading.sizes.values():
+        while own[kept : kept + 1] == shape[kept : kept + 1] and shape[kept] in self.reading.sizes.values():
             kept += 1
-        return self.put("reshape", (x.name,), {"shape": list(shape[kept:])})[0]
+        (made,) = self.put("reshape", (name,), {"shape": self.sizes(shape[kept:])})
+        self._views[made] = (name, own)
+        return made
+
+    def viewed(self, name: str, have: tuple[int, ...], shape: tuple[int, ...]) -> str:
+        """A tensor of our shape `have` under another one."""
+        flow = Flow(name, have, tuple(range(len(have))), NONE)
+        return self._reshaped(flow, shape)
 
     def natural(self, x: Flow) -> Flow:
         """x with all of ONNX's axes in ONNX's order."""
@@ -223,7 +259,7 @@ class Sheet:
         if x.mix is None:
             return x
         sizes = tuple(x.mix.sizes[a] for a in x.mix.order)
-        (name,) = self.put("reshape", (x.name,), {"shape": list(sizes)})
+        (name,) = self.put("reshape", (x.name,), {"shape": self.sizes(sizes)})
         axes = [x.mix.order.index(a) for a in sorted(x.mix.order)]
         (name,) = self.put("transpose", (name,), {"axes": axes})
         return replace(x, name=self.put("flatten", (name,))[0], mix=None)

@@ -29,9 +29,9 @@ def read_dft(sheet: Sheet, step: Step) -> Value:
     order = (*(a for a in x.axes if a not in (axis, x.rank - 1)), axis, x.rank - 1)
     x = sheet.arranged(replace(x, port=""), order)
     rest = [x.shape[a] for a in order[:-2]]
-    (rows,) = sheet.put("reshape", (x.name,), {"shape": [prod(rest), old * parts]})
+    (rows,) = sheet.put("reshape", (x.name,), {"shape": sheet.sizes([prod(rest), old * parts])})
     (made,) = sheet.put("dense", (rows,), {"units": bins * 2, "bias": False}, {"kernel": matrix})
-    (made,) = sheet.put("reshape", (made,), {"shape": [*rest, bins, 2]})
+    (made,) = sheet.put("reshape", (made,), {"shape": sheet.sizes([*rest, bins, 2])})
     shape = tuple(bins if a == axis else s for a, s in enumerate(x.shape[:-1]))
     return Flow(made, (*shape, 2), order, x.batch)
 
@@ -70,5 +70,5 @@ def read_stft(sheet: Sheet, step: Step) -> Value:
     given = {"filters": bins * 2, "size": size, "stride": stride, "bias": False}
     (name,) = sheet.put("conv", (x.name,), given, {"kernel": kernel})
     frames = (x.shape[1] - size) // stride + 1
-    (name,) = sheet.put("reshape", (name,), {"shape": [frames, bins, 2]})
+    (name,) = sheet.put("reshape", (name,), {"shape": sheet.sizes([frames, bins, 2])})
     return Flow(name, (x.shape[0], frames, bins, 2), (1, 2, 3), x.batch)

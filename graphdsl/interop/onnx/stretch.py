@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 
 import numpy as np
 
@@ -69,15 +68,6 @@ def stretched(sheet: Sheet, x: Flow, shape: tuple[int, ...]) -> Flow:
     """x repeated along axes of size 1 until it has this ONNX shape."""
     target = tuple(shape[a] for a in x.order)
     made = replace(x, shape=shape)
-    if x.written == target:
-        return made
-    name = x.name
-    have = list(x.written)
-    for at, size in enumerate(target):
-        if have[at] == size:
-            continue
-        before, after = prod(have[:at]), prod(have[at:])
-        (name,) = sheet.put("reshape", (name,), {"shape": [before, after]})
-        (name,) = sheet.put("upsample", (name,), {"factor": (size,)})
-        have[at] = size
-    return replace(made, name=sheet.put("reshape", (name,), {"shape": list(target)})[0])
+    return (
+        made if x.written == target else replace(made, name=sheet.then(x, "stretch", None, shape=sheet.sizes(target)))
+    )
