@@ -40,9 +40,8 @@ class Made:
 class Assembly:
     """Steps are added in the order of the file. `section` is the one being read, `made` what those before it gave."""
 
-    def __init__(self, sections: Sequence[Section], port: Port, input: Made, floats: Floats) -> None:
-        self.sections = sections
-        """Without [net]."""
+    def __init__(self, net: Section, sections: Sequence[Section], port: Port, input: Made, floats: Floats) -> None:
+        self.net, self.sections = net, sections
         self.port, self.input = port, input
         self.floats = floats
         self.layers: list[Layer] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from graphdsl.interop.darknet import convs, heads, joints, pools
 from graphdsl.interop.darknet.assembly import Assembly, Made
 from graphdsl.interop.darknet.cfg import Section, read_cfg
+from graphdsl.interop.darknet.training import lesson
 from graphdsl.interop.darknet.weights import Floats
 from graphdsl.interop.net import Layer, Net, Port
 
@@ -26,9 +27,10 @@ def read(path: Path, weights: Path | None = None) -> Net:
     not fit.
     """
     a = assembled(path, weights)
+    trained = lesson(a.net, a)
     outputs = _outputs(a)
     heads = tuple((head, head) for head in a.heads)
-    return Net(_title(path, a), (a.port,), tuple(a.layers), outputs, heads, _sections(a))
+    return Net(_title(path, a), (a.port,), tuple(a.layers), outputs, heads, _sections(a, trained))
 
 
 def assembled(path: Path, weights: Path | None = None) -> Assembly:
@@ -36,7 +38,7 @@ def assembled(path: Path, weights: Path | None = None) -> Assembly:
     net, *sections = read_cfg(path)
     if not sections:
         raise net.refuse("no layer follows", code="E0902")
-    a = Assembly(sections, *_input(net), Floats(weights))
+    a = Assembly(net, sections, *_input(net), Floats(weights))
     for section in sections:
         a.begin(section)
         a.end(_reader(section)(a, section))
@@ -74,12 +76,12 @@ def _outputs(a: Assembly) -> tuple[tuple[str, str], ...]:
     return (("found", "found"),)
 
 
-def _sections(a: Assembly) -> str:
+def _sections(a: Assembly, trained: str) -> str:
     """Pictures are stretched as OpenCV does it, and reach the network as numbers from 0 to 1."""
     if a.input.flat:
-        return ""
+        return trained
     size = a.input.height if a.input.height == a.input.width else f"{a.input.height}x{a.input.width}"
-    return f"\npreprocess = {a.port.name} -> resize({size}, mode=stretch, filter=opencv)\n"
+    return f"\npreprocess = {a.port.name} -> resize({size}, mode=stretch, filter=opencv)\n\n{trained}\n"
 
 
 def _title(path: Path, a: Assembly) -> str:
