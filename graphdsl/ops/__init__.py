@@ -9,6 +9,7 @@ from graphdsl.ops import (
     detect,
     expression,
     functions,
+    grid,
     learned,
     local,
     merge,
@@ -20,6 +21,7 @@ from graphdsl.ops import (
     reduce_layers,
     resize,
     stretch,
+    unpool,
 )
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
@@ -128,6 +130,7 @@ __all__ = [
     "expression",
     "formula",
     "functions",
+    "grid",
     "key_of",
     "learned",
     "local",
@@ -150,4 +153,5 @@ __all__ = [
     "sum_over",
     "sum_to",
     "transposed",
+    "unpool",
 ]

@@ -22,7 +22,7 @@ def space_to_depth(b: Builder, x: Value, size: Size, *, order: Order = "block") 
              feature c * places + p (PyTorch's pixel_unshuffle)
     returns  [height / size, width / size, channels * size²]
 
-    E0301  x is neither of the two shapes
+    E0301  x is of none of these shapes
     E0305  the blocks do not fit x
     E0401  a size is known only at run time
     """
@@ -51,7 +51,7 @@ def depth_to_space(b: Builder, x: Value, size: Size, *, order: Order = "block") 
              c * places + p does (PyTorch's pixel_shuffle, ONNX's CRD)
     returns  [height * size, width * size, channels / size²]
 
-    E0301  x is neither of the two shapes
+    E0301  x is of none of these shapes
     E0305  the features do not fill blocks
 
     Source: Shi et al. 2016.

@@ -1,4 +1,4 @@
-"""The convolution layers of the language. The rank of what flows in decides whether they run over time or space."""
+"""The convolution layers of the language. The rank of what flows in decides what they run over: time, space, volume."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def conv(
 ) -> Value:
     """Slides windows of weights over time or over a picture; each filter gives one feature of the result.
 
-    x        [time, features] or [height, width, channels]
-    returns  [out(time), filters] or [out(height), out(width), filters],
+    x        [time, features], [height, width, channels] or, over volumes, [depth, height, width, channels]
+    returns  [out(time), filters] or [out(height), out(width), filters], and so for volumes;
              out(s) = (s + padding - reach) // stride + 1, reach = (size - 1) * dilation + 1
 
     filters   how many results at every place
@@ -73,7 +73,7 @@ def conv(
 
     Weights: kernel [size..., channels / groups, filters], bias [filters]; 3x3 over 3 channels: 28 parameters a filter.
 
-    E0301  x is neither of the two shapes; the window is larger than the padded input; groups do not divide
+    E0301  x is of none of these shapes; the window is larger than the padded input; groups do not divide
     E0401  the number of channels, or what `same` would pad with a stride, is known only at run time
 
     Source: LeCun et al. 1998; groups: Krizhevsky et al. 2012; dilation: Yu and Koltun 2016; causal: van den Oord et al.

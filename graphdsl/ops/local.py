@@ -40,7 +40,7 @@ def local_conv(
 
     Weights: kernel [out..., size..., channels, filters], bias [out..., filters].
 
-    E0301  x is neither of the two shapes; the window is larger than the padded input
+    E0301  x is of none of these shapes; the window is larger than the padded input
     E0401  a size is known only at run time
 
     Source: LeCun 1989; Taigman et al. 2014 (DeepFace).

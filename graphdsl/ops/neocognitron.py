@@ -202,7 +202,7 @@ def s_cells(
     Weights: excitatory [size..., channels, planes], which begins faint at random, and inhibitory [planes]; both change
     by this rule alone.
 
-    E0301  x is neither of the two shapes; the window is larger than the padded input
+    E0301  x is of none of these shapes; the window is larger than the padded input
     E0401  a size of x is known only at run time
 
     Source: Fukushima 1980.
@@ -227,7 +227,7 @@ def c_cells(
     size, stride, pad  of the window, as for `avg_pool`; padding counts as zeros
     half               the mean that gives 1/2
 
-    E0301  x is neither of the two shapes; the window is larger than the padded input
+    E0301  x is of none of these shapes; the window is larger than the padded input
     E0401  a size of x is known only at run time
 
     Source: Fukushima 1988.

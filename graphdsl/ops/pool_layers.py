@@ -34,7 +34,7 @@ def max_pool(
 ) -> Value:
     """The largest number of each window, feature by feature.
 
-    x        [time, features] or [height, width, channels]
+    x        [time, features], [height, width, channels] or, over volumes, [depth, height, width, channels]
     returns  [out..., features], out(s) = (s + padding - reach) // stride + 1, reach = (size - 1) * dilation + 1
 
     size      of the window
@@ -47,7 +47,7 @@ def max_pool(
     Padding never wins, nor do steps behind a sequence's end. Of equal numbers in a window the first in row order gets
     all the gradient (with a dilation the last). NaN wins over every number.
 
-    E0301  x is neither of the two shapes; the window is larger than the padded input; pad is not below size
+    E0301  x is of none of these shapes; the window is larger than the padded input; pad is not below size
     E0401  pad=same with a stride, ceil or a dilation, over a size that is known only at run time
 
     Source: Riesenhuber and Poggio 1999; Ranzato et al. 2007.
@@ -76,7 +76,7 @@ def avg_pool(
 ) -> Value:
     """The mean of each window, feature by feature.
 
-    x        [time, features] or [height, width, channels]
+    x        [time, features], [height, width, channels] or, over volumes, [depth, height, width, channels]
     returns  [out..., features], out(s) = (s + padding - reach) // stride + 1, reach = (size - 1) * dilation + 1
 
     size           of the window
@@ -122,7 +122,7 @@ def lp_pool(
 ) -> Value:
     """The length of each window's numbers: (sum |x|^p)^(1/p), feature by feature.
 
-    x        [time, features] or [height, width, channels]
+    x        [time, features], [height, width, channels] or, over volumes, [depth, height, width, channels]
     p        1: the sum of what they are without sign; 2: the root of the sum of squares
     returns  as `max_pool`, whose settings the others are; padding counts as 0
 
@@ -141,13 +141,13 @@ def lp_pool(
 def global_max_pool(b: Builder, x: Value) -> Value:
     """The largest number of every feature, over all of time or space.
 
-    x        [time, features] or [height, width, channels]
+    x        [time, features], [height, width, channels] or, over volumes, [depth, height, width, channels]
     returns  [features]
 
     Steps behind a sequence's end do not count; a sequence without steps gives 0. Of equal numbers the first gets all
     the gradient. NaN wins over every number.
 
-    E0301  x is neither of the two shapes
+    E0301  x is of none of these shapes
 
     Source: Collobert et al. 2011, over time.
     """
@@ -162,12 +162,12 @@ def global_max_pool(b: Builder, x: Value) -> Value:
 def global_avg_pool(b: Builder, x: Value) -> Value:
     """The mean of every feature, over all of time or space.
 
-    x        [time, features] or [height, width, channels]
+    x        [time, features], [height, width, channels] or, over volumes, [depth, height, width, channels]
     returns  [features]
 
     Steps behind a sequence's end do not count; a sequence without steps gives 0.
 
-    E0301  x is neither of the two shapes
+    E0301  x is of none of these shapes
 
     Source: Lin et al. 2013 (Network in Network).
     """

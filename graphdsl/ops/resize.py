@@ -151,7 +151,7 @@ def resize(
     antialias  where the result is smaller, blend all that it stands for (PyTorch's antialias has exclude_outside too)
     exclude_outside   blend only what there is; else the border goes on for ever
 
-    E0301  x is neither of the two shapes
+    E0301  x is of none of these shapes
     E0305  neither size nor scale is given, or both, or they do not fit x
     E0401  a size of x is known only at run time; `upsample` repeats what has any length
     """
@@ -213,7 +213,7 @@ def upsample(b: Builder, x: Value, factor: Size, *, method: Method = "nearest") 
     method   `nearest`: every number is repeated. `bilinear`: straight lines between the numbers, which stand in the
              middle of their places (PyTorch's align_corners=False, TensorFlow 2's resize)
 
-    E0301  x is neither of the two shapes
+    E0301  x is of none of these shapes
     E0401  bilinear along a size that is known only at run time: a sequence's end would blend with what stands behind it
     """
     demand_spatial("upsample", x.type)

@@ -90,6 +90,8 @@ def to_float(b: Builder, x: Value) -> Value:
 def to_int(b: Builder, x: Value, classes: Count) -> Value:
     """Float numbers as whole numbers from 0 to classes - 1: rounded towards 0, and what lies outside to the nearest.
 
+    NaN becomes 0.
+
     x        float, any shape
     classes  how many whole numbers there are
     returns  int(classes), the same shape
@@ -97,8 +99,13 @@ def to_int(b: Builder, x: Value, classes: Count) -> Value:
     Nothing learns through it.
     """
     demand_float("to_int", x.type)
-    inside = formula(b, lambda v: e.minimum(e.maximum(v, 0), classes - 1), x, title="inside")
+    inside = formula(b, lambda v: within(v, classes), x, title="inside")
     return b.emit(Cast(DType.INT32, classes), inside)
+
+
+def within(x: e.Expression, count: int) -> e.Expression:
+    """x, at least 0 and at most count - 1; 0 for NaN, which must not become a place."""
+    return e.minimum(e.where(x > 0, x, 0), count - 1)
 
 
 @layer()

@@ -34,11 +34,12 @@ def demand_float(layer: str, x: TensorType, operand: int = 0) -> None:
 
 
 def demand_spatial(layer: str, x: TensorType) -> None:
-    """Refuses what is neither a sequence of vectors nor a picture with channels."""
+    """Refuses what is neither a sequence of vectors nor a picture nor a volume with channels."""
     demand_float(layer, x)
-    if x.rank not in (3, 4):
+    if x.rank not in (3, 4, 5):
         raise TypeRuleError(
-            f"{layer} needs float[time, features] or float[height, width, channels], got {x.describe()}",
+            f"{layer} needs float[time, features], float[height, width, channels] or a volume with channels, "
+            f"got {x.describe()}",
             operand=0,
             help="the last axis holds the features: a grey picture is float[height, width, 1]",
         )

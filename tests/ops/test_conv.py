@@ -186,7 +186,12 @@ def test_a_sequence_gives_the_same_alone_and_padded(make, size):
         (layer("conv", 4, 7), (5, 5, 3), "E0301", "a window of 7x7 is larger than the padded input of 5x5"),
         (layer("conv", 4, 3, groups=2), (5, 5, 3), "E0301", "2 groups do not divide 3 channels"),
         (layer("conv", 3, 3, groups=2), (5, 5, 4), "E0301", "2 groups do not divide 3 filters"),
-        (layer("conv", 4, 3), (10,), "E0301", "conv needs float[time, features] or float[height, width, channels]"),
+        (
+            layer("conv", 4, 3),
+            (10,),
+            "E0301",
+            "conv needs float[time, features], float[height, width, channels] or a volume",
+        ),
         (layer("conv", 4, (3, 3)), (10, 2), "E0301", "size 3x3 has 2 numbers, the tensor has 1 axis"),
         (layer("conv", 4, 3, pad="causal"), (5, 5, 3), "E0301", "pad=causal is for convolutions over time"),
         (layer("conv", 4, 3, pad="same", stride=2), (T, 2), "E0401", "pad=same with stride 2 depends on T"),

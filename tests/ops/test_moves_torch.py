@@ -132,3 +132,33 @@ def test_whole_numbers_are_picked_as_they_are() -> None:
     (y,) = numbers_of("slice", {"x0": x}, below=20, start=1, step=2)
     np.testing.assert_array_equal(y, x[:, 1::2])
     assert y.dtype == np.int32
+
+
+def _sampled(**settings: Any) -> Callable[..., Any]:
+    modes = {"linear": "bilinear", "cubic": "bicubic"}
+    theirs = {
+        "mode": modes.get(settings["mode"], settings["mode"]),
+        "padding_mode": settings["outside"],
+        "align_corners": settings["corners"],
+    }
+    return first(lambda torch, x, x1: torch.nn.functional.grid_sample(x, x1, **theirs))
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("outside", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_places_that_are_computed(mode: str, outside: str, corners: bool) -> None:
+    settings = {"mode": mode, "outside": outside, "corners": corners}
+    pictures, grid = wave(2, 4, 5, 3), wave(2, 6, 7, 2, speed=0.37) * 1.3
+    check("grid_sample", {"x0": pictures, "x1": grid}, _sampled(**settings), **settings)
+    if mode != "cubic":
+        volumes, places = wave(1, 2, 3, 4, 2), wave(1, 2, 3, 3, 3, speed=0.37)
+        check("grid_sample", {"x0": volumes, "x1": places}, _sampled(**settings), **settings)
+
+
+def test_nan_is_no_place() -> None:
+    places = np.array([[[np.nan, 0.0], [np.inf, -np.inf]]])
+    for name, given in (("grid_sample", {"x0": wave(1, 3, 4, 2), "x1": places}), ("to_int", {"x0": places})):
+        made = numbers_of(name, given, **({"classes": 5} if name == "to_int" else {"mode": "nearest"}))
+        assert made[0].shape[1] == 2
+    assert numbers_of("to_int", {"x0": places}, classes=5)[0].ravel().tolist() == [0, 0, 4, 0]

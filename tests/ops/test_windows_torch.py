@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from graphdsl.ir import Array, Sides
@@ -167,4 +168,61 @@ def test_four_sides_of_padding() -> None:
         size=(3, 2),
         stride=2,
         pad=Sides((0, 1, 2, 3)),
+    )
+
+
+VOLUME = {"x0": wave(1, 4, 5, 3, 4)}
+VOLUMES: list[Case] = [
+    (
+        "conv",
+        {**VOLUME, "kernel": wave(2, 3, 1, 4, 2), "bias": wave(2)},
+        {"filters": 2, "size": (2, 3, 1), "stride": (1, 2, 1), "pad": 1},
+        lambda torch, x0, kernel, bias: torch.nn.functional.conv3d(
+            x0.movedim(-1, 1), kernel.permute(4, 3, 0, 1, 2), bias, (1, 2, 1), 1
+        ).movedim(1, -1),
+    ),
+    (
+        "conv_transpose",
+        {**VOLUME, "kernel": wave(2, 2, 2, 3, 4)},
+        {"filters": 3, "size": 2, "stride": 2, "bias": False},
+        lambda torch, x0, kernel: torch.nn.functional.conv_transpose3d(
+            x0.movedim(-1, 1), kernel.permute(4, 3, 0, 1, 2), stride=2
+        ).movedim(1, -1),
+    ),
+    ("max_pool", VOLUME, {"size": 2, "stride": 1, "pad": 1}, _pooled("max_pool3d", kernel_size=2, stride=1, padding=1)),
+    ("avg_pool", VOLUME, {"size": 2, "ceil": True}, _pooled("avg_pool3d", kernel_size=2, ceil_mode=True)),
+    ("global_max_pool", VOLUME, {}, lambda torch, x0: x0.amax((1, 2, 3))),
+    ("global_avg_pool", VOLUME, {}, lambda torch, x0: x0.mean((1, 2, 3))),
+    ("resize", VOLUME, {"size": (2, 6, 7), "mode": "linear"}, _interpolated(size=(2, 6, 7), mode="trilinear")),
+    ("upsample", VOLUME, {"factor": 2}, _interpolated(scale_factor=2, mode="nearest")),
+]
+
+
+@pytest.mark.parametrize(("name", "arrays", "settings", "torch_too"), cases(VOLUMES))
+def test_volumes(
+    name: str, arrays: Mapping[str, Array], settings: Mapping[str, Any], torch_too: Callable[..., Any]
+) -> None:
+    check(name, arrays, torch_too, **settings)
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_where_the_largest_stood_and_the_way_back(stride: int) -> None:
+    def pooled(torch: Any, x0: Any) -> Any:
+        call = torch.nn.functional.max_pool2d
+        y, places = call(x0.movedim(-1, 1), 3, stride, 1, return_indices=True)
+        return y.movedim(1, -1), places.movedim(1, -1).int()
+
+    check("max_pool_places", PICTURE, pooled, size=3, stride=stride, pad=1)
+
+    y, places = wave(2, 2, 3, 2), np.array([[0, 3], [5, 1], [2, 2], [9, 9], [11, 10], [7, 0]], np.int32)
+    check(
+        "max_unpool",
+        {"x0": y, "x1": np.stack([places, places[::-1]]).reshape(2, 2, 3, 2)},
+        lambda torch, x0, x1: (
+            torch.zeros(2, 12, 2, dtype=x0.dtype)
+            .scatter(1, x1.reshape(2, 6, 2).long(), x0.reshape(2, 6, 2))
+            .reshape(2, 3, 4, 2)
+        ),
+        shape=(3, 4),
+        below=12,
     )
