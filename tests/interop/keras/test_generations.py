@@ -174,7 +174,7 @@ def test_highway_and_maxout(tmp_path: Path) -> None:
         layer("MaxoutDense", "m", output_dim=3, nb_feature=2, bias=True),
     )
     text = spec(tmp_path, config)
-    assert "dense(6) -> reshape(" in text and "reduce_max(0)" in text
+    assert "dense(6) -> reshape([2, 3]) -> reduce_max(" in text
     assert "gate = h_input -> dense(4) -> sigmoid" in text
 
 
