@@ -1,4 +1,4 @@
-"""Networks of the zoo beside keras.applications: with the same weights they give the same scores.
+"""Networks of the zoo beside keras.applications: with the same weights they give the same scores for the same picture.
 
 Every weight is drawn from its part and shape alone, so nobody has to say which weight of ours is which of Keras's: a
 branch that reads something else, another stride, padding or epsilon gives other scores.
@@ -34,6 +34,9 @@ NETWORKS = {
     "resnet50v2": "ResNet50V2",
     "xception": "Xception",
 }
+MODULES = {name: name for name in NETWORKS}
+MODULES |= {"densenet121": "densenet", "resnet50": "resnet", "resnet50v2": "resnet_v2"}
+"""Where Keras says how pictures become what the network takes."""
 
 
 @cache
@@ -68,10 +71,14 @@ def test_same_scores(name: str, theirs: str, monkeypatch: pytest.MonkeyPatch) ->
     for layer in network.layers:
         for weight in layer.weights:
             weight.assign(of_keras(keras, weight.path, tuple(weight.shape), layer))
-    x = np.random.default_rng(1).random((1, *network.input_shape[1:]), np.float32)
-    expected = np.log(np.asarray(network.predict(x, verbose=0)))
+    side = network.input_shape[1]
+    picture = np.random.default_rng(1).integers(0, 256, (1, max(side, 256), max(side, 256), 3), np.uint8)
+    edge = (picture.shape[1] - side) // 2
+    centre = picture[:, edge : edge + side, edge : edge + side].astype(np.float32)
+    ready = getattr(keras.applications, MODULES[name]).preprocess_input(centre)
+    expected = np.log(np.asarray(network.predict(ready, verbose=0)))
     model = graphdsl.compile(ZOO / f"{name}.dag")
     weights = model.executor.weights
     weights.restore({n: drawn(n.rsplit("/", 1)[-1], weights[n].shape) for n in weights})
-    found = np.log(model.predict({"image": x})["class"])
+    found = np.log(model.predict({"image": picture})["class"])
     assert np.abs(found - expected).max() < 1e-5 * np.ptp(expected)
