@@ -6,12 +6,14 @@ from pathlib import Path
 
 from graphdsl.interop.caffe import convolutions, elementwise, norms, pools, shapes
 from graphdsl.interop.caffe.reading import Reading
+from graphdsl.interop.caffe.snapshot import is_hdf5, read_hdf5
 from graphdsl.interop.caffe.solver import is_solver, net_file, net_inside, training
 from graphdsl.interop.caffe.steps import steps_of
 from graphdsl.interop.caffe.text import Message, parsed
 from graphdsl.interop.caffe.wire import read_blobs
 from graphdsl.interop.net import Net
 from graphdsl.interop.refusal import read_text
+from graphdsl.ir import Array
 from graphdsl.report import Source
 
 FAMILIES = (convolutions, elementwise, norms, pools, shapes)
@@ -25,7 +27,7 @@ def read(path: Path, weights: Path | None = None) -> Net:
     """A net of Caffe as a Net; without weights, its graph and shapes.
 
     path     a prototxt file: a net to be used or to be trained, of V1 or V2, or a solver, which names a net
-    weights  a caffemodel file
+    weights  a caffemodel file, also one in HDF5
 
     E0901  a layer that has no words here, by its name
     E0902  a file that is malformed, at its place
@@ -39,12 +41,16 @@ def read(path: Path, weights: Path | None = None) -> Net:
         if inside is None:
             path = net_file(message, path)
         message = inside or _message(path)
-    arrays = read_blobs(weights) if weights else None
+    arrays = _arrays(weights) if weights else None
     name = message.text("name") or (
         path.resolve().parent.name if path.stem in GENERIC else path.stem.removeprefix("deploy_")
     )
     title = f"{name}, from Caffe ({path.name})"
     return Reading(message, steps_of(message), arrays).read(title, more)
+
+
+def _arrays(path: Path) -> dict[str, list[Array]]:
+    return read_hdf5(path) if is_hdf5(path) else read_blobs(path)
 
 
 def _message(path: Path) -> Message:

@@ -135,7 +135,8 @@ class Plan:
         kept = [a for a in blob.axes if blob.shape[a] > 1]
         tensor = blob.tensor
         if len(blob.axes) != 1:
-            (tensor,) = self.emit(f"{blob.tensor}_flat", "flatten", [blob.tensor])
+            again = self.made("flatten", tensor)
+            tensor = again or self.emit(f"{tensor}_flat", "flatten", [tensor])[0]
         if blob.was is not None:
             return replace(blob, tensor=tensor)
         return Blob(tensor, (count,), (0,), None if kept == sorted(kept) else blob)
