@@ -28,6 +28,7 @@ SETTINGS = {
     **dict.fromkeys(["ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "OneHot", "Gather", "GatherND"], 1),
     **dict.fromkeys(["GatherElements", "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"], 2),
     "GatherElements": 1,
+    "MaxUnpool": 2,
     "STFT": 1,
 }
 """From which input on a node's inputs are weights and settings (kernels, shapes, axes), known when a spec is built.

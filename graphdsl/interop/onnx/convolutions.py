@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.onnx.flow import Flow, Value
+from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
-from graphdsl.interop.onnx.sheet import Sheet
+from graphdsl.interop.onnx.sheet import Mixed, Sheet
 from graphdsl.interop.onnx.windows import Pads, Slide, padded, padding, picture, settings, short, slide_of
 from graphdsl.ir import Array
 
@@ -126,6 +127,30 @@ def _cropped(sheet: Sheet, x: Flow, cut: Sequence[tuple[int, int]]) -> Flow:
     told: Any = short(around[0]) if around[0] == around[1] else [*around[0], *around[1]]
     sizes = (n - lo - hi for n, lo, hi in zip(x.shape[2:], *around, strict=True))
     return replace(x, name=sheet.then(x, "crop", None, start=told), shape=(*x.shape[:2], *sizes), port="")
+
+
+@reads("Col2Im")
+def read_col2im(sheet: Sheet, step: Step) -> Value:
+    """Columns painted back into a picture, where they overlap added up: a transposed convolution with ones."""
+    image, block = ([int(n) for n in sheet.fixed(k, what)] for k, what in ((1, "the picture"), (2, "the block")))
+    x, axes = sheet.plain(sheet.flow(0)), len(image)
+    if x.batch not in (0, NONE) or (x.batch == NONE and x.shape[0] != 1):
+        raise Mixed
+    stride, dilation = tuple(step.get("strides", [1] * axes)), tuple(step.get("dilations", [1] * axes))
+    pads = list(step.get("pads", [0] * 2 * axes))
+    cut = list(zip(pads[:axes], pads[axes:], strict=True))
+    parts = zip(image, block, stride, dilation, cut, strict=True)
+    rows = [(n + lo + hi - (k - 1) * d - 1) // s + 1 for n, k, s, d, (lo, hi) in parts]
+    size, channels = prod(block), x.shape[1] // prod(block)
+    x = sheet.arranged(x, (2, 1))
+    name = sheet.viewed(x.name, x.written, (*rows, channels * size))
+    kernel = np.tile(np.eye(size, dtype=np.float32), (1, channels)).reshape(*block, 1, channels * size)
+    given = settings(Slide(tuple(block), stride, dilation, ((0, 0),) * axes, (0,) * axes))
+    given |= ({"groups": channels} if channels > 1 else {}) | {"bias": False} | (_cut_settings(cut, stride) or {})
+    (name,) = sheet.put(
+        "conv_transpose", (name,), {"filters": channels, "size": short(block), **given}, {"kernel": kernel}
+    )
+    return Flow(name, (x.shape[0], channels, *image), (*range(2, 2 + axes), 1), x.batch)
 
 
 @reads("Crop")

@@ -36,6 +36,7 @@ class Flow:
     batch  which of ONNX's axes is the batch, NONE where the whole is one sample
     dtype  ONNX's; ours are float32, and int32 for what counts classes
     classes  above 0: ours holds whole numbers below this; otherwise it holds floats
+    local  places as our max_pool_places counts them
     port   the input whose order may still be chosen, because nothing but formulas stand between
     mix    set on a flattened picture: its features stand in another order than ONNX's
     """
@@ -46,6 +47,7 @@ class Flow:
     batch: int
     dtype: str = "float32"
     classes: int = 0
+    local: bool = False
     port: str = ""
     mix: Mix | None = None
 

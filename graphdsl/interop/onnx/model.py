@@ -90,14 +90,14 @@ def load(path: Path) -> Model:
         raise fail("E0902", f"{path} has {len(graph.node):,} nodes; at most {MOST_STEPS:,} are read")
     if graph.sparse_initializer:
         raise fail("E0901", f"{path}: `{graph.sparse_initializer[0].values.name}` is sparse; store it densely")
-    opsets = {o.domain: o.version for o in proto.opset_import}
-    constants = {t.name: array_of(t, path) for t in graph.initializer}
+    opsets = {_text(o.domain, path): o.version for o in proto.opset_import}
+    constants = {_text(t.name, path): array_of(t, path) for t in graph.initializer}
     return Model(
         path.name,
-        proto.producer_name,
+        _text(proto.producer_name, path),
         opsets.get("", opsets.get("ai.onnx", 1)),
         tuple(_source(onnx, i, path) for i in graph.input if i.name not in constants),
-        tuple(o.name for o in graph.output),
+        tuple(_text(o.name, path) for o in graph.output),
         constants,
         tuple(_step(onnx, n, path) for n in graph.node),
     )
@@ -109,6 +109,13 @@ def _parsed(onnx: Any, path: Path) -> Any:
     if not proto.HasField("graph") or not proto.graph.output:
         raise malformed(path, "it holds no graph with an output")
     return proto
+
+
+def _text(value: Any, path: Path) -> str:
+    """A name. What is no UTF-8 arrives as bytes."""
+    if isinstance(value, str):
+        return value
+    raise malformed(path, f"the name {value!r} is no text")
 
 
 def _guarded(path: Path, work: Any) -> Any:
@@ -156,15 +163,17 @@ def _source(onnx: Any, info: Any, path: Path) -> Source:
     if not info.type.HasField("tensor_type"):
         raise fail("E0901", f"{path}: input `{info.name}` is no tensor")
     dtype = _guarded(path, lambda: onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
-    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim)
-    return Source(info.name, "float32" if dtype in ("float16", "bfloat16") else dtype, shape)
+    shape = tuple(d.dim_value if d.HasField("dim_value") else _text(d.dim_param, path) for d in tensor.shape.dim)
+    return Source(_text(info.name, path), "float32" if dtype in ("float16", "bfloat16") else dtype, shape)
 
 
 def _step(onnx: Any, node: Any, path: Path) -> Step:
-    op = node.op_type if node.domain in OURS else f"{node.domain}::{node.op_type}"
-    name = node.name or next(iter(node.output), "") or node.op_type
-    found = {a.name: _attribute(onnx, a, f"`{name}` ({op})", path) for a in node.attribute}
-    return Step(name, op, tuple(node.input), tuple(node.output), found)
+    inputs, outputs = (tuple(_text(n, path) for n in names) for names in (node.input, node.output))
+    kind = _text(node.op_type, path)
+    op = kind if node.domain in OURS else f"{_text(node.domain, path)}::{kind}"
+    name = _text(node.name, path) or next(iter(outputs), "") or kind
+    found = {_text(a.name, path): _attribute(onnx, a, f"`{name}` ({op})", path) for a in node.attribute}
+    return Step(name, op, inputs, outputs, found)
 
 
 def _attribute(onnx: Any, attribute: Any, label: str, path: Path) -> Any:

@@ -104,6 +104,17 @@ def read_group_norm(sheet: Sheet, step: Step) -> Value:
     return replace(x, name=sheet.then(x, "group_norm", weights, groups=groups, **_eps(step), **settings), port="")
 
 
+@reads("GroupStandardize")
+def read_group_standardize(sheet: Sheet, step: Step) -> Value:
+    """What the pattern of a decomposed group norm became: inputs are x, factor and shift of each channel."""
+    x = channels_last(sheet, sheet.flow(0))
+    gamma, beta = (sheet.optional(k, "its factor") for k in (1, 2))
+    channels = x.shape[1:2]
+    settings, weights = _affine(*(None if g is None else np.broadcast_to(np.ravel(g), channels) for g in (gamma, beta)))
+    groups = {"groups": int(step.attributes["num_groups"])}
+    return replace(x, name=sheet.then(x, "group_norm", weights, **groups, **_eps(step), **settings), port="")
+
+
 @reads("LayerNormalization")
 def read_layer_norm(sheet: Sheet, step: Step) -> tuple[Value, ...]:
     """Over all axes from one on; ours looks along the features, so several are one for a while."""

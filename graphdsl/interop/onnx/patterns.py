@@ -223,7 +223,7 @@ def affine(graph: Graph, step: Step) -> Step | None:
     """The constant factor and shift that follow a normalisation are its own."""
     if step.op not in ("Mul", "Add"):
         return None
-    for inner, other in _turned(graph, step, "Standardize"):
+    for inner, other in (*_turned(graph, step, "Standardize"), *_turned(graph, step, "GroupStandardize")):
         free = len(inner.inputs) == (1 if step.op == "Mul" else 2)
         if step.op == "Add" and len(inner.inputs) == 1:
             inner, free = replace(inner, inputs=(*inner.inputs, "")), True
@@ -253,4 +253,38 @@ def cropped(graph: Graph, step: Step) -> Step | None:
     return replace(painted, outputs=step.outputs, attributes={**painted.attributes, "border": border})
 
 
-RULES: tuple[Rule, ...] = (bias_of_conv, bias_of_product, swish, gelu, layer_norm, affine, filled, cropped)
+def group_norm(graph: Graph, step: Step) -> Step | None:
+    """A reshape to [batch, groups, rest], an instance norm without factors, and a reshape back."""
+    inner = graph.made_by(step.input(0), "InstanceNormalization") if step.op == "Reshape" else None
+    cut = graph.made_by(inner.input(0), "Reshape") if inner is not None else None
+    if inner is None or cut is None:
+        return None
+    shape, gamma, beta = (graph.constants.get(n) for n in (cut.input(1), inner.input(1), inner.input(2)))
+    if shape is None or gamma is None or beta is None or shape.size != 3 or int(shape[2]) != -1:
+        return None
+    if not ((gamma == 1).all() and (beta == 0).all() and gamma.size == int(shape[1])):
+        return None
+    attributes = {"num_groups": gamma.size, "epsilon": inner.get("epsilon", 1e-5)}
+    return replace(step, op="GroupStandardize", inputs=(cut.inputs[0],), attributes=attributes)
+
+
+def channel_shuffle(graph: Graph, step: Step) -> Step | None:
+    """A reshape to [batch, groups, channels / groups, …], an exchange of these two axes, and a reshape back."""
+    turned = graph.made_by(step.input(0), "Transpose") if step.op == "Reshape" else None
+    cut = graph.made_by(turned.input(0), "Reshape") if turned is not None else None
+    if turned is None or cut is None:
+        return None
+    shape, back = graph.constants.get(cut.input(1)), graph.constants.get(step.input(1))
+    perm = list(turned.get("perm", ()))
+    if shape is None or back is None or len(perm) < 4 or perm != [0, 2, 1, *range(3, len(perm))]:
+        return None
+    if back.size != shape.size - 1 or int(back[1]) not in (-1, int(shape[1]) * int(shape[2])) or min(shape[1:3]) < 1:
+        return None
+    if list(back[2:]) != list(shape[3:]) or back[0] != shape[0]:
+        return None
+    return replace(step, op="ChannelShuffle", inputs=(cut.inputs[0],), attributes={"groups": int(shape[1])})
+
+
+RULES: tuple[Rule, ...] = (
+    *(bias_of_conv, bias_of_product, swish, gelu, layer_norm, group_norm, affine, filled, cropped, channel_shuffle),
+)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from graphdsl.interop.onnx.along import rows_of
-from graphdsl.interop.onnx.flow import Flow, Value
+from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
-from graphdsl.interop.onnx.sheet import Sheet
+from graphdsl.interop.onnx.shapes import class_numbers
+from graphdsl.interop.onnx.sheet import Mixed, Sheet
 from graphdsl.interop.onnx.windows import Slide, padded, padding, picture, settings, short, slide_of
 
 LOWEST = -3.0e38
@@ -20,12 +21,69 @@ LOWEST = -3.0e38
 
 
 @reads("MaxPool")
-def read_max_pool(sheet: Sheet, step: Step) -> Value:
+def read_max_pool(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
     """Padding never wins."""
-    if sheet.wants(1):
-        raise sheet.refused("it also gives the places of the largest numbers, and max_pool gives only these numbers")
     x = picture(sheet, sheet.flow(0))
+    if sheet.wants(1):
+        return _with_places(sheet, step, x)
     return pooled(sheet, x, slide_of(step, x, step.attributes["kernel_shape"]), "max_pool", LOWEST)
+
+
+def _with_places(sheet: Sheet, step: Step, x: Flow) -> tuple[Value, ...]:
+    """ONNX counts places through the whole batch, ours within a channel: right for who puts numbers back there."""
+    if step.get("storage_order", 0):
+        raise sheet.refused("it counts places by columns, and ours by rows")
+    slide = slide_of(step, x, step.attributes["kernel_shape"])
+    names = sheet.put("max_pool_places", (x.name,), {"size": short(slide.size), **_told(sheet, x, slide)}, outputs=2)
+    y = Flow(names[0], (*x.shape[:2], *slide.out(x.shape[2:])), x.order, x.batch)
+    count = prod(x.shape[2:])
+    places = replace(y, name=names[1], dtype="int64", classes=count)
+    if (
+        all(s.op == "MaxUnpool" for s in sheet.model.steps if step.output(1) in s.inputs)
+        and step.output(1) not in sheet.model.outputs
+    ):
+        return y, replace(places, local=True)
+    if x.batch != NONE:
+        raise Mixed
+    floats = replace(places, name=sheet.put("to_float", (places.name,))[0], classes=0)
+    return y, counted(sheet, floats, x.shape[1], count)
+
+
+def counted(sheet: Sheet, places: Flow, channels: int, count: int) -> Flow:
+    """Places within a channel as places within a sample; with a count below 0 the other way."""
+    if channels == 1:
+        return places
+    steps = {"beta": np.arange(channels, dtype=np.float32) * count}
+    return replace(places, name=sheet.then(places, "scale", steps, scale=False))
+
+
+@reads("MaxUnpool")
+def read_max_unpool(sheet: Sheet, step: Step) -> Value:
+    """Numbers put back where a max_pool found them; what output_shape adds is behind the end."""
+    x = picture(sheet, sheet.flow(0))
+    slide = slide_of(step, x, step.attributes["kernel_shape"])
+    parts = zip(x.shape[2:], slide.size, slide.stride, slide.pads, strict=True)
+    sizes = tuple((n - 1) * s + k - lo - hi for n, k, s, (lo, hi) in parts)
+    wanted = sheet.optional(2, "the shape")
+    places = sheet.raw_flow(1)
+    if not places.local:
+        if places.batch != NONE:
+            raise Mixed
+        if x.shape[1] > 1:
+            places = counted(sheet, sheet.arranged(sheet.flow(1), x.order), x.shape[1], -prod(sizes))
+        places = class_numbers(sheet, places, prod(sizes))
+    places = sheet.arranged(places, x.order)
+    (name,) = sheet.put("max_unpool", (x.name, places.name), {"shape": sheet.sizes(sizes)})
+    made = Flow(name, (*x.shape[:2], *sizes), x.order, x.batch)
+    more = (
+        (0,) * len(sizes)
+        if wanted is None
+        else tuple(int(w) - s for w, s in zip(wanted[-len(sizes) :], sizes, strict=True))
+    )
+    if not any(more):
+        return made
+    name = sheet.then(made, "pad", None, start=0, end=short(more))
+    return replace(made, name=name, shape=(*x.shape[:2], *(s + m for s, m in zip(sizes, more, strict=True))))
 
 
 @reads("AveragePool")
@@ -44,7 +102,7 @@ def read_lp_pool(sheet: Sheet, step: Step) -> Value:
     x = picture(sheet, sheet.flow(0))
     p = float(step.get("p", 2))
     slide = slide_of(step, x, step.attributes["kernel_shape"])
-    if len(slide.size) < 3:
+    if len(slide.size) < 4:
         return pooled(sheet, x, slide, "lp_pool", 0.0, **({} if p == 2 else {"p": p}))
     powers = sheet.unary("power", sheet.unary("abs", x), exponent=p)
     mean = pooled(
@@ -59,7 +117,7 @@ def pooled(sheet: Sheet, x: Flow, slide: Slide, word: str, fill: float, **more: 
     if not _below(slide):
         x, slide = padded(sheet, x, slide, fill)
     shape = (*x.shape[:2], *slide.out(x.shape[2:]))
-    if len(slide.size) < 3:
+    if len(slide.size) < 4:
         name = sheet.then(x, word, None, size=short(slide.size), **_told(sheet, x, slide), **more)
         return Flow(name, shape, x.order, x.batch)
     for axis in range(len(slide.size)):

@@ -4,7 +4,6 @@ from graphdsl.interop.onnx import (
     convolutions,
     einsum,
     elementwise,
-    grids,
     losses,
     norms,
     picks,
@@ -21,6 +20,6 @@ from graphdsl.interop.onnx.registry import READERS
 __all__ = ["FILES", "READERS"]
 
 FILES = (
-    *(convolutions, einsum, elementwise, grids, losses, norms, picks, pools),
+    *(convolutions, einsum, elementwise, losses, norms, picks, pools),
     *(products, reduces, resizing, sequences, shapes, spectral),
 )

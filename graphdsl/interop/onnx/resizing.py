@@ -18,7 +18,7 @@ from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.sheet import Mixed, Sheet
-from graphdsl.interop.onnx.windows import short
+from graphdsl.interop.onnx.windows import picture, short
 from graphdsl.ir import Array
 from graphdsl.report import dataclass
 
@@ -60,7 +60,7 @@ def read_resize(sheet: Sheet, step: Step) -> Value:
     if x.batch in matrices:
         raise Mixed
     spatial = last(x)[:-1]
-    plain = x.batch in (0, NONE) and 2 < x.rank < 5 and set(matrices) <= set(spatial)
+    plain = x.batch in (0, NONE) and 2 < x.rank < 6 and set(matrices) <= set(spatial)
     if plain and matrices and (x.batch == 0 or x.shape[0] == 1):
         x = sheet.arranged(x, last(x))
         wanted = {a: (sizes[axes.index(a)], scales[axes.index(a)]) if a in axes else (x.shape[a], 1.0) for a in spatial}
@@ -135,6 +135,22 @@ def _by_matrices(sheet: Sheet, x: Flow, matrices: dict[int, Array]) -> Flow:
         else:
             x = along_axis(sheet, x, axis, matrix.astype(np.float32))
     return x
+
+
+@reads("GridSample")
+def read_grid_sample(sheet: Sheet, step: Step) -> Value:
+    """A picture read at computed places."""
+    grid = sheet.plain(sheet.flow(1))
+    x = picture(sheet, sheet.flow(0))
+    if grid.batch != x.batch or grid.batch not in (0, NONE) or (grid.batch == NONE and grid.shape[0] != 1):
+        raise Mixed
+    grid = sheet.arranged(grid, tuple(range(1, grid.rank)))
+    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(step.get("mode", "linear"), step.get("mode", "linear"))
+    given: dict[str, Any] = {"mode": mode} if mode != "linear" else {}
+    given |= {"outside": step.get("padding_mode")} if step.get("padding_mode", "zeros") != "zeros" else {}
+    given |= {"corners": True} if step.get("align_corners", 0) else {}
+    (name,) = sheet.put("grid_sample", (x.name, grid.name), given)
+    return Flow(name, (*x.shape[:2], *grid.shape[1:-1]), x.order, x.batch)
 
 
 def _equal(one: Array, other: Array | None) -> bool:

@@ -268,6 +268,16 @@ def read_depth(sheet: Sheet, step: Step) -> Value:
     return Flow(name, (x.shape[0], channels // block**2, height * block, width * block), x.order, x.batch, x.dtype)
 
 
+@reads("ChannelShuffle")
+def read_channel_shuffle(sheet: Sheet, step: Step) -> Value:
+    """What the pattern of a channel shuffle became. The groups are the outer axis in ONNX and in ours."""
+    x = sheet.flow(0)
+    if x.batch not in (0, NONE) or (x.batch == NONE and x.shape[0] != 1):
+        raise Mixed
+    x = sheet.arranged(x, last(x))
+    return replace(x, name=sheet.then(x, "channel_shuffle", None, groups=int(step.attributes["groups"])), port="")
+
+
 @reads("Pad")
 def read_pad(sheet: Sheet, step: Step) -> Value:
     """Numbers below 0 cut off; then our pad."""

@@ -135,7 +135,7 @@ MODELS: dict[str, tuple[list[Any], dict[str, tuple[Any, ...]], str]] = {
          node("Transpose", ["a"], ["t"], perm=[0, 2, 1, 3, 4]), node("Reshape", ["t", "back"], ["s"]),
          node("Conv", ["s", "k1"], ["y"])],
         PICTURE,
-        "reshape(6x6x2x3) -> transpose([0, 1, 3, 2])",
+        "channel_shuffle(2)",
     ),
     "channels last already": (
         [node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]), node("Conv", ["t", "k"], ["c"]),
