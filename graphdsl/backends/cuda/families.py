@@ -12,6 +12,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     linear,
     mask,
     max_pool,
+    nms,
     noise,
     norm,
     recurrence,

@@ -1,4 +1,4 @@
-"""Non-maximum suppression of boxes, entirely on the device: nms.cu."""
+"""Non-maximum suppression of boxes, entirely on the device, as an operator and as a function of its own: nms.cu."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ from math import ceil
 
 import numpy as np
 
-from graphdsl.backends.cuda.array import DeviceArray
+from graphdsl.backends.cuda.array import DeviceArray, all_of
 from graphdsl.backends.cuda.device import Device
 from graphdsl.backends.cuda.launch import Launch, Plan
-from graphdsl.backends.cuda.launcher import Gpu, blocks
+from graphdsl.backends.cuda.launcher import Arrays, Gpu, blocks, in_turn, launches
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, f32, i64
-from graphdsl.ir import Array
+from graphdsl.ir import Array, Call
+from graphdsl.ops import Nms
 
 TILE, BITS, SWEEPERS = 256, 64, 1024
+BEFORE_CLASSES = 5
 MOST_BOXES = 1 << 18
 """What is removed must fit the shared memory of a block; the masks of so many boxes are 8 GiB."""
+
+
+MOST_CANDIDATES = 1 << 16
+"""Of one sample, for the operator: their masks are half a GiB."""
 
 
 class nms_args(Arguments):
@@ -23,6 +29,46 @@ class nms_args(Arguments):
         *((name, address) for name in ("boxes", "scores", "classes", "kept", "count", "ranked", "found", "masks")),
         *(("n", i64), ("words", i64), ("most", i64), ("overlap", f32), ("score", f32)),
     )
+
+
+class detections_args(Arguments):
+    _fields_ = (
+        *((name, address) for name in ("x", "boxes", "scores", "kinds", "kept", "count", "y")),
+        *((name, i64) for name in ("batch", "n", "classes", "several", "most")),
+    )
+
+
+@launches(Nms)
+def detections(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | None:
+    """Boxes, scores and classes of all samples; the suppression of each; the rows that stay."""
+    op, (x,), (y,) = call.op, inputs, outputs
+    assert isinstance(op, Nms)
+    batch, n, width = x.shape
+    classes = width - BEFORE_CLASSES
+    rows = n * classes if op.several else n
+    if not all_of("float32", x) or not batch or rows > MOST_CANDIDATES or max(batch * rows, y.size) >= 1 << 31:
+        return None
+    found = (gpu.room(batch, rows, 4), gpu.room(batch, rows), gpu.room(batch, rows, dtype="int32"))
+    left = (gpu.room(batch, op.most, dtype="int64"), gpu.room(batch, dtype="int64"))
+    pointers = (x.address, *(a.address for a in (*found, *left)), y.address)
+    arguments = detections_args(*pointers, batch, n, classes, op.several, op.most)
+
+    def stage(name: str, count: int) -> Plan:
+        unit = Unit("nms", name, detections_args)
+        return Plan((Launch(unit, gpu.grid(count, TILE), TILE, arguments, keeps=(*found, *left)),))
+
+    samples = range(batch if rows else 0)
+    each = (
+        suppression(gpu, *(_sample(a, i) for a in (*found, *left)), overlap=op.overlap, score=op.score) for i in samples
+    )
+    return in_turn(*([stage("nms_candidates", batch * rows)] if rows else []), *each, stage("nms_results", y.size // 6))
+
+
+def _sample(array: DeviceArray, index: int) -> DeviceArray:
+    """What belongs to one sample; of one number a sample, an array of it."""
+    shape = array.shape[1:] or (1,)
+    size = array.nbytes // array.shape[0]
+    return DeviceArray(array.memory, array.address + index * size, shape, array.dtype)
 
 
 def suppression(

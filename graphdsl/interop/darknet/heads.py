@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from graphdsl.interop.darknet.assembly import Assembly, Made
@@ -9,6 +10,8 @@ from graphdsl.interop.darknet.cfg import Section
 from graphdsl.interop.darknet.convs import MOST
 
 MOST_ANCHORS = 1000
+JOINED = re.compile(r"\d\s+[\d.]")
+"""`61,45    61,45`"""
 
 
 def dropout(a: Assembly, s: Section) -> Made:
@@ -88,6 +91,10 @@ def gaussian_yolo(a: Assembly, s: Section) -> Made:
 def _masked(a: Assembly, s: Section) -> list[Any]:
     """The anchors that the mask picks; where there are more than `num` says, Darknet reads beyond its memory."""
     anchors, count = _anchors(s), s.whole("num", 1, 1, MOST_ANCHORS)
+    if JOINED.search(s.text("anchors")):
+        a.notes.append(
+            f"{s.name}: a comma is missing between anchors; Darknet reads both numbers as one, and this as two."
+        )
     mask = s.wholes("mask", ",".join(map(str, range(count))), 0, MOST_ANCHORS)
     if max(mask, default=MOST_ANCHORS) >= len(anchors):
         raise s.refuse(f"mask {s.text('mask')} points beyond its {len(anchors)} anchors", key="mask", code="E0902")

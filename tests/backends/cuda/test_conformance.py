@@ -19,7 +19,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "cumulative_sum": "few networks have one, and NumPy is quick enough",
     "top_places": "the end of a network: a few places of each sample",
     "ahead": "no pass asks for it here",
-    "nms": "a hundred boxes at the very end of a network; the kernel of `nms.py` takes one picture at a time",
 }
 """Operators without a kernel, with the reason."""
 

@@ -50,6 +50,13 @@ def test_numbers_without_a_comma() -> None:
     assert yolo.reals("anchors") == [24, 51, 61, 45, 61, 45, 48, 102]
 
 
+def test_a_missing_comma_is_said(tmp_path: Path) -> None:
+    head = "[yolo]\nclasses=1\nmask=0,1\nnum=2\nanchors=24,51    61,45\n"
+    text = text_of(NET + CONV.replace("filters=4", "filters=12") + head, tmp_path)
+    assert "# yolo_1: a comma is missing between anchors" in text
+    assert "[24x51, 61x45]" in text
+
+
 @pytest.mark.triggers("E0902")
 @pytest.mark.parametrize(
     ("cfg", "why"),

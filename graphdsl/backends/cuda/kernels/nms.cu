@@ -11,6 +11,10 @@
  *                   removed  [0 0 1 0 | 0 1 ... ]     rank 0 stays: removed |= masks[0]
  *                             ^ decided | later words by all threads
  *
+ * The operator reads candidates, [batch, n, 5 + classes]: centre x, centre y, width, height, object, classes.
+ * `nms_candidates` makes boxes, scores and classes of them, `nms_results` writes the rows that stay: [batch, most, 6],
+ * centre x, centre y, width, height, score, class, and 0 behind the last. A thread a row.
+ *
  * The masks are those of torchvision's nms_kernel.cu; there the sweep is the CPU's. Two boxes overlap when
  * intersection > threshold * union; NaN overlaps nothing.
  */
@@ -127,4 +131,50 @@ KERNEL(SWEEPERS) nms_sweep(const nms_args a) {
         }
     }
     if (threadIdx.x == 0) *a.count = count;
+}
+
+struct detections_args {
+    const float *x;
+    float *boxes, *scores; /* [batch, rows, 4] and [batch, rows] */
+    i32 *kinds;
+    const i64 *kept, *count; /* [batch, most] and [batch] */
+    float *y;
+    i64 batch, n, classes, several, most;
+};
+
+enum { BEFORE_CLASSES = 5, RESULT = 6 };
+
+/* Rows are candidates, or with `several` candidates times classes. Fewer than 2^31 numbers, so 32 bits count them. */
+KERNEL(TILE) nms_candidates(const detections_args a) {
+    u32 classes = (u32)a.classes, each = a.several ? classes : 1;
+    for EACH(u32, k, (u32)(a.batch * a.n) * each) {
+        const float *r = a.x + (i64)(k / each) * (BEFORE_CLASSES + classes);
+        u32 kind = k % each, first = a.several ? kind : 0, last = a.several ? kind + 1 : classes;
+        float best = -infinity();
+        for (u32 c = first; c < last; c++) {
+            float score = r[4] * r[BEFORE_CLASSES + c];
+            if (score > best) best = score, kind = c;
+        }
+        float *box = a.boxes + 4 * (i64)k;
+        for (int axis = 0; axis < 2; axis++) {
+            box[axis] = r[axis] - r[axis + 2] / 2;
+            box[axis + 2] = r[axis] + r[axis + 2] / 2;
+        }
+        a.scores[k] = best;
+        a.kinds[k] = (i32)kind;
+    }
+}
+
+KERNEL(TILE) nms_results(const detections_args a) {
+    u32 classes = (u32)a.classes, each = a.several ? classes : 1, most = (u32)a.most;
+    for EACH(u32, k, (u32)a.batch * most) {
+        u32 sample = k / most;
+        bool there = k % most < a.count[sample];
+        u32 row = there ? sample * (u32)a.n * each + (u32)a.kept[k] : 0;
+        const float *r = a.x + (i64)(row / each) * (BEFORE_CLASSES + classes);
+        float *y = a.y + RESULT * (i64)k;
+        for (int column = 0; column < 4; column++) y[column] = there ? r[column] : 0.0f;
+        y[4] = there ? a.scores[row] : 0.0f;
+        y[5] = there ? (float)a.kinds[row] : 0.0f;
+    }
 }
