@@ -53,7 +53,7 @@ from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
 from graphdsl.ops.take import Cast
 from graphdsl.ops.taps import Taps
-from graphdsl.ops.window import Pads, Sizes, numbers, reach
+from graphdsl.ops.window import Pads, Sizes, numbers, reach, resolve_pad
 
 __all__ = [
     "Ahead",
@@ -149,6 +149,7 @@ __all__ = [
     "reduce_layers",
     "reshape",
     "resize",
+    "resolve_pad",
     "stretch",
     "sum_over",
     "sum_to",

@@ -43,7 +43,7 @@ def test_weights_come_from_a_file_and_go_into_one(folder: Path) -> None:
     assert {name: array.tolist() for name, array in first.items()} == {n: a.tolist() for n, a in second.items()}
 
 
-@pytest.mark.parametrize(("tool", "word"), [("pytorch", "class Net(nn.Module):")])
+@pytest.mark.parametrize(("tool", "word"), [("pytorch", "class Net(nn.Module):"), ("keras", "def build():")])
 def test_source_code_needs_no_weights(tool: str, word: str, folder: Path) -> None:
     assert run(["export", "net.dag", "--to", tool]) == 0
     assert word in (folder / "net.py").read_text(encoding="utf-8")

@@ -59,7 +59,7 @@ def exported(graph: Graph, weights: Mapping[str, Array], *, nchw: bool = False) 
     nchw  pictures come channels-first, [N, C, H, W]; other inputs, and outputs, are as the spec says
     Raises Failed E0901 for what ONNX cannot say, by layer.
     """
-    graph = _opened(graph.with_results(graph.of_role(Role.OUTPUT)))
+    graph = opened(graph.with_results(graph.of_role(Role.OUTPUT)))
     sheet = Sheet(graph, weights)
     inputs = graph_inputs(graph)
     turned = {name for name, type in inputs.items() if nchw and type.rank == 4}
@@ -84,7 +84,7 @@ def write_graph(sheet: Sheet, turned: Collection[str], rules: Mapping[type[Opera
     sheet.finish([(r.name, r.value) for r in graph.results])
 
 
-def _opened(graph: Graph) -> Graph:
+def opened(graph: Graph) -> Graph:
     """graph with what layers that learn by a rule of their own (s_cells) do in use in their place: ONNX has none."""
 
     def rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:

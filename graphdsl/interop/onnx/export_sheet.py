@@ -233,11 +233,11 @@ class Sheet:
 
     # --- the end
 
-    def finish(self, outputs: Iterable[tuple[str, Value]]) -> None:
+    def finish(self, outputs: Sequence[tuple[str, Value]]) -> None:
         """Names the results, and leaves out what nothing reads."""
         for name, value in outputs:
             self._name_result(name, self.tensor(value))
-        self._prune({name for name, _ in outputs})
+        self.prune(name for name, _ in outputs)
 
     def _name_result(self, name: str, tensor: str) -> None:
         made = {o for step in self.steps for o in step.outputs}
@@ -249,8 +249,10 @@ class Sheet:
         for key, known in self._tensors.items():
             self._tensors[key] = name if known == tensor else known
 
-    def _prune(self, wanted: set[str]) -> None:
+    def prune(self, outputs: Iterable[str]) -> None:
+        """Leaves out what none of these tensors needs."""
         kept: list[Step] = []
+        wanted = set(outputs)
         for step in reversed(self.steps):
             if wanted.isdisjoint(step.outputs):
                 continue

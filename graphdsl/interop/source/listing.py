@@ -1,29 +1,64 @@
 """The steps of a network that a Python file is made of.
 
 They are those of an ONNX graph (same names, same words), but for recurrences, which other tools have as a layer that
-takes [batch, time, features], and for masks: source code takes every step of a sample as real.
+takes [batch, time, features], for what acts in training only, and for masks: source code takes every step of a sample
+as real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from graphdsl.interop.onnx.export import write_graph
+from graphdsl.interop.onnx.export import opened, write_graph
 from graphdsl.interop.onnx.export_rules import RULES, Rule
-from graphdsl.interop.onnx.export_sheet import Sheet
+from graphdsl.interop.onnx.export_sheet import Sheet, Step
 from graphdsl.ir import Array, Graph, Operator, Role, Value, Weight
-from graphdsl.ops import Gru, Lstm, StepMask
+from graphdsl.ops import Dropout, GaussianNoise, Gru, Lstm, StepMask
 
 
 def listed(graph: Graph, *, turning: bool) -> Sheet:
     """The outputs of graph, in use. turning: whether convolutions are channels-first."""
-    graph = graph.with_results(graph.of_role(Role.OUTPUT))
+    graph = opened(graph.with_results(graph.of_role(Role.OUTPUT)))
     sheet = Sheet(graph, Shapes(graph), turning=turning)
-    rules: Mapping[type[Operator], Rule] = {**RULES, Lstm: _recurrence, Gru: _recurrence, StepMask: _unmasked}
+    rules: Mapping[type[Operator], Rule] = {
+        **RULES,
+        Lstm: _recurrence,
+        Gru: _recurrence,
+        StepMask: _unmasked,
+        Dropout: _noise,
+        GaussianNoise: _noise,
+    }
     write_graph(sheet, (), rules)
+    sheet.steps = list(_with_biases(sheet))
+    if not turning:
+        sheet.steps = [_without_sizes(sheet, step) for step in sheet.steps]
+        sheet.prune(outputs_of(sheet))
     return sheet
+
+
+def _without_sizes(sheet: Sheet, step: Step) -> Step:
+    """Sizes that are computed are left out where the types of tensors tell them as well."""
+    computed = [name for name in step.inputs[1:] if name not in sheet.stored]
+    known = step.op in ("Expand", "Slice") and computed
+    return replace(step, inputs=tuple("" if n in computed else n for n in step.inputs)) if known else step
+
+
+def _with_biases(sheet: Sheet) -> Iterator[Step]:
+    """A product with a weight and the bias that follows it are one dense layer, however many axes there are."""
+    readers, joined = readers_of(sheet), set()
+    for number, step in enumerate(sheet.steps):
+        after = sheet.steps[number + 1] if number + 1 < len(sheet.steps) else step
+        follows = step.op == "MatMul" and step.inputs[1] in sheet.weights and readers.get(step.name) == [number + 1]
+        if follows and after.op == "Add" and after.inputs[0] == step.name and after.inputs[1] in sheet.weights:
+            joined.add(number + 1)
+            yield replace(after, op="Gemm", inputs=(*step.inputs, after.inputs[1]))
+        elif step.op == "MatMul" and step.inputs[1] in sheet.weights:
+            yield replace(step, op="Gemm")
+        elif number not in joined:
+            yield step
 
 
 class Shapes(Mapping[str, Array]):
@@ -55,6 +90,15 @@ def _recurrence(sheet: Sheet, value: Value) -> None:
     made = sheet.write_all(word, [sheet.tensor(x), *stored], "", settings, outputs=2)
     for result, name in zip(sheet.graph.values(value.node), made, strict=False):
         sheet.bind(result, name)
+
+
+def _noise(sheet: Sheet, value: Value) -> None:
+    """Source code is trained as well, so what acts in training only is written too."""
+    op, (x,) = sheet.operation(value), sheet.operands(value)
+    order = sheet.order([x])
+    rate = op.rate if isinstance(op, Dropout) else op.deviation if isinstance(op, GaussianNoise) else 0.0
+    made = sheet.write(type(op).__name__, [sheet.tensor(x, order)], settings={"rate": rate})
+    sheet.bind(value, made, order)
 
 
 def _unmasked(sheet: Sheet, value: Value) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from graphdsl.interop.onnx.export_sheet import Sheet, Step, graph_inputs
 from graphdsl.interop.refusal import cannot_say
 from graphdsl.interop.source.listing import outputs_of, readers_of
 from graphdsl.ir import Array, TensorType, Value
+from graphdsl.ops import BatchNorm, Elementwise, Reshape
 from graphdsl.report import Failed, dataclass
 
-PASSING = "x"
-"""What a tensor is called that only the next statement reads."""
+PASSING = ("x", "h", "passing")
+"""What a tensor is called that only the next statement reads: the first that nothing else is called."""
 
 LENGTHS = "lengths/"
 """What the inputs are called that say how long each sample is."""
@@ -41,6 +42,7 @@ class Page:
     row      how an array of numbers is written, `torch.tensor({})`
     layers   how each layer is made, by the name of its variable
     places   where our weights belong
+    shared   layers that stand in a variable of their own already
     zeroed   parameters that we do not have, and that must be 0
     """
 
@@ -50,15 +52,19 @@ class Page:
         self.tool = tool
         self.layers: dict[str, str] = {}
         self.places: dict[Place, None] = {}
+        self.shared: set[str] = set()
+        self._locals: dict[str, str] = {}
         self.zeroed: dict[str, None] = {}
         self.lines: list[str] = []
         self._variables: dict[str, str] = {}
         self._owners: dict[str, str] = {}
         self._readers = readers_of(sheet)
-        self._taken = {PASSING}
+        self._taken: set[str] = set()
         self._attributes: set[str] = set()
         self.inputs = {name: self._named(name) for name in graph_inputs(sheet.graph)}
         self.outputs = {name: self._named(name) for name in outputs_of(sheet)}
+        self._passing = next(name for name in PASSING if name not in self._taken)
+        self._taken.add(self._passing)
 
     # --- what is known of tensors
 
@@ -92,6 +98,28 @@ class Page:
         """What the node of ours reads that a step came from."""
         return self.sheet.graph.operands(step.node)
 
+    def momentum(self, step: Step) -> float:
+        """How much of its running averages a batch normalisation keeps."""
+        op = self.sheet.graph.node(step.node).op
+        return op.momentum if isinstance(op, BatchNorm) else 0.9
+
+    def uses(self, name: str) -> int:
+        """How many steps read a tensor."""
+        return len(self._readers.get(name, ()))
+
+    def local(self, layer: str) -> str:
+        """The variable of a layer that is used several times."""
+        if layer not in self._locals:
+            self._locals[layer] = self._named(layer)
+        return self._locals[layer]
+
+    def input_type(self, step: Step) -> TensorType:
+        """Of what a step reads, as it is in our graph: that of the operation before biases and reshapes."""
+        name = step.node
+        while isinstance(self.sheet.graph.node(name).op, Elementwise | Reshape):
+            name = self.sheet.graph.operands(name)[0].node
+        return self.sheet.graph.operands(name)[0].type
+
     def type(self, step: Step) -> TensorType:
         """Of what it makes."""
         return self.sheet.graph.node(step.node).types[0]
@@ -105,17 +133,19 @@ class Page:
         """How many axes its first operand has."""
         return self.sheet.ranks[step.inputs[0]]
 
-    def begin(self, module: str) -> list[str]:
-        """Statements at the head of the function: lengths, which are not given but taken from the tensors."""
-        return [self._full(name, module) for name in self.inputs if name.startswith(LENGTHS) and name in self._readers]
+    def begin(self, full: Callable[[str, TensorType, int], str]) -> list[str]:
+        """Statements at the head of the function: lengths, which are not given but taken from the tensors.
 
-    def _full(self, name: str, module: str) -> str:
+        full: (variable, type, axis) → an expression for how many steps each sample has along the axis.
+        """
+        return [self._full(name, full) for name in self.inputs if name.startswith(LENGTHS) and name in self._readers]
+
+    def _full(self, name: str, full: Callable[[str, TensorType, int], str]) -> str:
         size = name.removeprefix(LENGTHS)
         for given, type in graph_inputs(self.sheet.graph).items():
             places = [i for i, s in enumerate(type.shape) if str(s) == size]
             if places:
-                x = self.inputs[given]
-                return f"{self.inputs[name]} = {module}.full(({x}.shape[0],), {x}.shape[{places[0]}])"
+                return f"{self.inputs[name]} = {full(self.inputs[given], type, places[0])}"
         raise self.refusal(name, "input", f"no input has the length {size}")
 
     def refusal(self, layer: str, kind: str, why: str) -> Failed:
@@ -138,6 +168,10 @@ class Page:
     def is_whole(self, name: str) -> bool:
         """Whether a tensor is whole numbers, known now."""
         return name in self.sheet.stored and self.sheet.stored[name].dtype == np.int64
+
+    def is_row(self, name: str) -> bool:
+        """Whether a tensor is an array of numbers, known now."""
+        return name in self.sheet.stored and not self.is_weight(name) and bool(self.sheet.stored[name].ndim)
 
     def is_number(self, name: str) -> bool:
         """Whether a tensor is a single number, known now."""
@@ -167,7 +201,9 @@ class Page:
         """What a result of a step is called."""
         if name not in self._variables:
             passing = name not in self.outputs and self._readers.get(name) == [number + 1]
-            chosen = self.outputs[name] if name in self.outputs else PASSING if passing else self._named(step.name)
+            chosen = (
+                self.outputs[name] if name in self.outputs else self._passing if passing else self._named(step.name)
+            )
             self._variables[name] = chosen
         return self._variables[name]
 

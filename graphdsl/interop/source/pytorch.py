@@ -7,7 +7,7 @@ from graphdsl.interop.source.listing import listed
 from graphdsl.interop.source.page import Page
 from graphdsl.interop.source.pytorch_words import expression, x_of
 from graphdsl.interop.source.text import file_text, table_text
-from graphdsl.ir import Graph
+from graphdsl.ir import Graph, TensorType
 
 HEAD = """import torch
 import torch.nn.functional as F
@@ -55,11 +55,15 @@ def pytorch(graph: Graph, name: str, spec: str) -> str:
         *(f"        nn.init.zeros_(self.{parameter})" for parameter in page.zeroed),
         "",
         f"    def forward(self, {given}):",
-        *(f"        {line}" for line in [*page.begin("torch"), *page.lines]),
+        *(f"        {line}" for line in [*page.begin(_lengths), *page.lines]),
         f"        return {results}",
     ]
     load = LOAD.format(spec=spec)
     return file_text(spec, "PyTorch", page, HEAD, "\n".join(body), table_text(page.places), load)
+
+
+def _lengths(x: str, type: TensorType, axis: int) -> str:
+    return f"torch.full(({x}.shape[0],), {x}.shape[{axis}])"
 
 
 def _recurrence(page: Page, number: int, step: Step) -> None:

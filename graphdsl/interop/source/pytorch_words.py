@@ -62,6 +62,8 @@ PLAIN = {
     "Flatten": "torch.flatten({0}, 1)",
     "Identity": "{0}",
     "Transpose": "{0}.permute{perm}",
+    "Dropout": "F.dropout({0}, {rate}, self.training)",
+    "GaussianNoise": "{0} + {rate} * torch.randn_like({0}) * self.training",
     "Shape": "torch.tensor({0}.shape)",
     "Expand": "{0}.expand(*{1}.tolist())",
 }
@@ -175,7 +177,9 @@ def say_batch_norm(page: Page, step: Step) -> str:
     rank = page.type(step).rank
     (width,) = page.shape(step.inputs[3])
     learned = [n for n in step.inputs[1:3] if page.is_weight(n)]
+    momentum = page.momentum(step)
     written = [str(width), f"eps={number(step.settings['epsilon'])}", *([] if learned else ["affine=False"])]
+    written += [] if momentum == 0.9 else [f"momentum={1 - momentum:.6g}"]
     made = page.layer(step.inputs[3], f"nn.BatchNorm{max(rank - 2, 1)}d({', '.join(written)})")
     for name, part in zip(step.inputs[1:], ("weight", "bias", "running_mean", "running_var"), strict=True):
         if page.is_weight(name):

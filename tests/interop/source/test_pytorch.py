@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from graphdsl.interop.onnx.export_check import random_inputs
 from graphdsl.interop.source import pytorch
-from graphdsl.ir import Role
 from graphdsl.model import Model
 from graphdsl.ops import FORMULAS
-from graphdsl.passes import apply, inference
-from graphdsl.runtime import Compiled
 from tests.support.small_specs import LAYERS, TEXTS, model_of
+from tests.support.written import apart, feeds_and_outputs, loaded
 
 torch = pytest.importorskip("torch")
 
@@ -29,28 +23,11 @@ def difference(model: Model, folder: Path) -> float:
     written.write_text(pytorch(model.graph, "net", "net.dag"), encoding="utf-8")
     module = loaded(written)
     theirs = module.load(module.Net(), model.save(folder / "weights.safetensors")).eval()
-    graph = model.graph.with_results(model.graph.of_role(Role.OUTPUT))
-    feeds = random_inputs(graph)
-    for name in (n for n in feeds if n.startswith("lengths/")):
-        feeds[name] = np.full_like(feeds[name], feeds[name].max())
-    ours = Compiled(apply(graph, inference()), model.executor).run(feeds)
+    feeds, ours = feeds_and_outputs(model)
     with torch.no_grad():
-        found = theirs(*(torch.from_numpy(a) for name, a in feeds.items() if not name.startswith("lengths/")))
+        found = theirs(*map(torch.from_numpy, feeds))
     outputs = found if isinstance(found, tuple) else (found,)
-    return max(apart(a, b.numpy()) for a, b in zip(ours.values(), outputs, strict=True))
-
-
-def apart(ours: Any, theirs: Any) -> float:
-    assert ours.shape == theirs.shape
-    return float(np.abs(ours - theirs).max()) / float(np.abs(ours).max() or 1)
-
-
-def loaded(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("written", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return max(apart(a, b.numpy()) for a, b in zip(ours, outputs, strict=True))
 
 
 @pytest.mark.parametrize(("type", "pipe"), LAYERS)
