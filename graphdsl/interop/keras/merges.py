@@ -64,30 +64,13 @@ def lifted(scene: Scene, step: Step, x: Flow, rank: int) -> Flow:
 
 
 def stretched(scene: Scene, step: Step, x: Flow, target: tuple[int | None, ...]) -> Flow:
-    """x repeated along axes on which it has size 1. Raises E0901 where that cannot be written."""
+    """x repeated along axes on which it has size 1. Raises E0901 where these are free."""
     if x.ours == target:
         return x
-    factors = tuple(1 if n == t else t for n, t in zip(x.ours, target, strict=True))
-    if None in factors:
+    if None in target:
         raise step.refuse("it stretches a tensor to a size that is free", "give the model an input of a fixed size")
-    *space, features = factors
-    if features != 1:
-        x = _repeated(scene, step, x, int(features or 1))
-    if set(space) != {1} and space:
-        if len(space) > 2:
-            raise step.refuse("it stretches a tensor of more than height, width and channels")
-        name = scene.emit(step, "upsample", [x.name], {"factor": _plain(tuple(space))}, tag="stretched")
-        x = scene.made(x, name, (*target[:-1], x.ours[-1]))
-    return x
-
-
-def _plain(sizes: tuple[Any, ...]) -> Any:
-    return sizes[0] if len(set(sizes)) == 1 else sizes
-
-
-def _repeated(scene: Scene, step: Step, x: Flow, times: int) -> Flow:
-    """One feature, so many times: a product with a row of ones, which is a 1x1 convolution that does not learn."""
-    raise step.refuse(f"it stretches 1 feature to {times}, and the language stretches over time and space only")
+    name = scene.emit(step, "stretch", [x.name], {"shape": list(target)}, tag="stretched")
+    return scene.made(x, name, target)
 
 
 @rule("Concatenate", many=True, timed=True)

@@ -103,6 +103,10 @@ def normalization(scene: Scene, step: Step, x: Flow) -> Flow:
         mean, variance = _numbers(step, "mean", 0.0), _numbers(step, "variance", 1.0)
     elif step.arrays and len(step.arrays) >= 2:
         mean, variance = (np.ravel(a).astype(np.float32) for a in step.arrays[:2])
+    elif step.arrays is None:
+        scene.note("mean and variance are not in the file", step.name)
+        x = scene.last(step, x, _kept_axis(step, x))
+        return scene.made(x, scene.emit(step, "scale", [x.name], learns=True), x.ours)
     else:
         raise step.refuse("mean and variance are not in the file", "give a file of weights")
     if mean.size != variance.size and 1 not in (mean.size, variance.size):
@@ -147,3 +151,12 @@ def unit_norm(scene: Scene, step: Step, x: Flow) -> Flow:
     axes = sorted(axis_at(step, x, a) for a in (given if isinstance(given, list | tuple) else [given]))
     ours = [x.order.index(a) for a in axes]
     return scene.apply(step, "l2_normalize", x, eps=SMALLEST, axes=-1 if ours == [x.rank - 1] else ours)
+
+
+@rule("LayerScale")
+def layer_scale(scene: Scene, step: Step, x: Flow) -> Flow:
+    """Of keras.applications' ConvNeXt: each feature times a number that is learned."""
+    x = scene.last(step, x, x.rank - 1)
+    scene.take_numbers(x)
+    weights = step.parts(gamma=(x.ours[-1],))
+    return scene.made(x, scene.emit(step, "scale", [x.name], {"center": False}, weights, learns=True), x.ours)

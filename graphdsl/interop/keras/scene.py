@@ -25,9 +25,6 @@ from graphdsl.report import Failed, dataclass
 Dims = tuple[int | None, ...]
 """Sizes without the batch axis; None where a size is free."""
 
-FLAT = 2
-"""Axes that a window slides over at most."""
-
 ARITHMETIC = ("+", "-", "*", "/", "weight")
 
 
@@ -199,8 +196,6 @@ class Scene:
 
     def spatial(self, step: Step, x: Flow, axes: int) -> Flow:
         """x with its features last, as the layer's data_format says where they are. Raises E0902 for another rank."""
-        if axes > FLAT:
-            raise step.refuse("the language has windows over time and over pictures, not over volumes")
         if x.rank != axes + 1:
             raise step.refuse(f"it reads {axes + 1} axes, and gets {x.rank}: {list(x.shape)}")
         form = step.options.raw("data_format")

@@ -20,6 +20,31 @@ from graphdsl.report import dataclass, fail
 DEEPEST = 32
 MOST_LAYERS = 20_000
 MODELS = {"Sequential", "Model"}
+FUNCTIONS = {
+    "math.add": "Add",
+    "__operators__.add": "Add",
+    "math.subtract": "Subtract",
+    "__operators__.sub": "Subtract",
+    "math.multiply": "Multiply",
+    "__operators__.mul": "Multiply",
+    "math.truediv": "Divide",
+    "math.divide": "Divide",
+    "__operators__.truediv": "Divide",
+    "math.maximum": "Maximum",
+    "math.minimum": "Minimum",
+    "nn.relu": "Relu",
+    "nn.relu6": "Relu6",
+    "nn.silu": "Silu",
+    "math.sigmoid": "Sigmoid",
+    "nn.sigmoid": "Sigmoid",
+    "math.tanh": "Tanh",
+    "nn.softmax": "Softmax",
+    "math.reduce_mean": "Mean",
+    "math.reduce_sum": "Sum",
+    "math.reduce_max": "Max",
+    "concat": "Concatenate",
+}
+"""Functions of TensorFlow in a graph of tf.keras, by the names that Keras 3 has for them."""
 
 
 @dataclass(frozen=True)
@@ -251,13 +276,23 @@ def _unit(description: Any, number: int, used: dict[str, int], depth: int) -> Un
     inner = model_of(description, depth + 1) if kind in MODELS else None
     if inner is None and not isinstance(config, Mapping):
         raise fail("E0902", f"`{name}` ({kind}): the config must be an object, got {type(config).__name__}")
-    operation = ".ops." in str(description.get("module") or "")
+    operation = kind == "TFOpLambda" or _is_function(description, options)
+    if kind == "TFOpLambda":
+        kind = FUNCTIONS.get(str(options.get("function")), f"TFOpLambda {options.get('function')}")
     slot = "" if operation else _slot(str(description["class_name"]), used)
     where = f"`{name}` ({description['class_name']})"
     said = Options(where, _said(kind, description, options))
     wrapped = tuple(_unit(w, i, {}, depth + 1) for i, w in enumerate(_wrapped(kind, options, where, depth)))
     nodes = tuple(_nodes(description.get("inbound_nodes"), kind, where))
     return Unit(name, kind, said, nodes, slot, operation, inner, wrapped)
+
+
+def _is_function(description: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether this is a function of keras.ops. In HDF5 Keras 3 leaves out the module, but says of layers only whether
+    they are trainable."""
+    nodes = description.get("inbound_nodes")
+    new = isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], Mapping)
+    return ".ops." in str(description.get("module") or ("" if "trainable" in config or not new else ".ops."))
 
 
 def _said(kind: str, description: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -218,11 +218,7 @@ def _whole(scene: Scene, step: Step, x: Flow, word: str) -> Flow:
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
     scene.take_numbers(x)
-    settings: dict[str, Any] = {}
-    called = f"global_{word}_pool"
-    if axes > 2:
-        called, settings = f"reduce_{'mean' if word == 'avg' else 'max'}", {"axes": list(range(axes))}
-    name = scene.emit(step, called, [x.name], settings)
+    name = scene.emit(step, f"global_{word}_pool", [x.name])
     pooled = Flow(name, (x.ours[-1],), (0,))
     if not step.options.flag("keepdims", False):
         return pooled

@@ -40,6 +40,8 @@ sequences("padding1d", (5, 3), lambda L: [L.ZeroPadding1D((1, 2)), L.Conv1D(2, 2
 sequences("cropping", (8, 7, 3), lambda L: [L.Cropping2D(((1, 2), (0, 1)))])
 sequences("cropping1d", (8, 3), lambda L: [L.Cropping1D((0, 3))])
 sequences("upsampling", (4, 3, 2), lambda L: [L.UpSampling2D((2, 3)), L.UpSampling2D(2, interpolation="bilinear")])
+sequences("volume", (6, 7, 6, 2), lambda L: [L.ZeroPadding3D(1), L.Conv3D(3, 2), L.MaxPooling3D(2), L.UpSampling3D(2)])
+sequences("volume_transposed", (3, 4, 3, 2), lambda L: [L.Conv3DTranspose(3, 2, 2), L.GlobalAveragePooling3D()])
 sequences("upsampling1d", (4, 3), lambda L: [L.UpSampling1D(3)])
 sequences("pools", (9, 8, 3), lambda L: [L.MaxPooling2D(3, 2, "same"), L.AveragePooling2D(2, 1, "same")])
 sequences("pools1d", (9, 3), lambda L: [L.MaxPooling1D(2, 1), L.AveragePooling1D(3)])
@@ -186,6 +188,31 @@ def channels_first_branches(keras: Any) -> Any:
     return keras.Model(
         x, [L.Reshape((6, 30))(both), L.Permute((2, 3, 1))(both), L.GlobalAveragePooling2D(**first)(both)]
     )
+
+
+@family
+def functions(keras: Any) -> Any:
+    L, ops = keras.layers, keras.ops
+    x = keras.Input((4, 3))
+    y = ops.relu(x * 2.0 + 1.0) - ops.sigmoid(x) / 3.0
+    small = ops.mean(y, axis=[1], keepdims=True)
+    made = [
+        1.0 - y,
+        ops.maximum(y, 0.5),
+        ops.clip(y, 0.1, 0.9),
+        y * small,
+        ops.softmax(y),
+        ops.concatenate([y, x], axis=1),
+    ]
+    return keras.Model(x, [*made, ops.max(y, axis=2), L.Multiply()([x, small])])
+
+
+@family
+def stretched(keras: Any) -> Any:
+    L = keras.layers
+    x = keras.Input((5, 4, 6))
+    place = L.Conv2D(1, 1, activation="sigmoid")(x)
+    return keras.Model(x, [L.Multiply()([x, place]), L.Add()([x, L.GlobalMaxPooling2D()(x)])])
 
 
 @family
