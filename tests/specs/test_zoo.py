@@ -99,6 +99,14 @@ def test_the_heads_of_googlenet_that_only_train_are_not_in_use() -> None:
     assert sum(r["parameters"] for r in layers if not r.get("training")) == 6_998_552
 
 
+@pytest.mark.parametrize("name", ["alexnet", "googlenet"])
+def test_local_response_normalisation_is_there_for_who_wants_it(name: str) -> None:
+    plain, normalised = (summary_data(graph(name, lrn=lrn)) for lrn in ("false", "true"))
+    assert normalised["parameters"] == plain["parameters"]
+    assert [r["layer"] for r in plain["layers"]].count("local_response_norm") == 0
+    assert [r["layer"] for r in normalised["layers"]].count("local_response_norm") == 2
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_is_cut_where_people_cut(name: str, tmp_path: Path) -> None:
     """Every spec of the zoo names what its classifier reads, `features`, and its scores, `logits`."""
