@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 from graphdsl.interop.caffe import convolutions, elementwise, norms, pools, shapes
@@ -21,6 +22,9 @@ FAMILIES = (convolutions, elementwise, norms, pools, shapes)
 
 GENERIC = ("deploy", "train_val", "train_test", "train", "test")
 """Names of files that say nothing of the net; its folder does."""
+
+MOST_LINES, LONGEST_LINE = 20, 200
+"""Of what a file says at its head."""
 
 
 def read(path: Path, weights: Path | None = None) -> Net:
@@ -42,11 +46,16 @@ def read(path: Path, weights: Path | None = None) -> Net:
             path = net_file(message, path)
         message = inside or _message(path)
     arrays = _arrays(weights) if weights else None
-    name = message.text("name") or (
-        path.resolve().parent.name if path.stem in GENERIC else path.stem.removeprefix("deploy_")
-    )
-    title = f"{name}, from Caffe ({path.name})"
-    return Reading(message, steps_of(message), arrays).read(title, more)
+    return Reading(message, steps_of(message), arrays).read(_title(message, path), more)
+
+
+def _title(net: Message, path: Path) -> str:
+    """What a net is called and where it comes from, and what its file says at its head: whom to cite, say."""
+    said = path.resolve().parent.name if path.stem in GENERIC else path.stem.removeprefix("deploy_")
+    head = takewhile(lambda line: not line or line.startswith("#"), map(str.strip, net.span.source.text.splitlines()))
+    lines = ["".join(c for c in line.lstrip("# ")[:LONGEST_LINE] if c.isprintable()) for line in head]
+    kept = [line for line in lines if line][:MOST_LINES]
+    return "\n".join([f"{net.text('name') or said}, from Caffe ({path.name})", *kept])
 
 
 def _arrays(path: Path) -> dict[str, list[Array]]:

@@ -31,6 +31,10 @@ UNTRANSLATED = {
     "BatchReindex": "it puts samples of a batch in another order",
     "Im2col": "it unfolds windows, which is a step inside of a convolution",
     "HDF5Output": "it writes a file",
+    "ArgMax": "it gives places, and a spec's layers give numbers; without it the spec gives the scores",
+    "ROIPooling": "it cuts regions out of a batch",
+    "PriorBox": "it is a part of SSD, whose boxes our `detect` and `nms` do in another way",
+    "DetectionOutput": "it is a part of SSD, whose boxes our `detect` and `nms` do in another way",
     "LSTM": "Caffe's goes over all samples at once, with marks where sequences begin",
     "RNN": "Caffe's goes over all samples at once, with marks where sequences begin",
 }

@@ -7,7 +7,8 @@ from itertools import pairwise
 from math import prod
 
 from graphdsl.interop.caffe.call import Blobs, Call, translates
-from graphdsl.interop.caffe.plan import Blob
+from graphdsl.interop.caffe.convolutions import LARGEST, one_or_all
+from graphdsl.interop.caffe.plan import Blob, features_last
 
 MOST_TILES = 64
 
@@ -202,6 +203,26 @@ def crop(call: Call) -> Blobs:
             tensor = call.emit("slice", [x], settings, aside="" if axis == rank - 1 else f"axis_{axis + 1}")
             x = replace(x, tensor=tensor, shape=(*x.shape[:axis], end - start, *x.shape[axis + 1 :]))
     return (x,)
+
+
+@translates("Interp", param="interp_param", fields="height width zoom_factor shrink_factor pad_beg pad_end")
+def interpolate(call: Call) -> Blobs:
+    """resize on straight lines, corners on corners: the layer of DeepLab's and PSPNet's own Caffe."""
+    call.demand_inputs(1)
+    p, x = call.param, call.plan.arranged(call.blob, features_last(len(call.blob.shape)))
+    if len(x.shape) != 3 or p.count("pad_beg", 0) or p.count("pad_end", 0):
+        raise call.refused("it cuts off a margin, or its input is no picture")
+    sizes = list(x.shape[1:])
+    shrink, zoom = p.count("shrink_factor", 1), p.count("zoom_factor", 1)
+    if shrink < 1 or zoom < 1:
+        raise call.refused(f"its factors are {shrink} and {zoom}")
+    sizes = [(n - 1) // shrink + 1 for n in sizes]
+    sizes = [n + (n - 1) * (zoom - 1) for n in sizes]
+    sizes = [p.count(name, n) for name, n in zip(("height", "width"), sizes, strict=True)]
+    if any(not 1 <= n <= LARGEST for n in sizes):
+        raise call.refused(f"its size is {sizes}")
+    settings = {"size": one_or_all(tuple(sizes)), "mode": "linear", "align": "corners"}
+    return (Blob(call.emit("resize", [x], settings), (x.shape[0], *sizes), x.axes),)
 
 
 @translates("Reduction", param="reduction_param", fields="operation axis coeff")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from graphdsl.interop.caffe.text import Message
-from graphdsl.report import Failed, Span, dataclass, fail
+from graphdsl.report import Failed, Span, dataclass, did_you_mean, fail
 
 MOST = 20_000
 DATA = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "DummyData", "Input")
@@ -68,14 +68,48 @@ class Step:
         return fail("E0901", f"`{self.name}` ({self.kind}) cannot be expressed: {why}", self.span, help=help)
 
 
+NET = frozenset(
+    ["name", "input", "input_shape", "input_dim", "force_backward", "state", "debug_info", "layer", "layers"]
+)
+LAYER = frozenset(
+    [
+        "name",
+        "type",
+        "bottom",
+        "top",
+        "phase",
+        "param",
+        "loss_weight",
+        "blobs",
+        "propagate_down",
+        "include",
+        "exclude",
+        "blobs_lr",
+        "weight_decay",
+        "blob_share_mode",
+        "layer",
+    ]
+)
+"""What may stand in a net and in a layer; a layer also has settings of its kind, `…_param`."""
+
+
+def demand_fields(message: Message, known: frozenset[str], what: str) -> None:
+    """E0902 for a field that a net or a layer cannot have, which is a slip most of the time."""
+    odd = next((name for name in message.fields if name not in known and not name.endswith("_param")), None)
+    if odd is not None:
+        help = did_you_mean(odd, known)
+        raise fail("E0902", f"{what} has no field `{odd}`", message.fields[odd][0].span, help=help or "")
+
+
 def steps_of(net: Message) -> list[Step]:
     """The layers that are in use when a net is tested, and behind them those that only training has, in file order.
 
     Of data layers that feed the same tensors in both phases the one for tests is taken.
 
     E0901  a layer from before V1, or one that only training has and that changes a tensor in place
-    E0902  no layers, or more than 20,000
+    E0902  no layers, or more than 20,000; a field that there is not
     """
+    demand_fields(net, NET, "a net")
     messages = [(m, True) for m in net.messages("layer")] + [(m, False) for m in net.messages("layers")]
     if not messages and "input" not in net:
         raise fail("E0902", "this is no net: no `layer { … }` stands here", net.span)
@@ -129,6 +163,7 @@ def _v1_step(body: Message) -> Step:
 
 def _common(body: Message, kind: str, names: tuple[str, ...], rates: tuple[float, ...]) -> Step:
     bottoms, tops = tuple(body.texts("bottom")), tuple(body.texts("top"))
+    demand_fields(body, LAYER, "a layer")
     name = body.text("name") or (tops[0] if tops else kind)
     if not kind:
         raise fail("E0902", f"layer `{name}` has no type", body.span)

@@ -301,6 +301,19 @@ def test_crop(tmp_path: Path) -> None:
     demand_close(run(tmp_path, net(tmp_path, texts), {"data": x, "to": to})["y"], x[:, :, 1:5, 2:7])
 
 
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [("height: 7 width: 9", (7, 9)), ("zoom_factor: 2", (7, 9)), ("shrink_factor: 2 zoom_factor: 3", (4, 7))],
+)
+def test_interpolation(tmp_path: Path, settings: str, sides: tuple[int, int]) -> None:
+    """interp_layer: the first and the last place stay where they are."""
+    x = some(2, 3, 4, 5)
+    got = alone(tmp_path, x, layer("Interp", "y", "data", f"interp_param {{ {settings} }}"))
+    rows, columns = np.linspace(0, 3, sides[0]), np.linspace(0, 4, sides[1])
+    tall = np.apply_along_axis(lambda line: np.interp(rows, np.arange(4), line), 2, x)
+    demand_close(got, np.apply_along_axis(lambda line: np.interp(columns, np.arange(5), line), 3, tall))
+
+
 def test_orders_of_numbers_in_flat_tensors(tmp_path: Path) -> None:
     """Two maps of two sizes are made flat and joined, as detectors do: in Caffe's order, with Permute and without."""
     a, b = some(2, 3, 4, 5), some(2, 2, 2, 2)

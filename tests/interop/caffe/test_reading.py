@@ -43,6 +43,12 @@ def checked(folder: Path, prototxt: str) -> graphdsl.model.Model:
     return model
 
 
+def test_what_the_file_says_at_its_head_stays(tmp_path: Path) -> None:
+    head = "# please cite: LeCun et al.\n#\n\n# and this\nname: 'x' # not this\n# nor this\n"
+    spec = written(net(tmp_path, head + data(3) + layer("ReLU", "y", "data"))).text
+    assert spec.startswith("# x, from Caffe (net.prototxt)\n# please cite: LeCun et al.\n# and this\n\ninput data")
+
+
 def test_the_first_generation(tmp_path: Path) -> None:
     old = V1[: V1.index('layers { name: "loss"')] + 'layers { name: "prob" type: SOFTMAX bottom: "f" top: "prob" }'
     assert text(tmp_path, old).splitlines()[2:] == [
@@ -238,6 +244,9 @@ def test_names_stay_apart(tmp_path: Path) -> None:
             "STOCHASTIC",
         ),
         (data(3, 9, 9) + layer("Pooling", "p", "data", "pooling_param { kernel_size: 2 stride: 3 }"), "no numbers"),
+        (data(3) + layer("ReLU", "r", "data").replace("bottom", "botom"), "a layer has no field `botom`"),
+        ("layr { }" + data(3) + layer("ReLU", "r", "data"), "a net has no field `layr`"),
+        (data(3) + layer("ArgMax", "a", "data"), "`a` (ArgMax) cannot be expressed: it gives places"),
         (data(3) + layer("ReLU", "r", "dota"), "`r` (ReLU) reads `dota`, which no layer before it makes"),
         (data(3) + layer("Concat", "c", "data data", "concat_param { axis: 0 }"), "along the batch"),
         (data(3) + data(4, name="b") + layer("Eltwise", "e", "data b"), "`e` (Eltwise) cannot be expressed"),
