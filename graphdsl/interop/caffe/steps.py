@@ -69,26 +69,16 @@ class Step:
 
 
 NET = frozenset(
-    ["name", "input", "input_shape", "input_dim", "force_backward", "state", "debug_info", "layer", "layers"]
+    (
+        *("name", "input", "input_shape", "input_dim", "layer", "layers"),
+        *("force_backward", "state", "debug_info"),
+    )
 )
 LAYER = frozenset(
-    [
-        "name",
-        "type",
-        "bottom",
-        "top",
-        "phase",
-        "param",
-        "loss_weight",
-        "blobs",
-        "propagate_down",
-        "include",
-        "exclude",
-        "blobs_lr",
-        "weight_decay",
-        "blob_share_mode",
-        "layer",
-    ]
+    (
+        *("name", "type", "bottom", "top", "phase", "include", "exclude", "layer"),
+        *("param", "blobs", "blobs_lr", "weight_decay", "blob_share_mode", "loss_weight", "propagate_down"),
+    )
 )
 """What may stand in a net and in a layer; a layer also has settings of its kind, `…_param`."""
 
