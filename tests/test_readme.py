@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphdsl.cli import app
+from tests.support.shared import DATA, needs
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,3 +56,17 @@ def test_mistakes_look_as_shown(
     monkeypatch.setenv("COLUMNS", "100")
     assert app.run(["check", "model.dag"]) == 1
     assert capsys.readouterr().err == blocks[2]
+
+
+@needs("mobilefacenet")
+def test_an_import_looks_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx = pytest.importorskip("onnx")
+    shown = re.search(
+        r"the (\d+) nodes of MobileFaceNet in ONNX become:\n\n<!-- imported -->\n```\n(.*?)```", README, re.DOTALL
+    )
+    assert shown
+    file = DATA / "mobilefacenet" / "MobileFaceNet.onnx"
+    monkeypatch.chdir(tmp_path)
+    assert app.run(["import", str(file), "--no-check"]) == 0
+    assert (tmp_path / "MobileFaceNet.dag").read_text(encoding="utf-8").partition("\n\n")[2] == shown[2]
+    assert len(onnx.load(file).graph.node) == int(shown[1])
