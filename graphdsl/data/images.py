@@ -18,10 +18,9 @@ import numpy as np
 
 from graphdsl.data.column import Array, Column, Dense, Rows, Shape
 from graphdsl.data.files import reason
-from graphdsl.data.preprocess import Step, applied, shaped
+from graphdsl.data.preprocess import MOST_PIXELS, Step, applied, shaped
 from graphdsl.report import Failed, dataclass, fail
 
-MOST_PIXELS = 80_000_000
 KEPT_BYTES = 512 << 20
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"})

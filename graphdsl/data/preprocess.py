@@ -30,6 +30,9 @@ STEPS = Registry("preprocess")
 Mode = Annotated[str, Choice(("cover", "fit", "stretch"))]
 Filter = Annotated[str, Choice(("bilinear", "nearest", "bicubic", "lanczos", "box", "opencv"))]
 Byte = Annotated[float, Real(0.0, 255.0)]
+MOST_PIXELS = 80_000_000
+"""Of a picture, as it lies in a file and after each step."""
+
 PLAIN = 1 / 255
 """What bytes are multiplied with where no step counts."""
 LUMA = (19595, 38470, 7471)
@@ -86,9 +89,11 @@ class Resize(Step):
         return _cut(scaled, height, width) if self.mode == "cover" else self._filled(scaled, height, width)
 
     def shape(self, shape: Shape) -> Shape:
+        _bound(*_pair(self.size))
         return (*_pair(self.size), shape[2])
 
     def _scaled(self, values: Array, height: int, width: int) -> Array:
+        _bound(height, width)
         if values.shape[1:3] == (height, width):
             return values
         return np.stack([_scaled(picture, height, width, self.filter) for picture in values])
@@ -334,6 +339,11 @@ def _demand(shape: Shape, height: int, width: int, message: str) -> None:
     have = [side or 0 for side in shape[:2]]
     if None not in shape[:2] and (have[0] < height or have[1] < width):
         raise _cannot(f"{message} out of {have[0]} x {have[1]}")
+
+
+def _bound(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        raise _cannot(f"`resize` would make {height} x {width} pixels; at most {MOST_PIXELS:,} are accepted")
 
 
 def _cannot(message: str) -> Failed:

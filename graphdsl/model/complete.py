@@ -66,7 +66,7 @@ def _texts(metadata: Mapping[str, str], key: str) -> dict[str, str]:
     """A JSON object of texts; what is none counts as empty."""
     try:
         found = json.loads(metadata.get(key, "{}"))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +42,17 @@ def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport
     """Puts a file's weights into those under prefix; gives what became of them, and the class names it knows."""
     arrays, metadata = read_weights_or_checkpoint(path)
     report = fill_weights(weights, arrays, path, prefix=prefix)
-    known = json.loads(metadata.get("names", "{}"))
-    return report, {name: tuple(classes) for name, classes in known.items()}
+    return report, {name: tuple(classes) for name, classes in _names(metadata).items()}
+
+
+def _names(metadata: Mapping[str, str]) -> dict[str, list[str]]:
+    """The class names that a file knows, by target; what makes no sense counts as none."""
+    try:
+        known = json.loads(metadata.get("names", "{}"))
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    listed = known.items() if isinstance(known, dict) else ()
+    return {n: names for n, names in listed if isinstance(names, list) and all(isinstance(x, str) for x in names)}
 
 
 def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:

@@ -67,7 +67,7 @@ def read_weights(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             metadata = json.loads((file.metadata() or {}).get(OWN, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         order = [n for n in metadata.pop(ORDER, []) if n in arrays]
-    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError, RecursionError) as error:
         help = "weights are kept in safetensors files, of float32 or other numbers that NumPy knows"
         raise fail("E0604", f"`{path}` is damaged or no file of weights", help=help) from error
     return {name: arrays[name] for name in dict.fromkeys([*order, *arrays])}, metadata

@@ -188,6 +188,7 @@ def test_pictures_of_many_sizes(tmp_path: Path) -> None:
         ([Divide((0.0,))], "by 0"),
         ([Normalize((0.5,), (1.0, 0.0, 1.0))], "by 0"),
         ([Resize((2, 3, 4))], "two numbers"),
+        ([Resize(65_536), Resize((9, 14))], "65536 x 65536 pixels"),
     ],
 )
 def test_what_cannot_be_done(file: Path, steps: list[Step], said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import graphdsl
+from graphdsl.data import Dataset, Images
 from graphdsl.report import Failed
 
 HEAD = "input image: float[4, 4, 3]\n"
@@ -119,6 +121,38 @@ def test_weights_without_a_spec(folder: Path) -> None:
     save_file({"a": np.ones(3, np.float32)}, "bare.safetensors")
     with pytest.raises(Failed, match="holds no spec"):
         graphdsl.compile("bare.safetensors")
+
+
+@pytest.mark.parametrize("names", ["[", "[1]", '{"label": 3}', '{"label": [1]}', "[" * 100_000])
+def test_what_a_file_says_of_itself_may_make_no_sense(folder: Path, names: str) -> None:
+    from safetensors.numpy import save_file
+
+    weights = dict(graphdsl.compile("pet.dag").executor.weights)
+    own = json.dumps({"spec": SPEC, "names": names, "params": names, "files": names})
+    save_file(weights, "odd.safetensors", {"graphdsl": own})
+    model = graphdsl.compile("odd.safetensors")
+    model.load()
+    assert model.classes == {}
+
+
+def test_a_file_of_weights_reads_no_other_file(folder: Path) -> None:
+    from safetensors.numpy import save_file
+
+    (folder / "other.dag").write_text("block b = in -> relu\n")
+    own = json.dumps({"spec": 'use "other.dag"\n' + SPEC})
+    save_file({"a": np.ones(3, np.float32)}, "odd.safetensors", {"graphdsl": own})
+    with pytest.raises(Failed, match="does not hold"):
+        graphdsl.compile("odd.safetensors")
+
+
+def test_a_long_thin_picture_is_no_bomb(folder: Path) -> None:
+    Image.new("L", (2, 60_000)).save("thin.png")
+    (folder / "wide.dag").write_text(
+        "input image: float[2000, 2000, 1]\npreprocess = image -> resize(2000)\noutput y = image * 1\n"
+    )
+    model = graphdsl.compile("wide.dag")
+    with pytest.raises(Failed, match=r"2000 pixels.*thin\.png"):
+        model.predict(Dataset({"image": Images((folder / "thin.png",))}, {"image": "input"}))
 
 
 def test_weights_beside_the_spec_serve_where_nothing_was_trained(folder: Path) -> None:
