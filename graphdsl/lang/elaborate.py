@@ -84,6 +84,7 @@ def _spec(session: Session, module: Module, names: Names) -> Spec:
         files=tuple(session.files),
         named=tuple(session.named),
         preprocess=tuple(module.preprocess),
+        unprepared=tuple(session.unprepared),
         library=any(isinstance(b.value, BlockWord) for _, b in names.local()),
     )
 

@@ -13,7 +13,7 @@ from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS, MAX_USES
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import Exhausted, refuse, told
-from graphdsl.lang.spec import Named, Parameter, Port, Recipe, Section, WeightsFile
+from graphdsl.lang.spec import Named, Parameter, Port, Recipe, Section, Unprepared, WeightsFile
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
 from graphdsl.report import Failed, Reporter, Source, Span, Use, dataclass, did_you_mean
@@ -41,6 +41,7 @@ class Session:
     losses    how the scalars that are losses came to be, by node and port
     weights   files to be loaded; shared: the shared layers, in order
     blocks    paths of the uses of each block, by its name
+    unprepared  uses of specs that have a `preprocess` of their own
     named     every tensor that got a name
     deferred  asserts about `weights`, which wait for the whole graph; parameters: how many numbers learn in it
     """
@@ -56,6 +57,7 @@ class Session:
         self.weights: list[WeightsFile] = []
         self.shared: list[SharedWord] = []
         self.blocks: dict[str, list[str]] = {}
+        self.unprepared: list[Unprepared] = []
         self.named: list[Named] = []
         self.deferred: list[tuple[ast.Assert, Frame]] = []
         self.parameters: int | None = None

@@ -14,9 +14,10 @@ from graphdsl.lang.files import beside, carry_out_all, opened, params_of
 from graphdsl.lang.frame import Frame, Module
 from graphdsl.lang.names import Names
 from graphdsl.lang.pipes import apply
+from graphdsl.lang.recipes import PREPROCESS
 from graphdsl.lang.refusal import refuse, told
 from graphdsl.lang.settings import Arguments, match
-from graphdsl.lang.spec import WeightsFile
+from graphdsl.lang.spec import Unprepared, WeightsFile
 from graphdsl.lang.tensors import per_sample
 from graphdsl.lang.values import UNKNOWN, Datum, Flow, ModelWord, describe, is_unknown
 from graphdsl.report import Span
@@ -107,12 +108,21 @@ class _Use:
         module = Module(self.file.span.source, self.own.params, self._operands())
         inside = self._inside(module)
         carry_out_all(self.file.definitions, inside, [n.name for n in self.own.wanted])
+        self._note_preprocess()
         if self.own.weights and not self.frame.reuse and self.own.weights_span:
             path = beside(self.own.weights, self.own.weights_span)
             self.frame.session.weights.append(
                 WeightsFile(inside.scope.weights, path, self.own.weights, self.own.weights_span)
             )
         return self._taken(module, inside)
+
+    def _note_preprocess(self) -> None:
+        """What the other spec does to samples first is not done here; who feeds it must know."""
+        defined = (n.name for d in self.file.definitions if isinstance(d, ast.Define) for n in d.names)
+        if PREPROCESS in defined and self.frame.module.operands is None:
+            fed = frozenset(value.node for value, _ in self._operands().values())
+            used = Unprepared(self.file.span.source.path, fed, self.call.span)
+            self.frame.session.unprepared.append(used)
 
     def _inside(self, module: Module) -> Frame:
         names = Names(planned=[n for d in self.file.definitions for n in names_of(d)])

@@ -83,6 +83,15 @@ class WeightsFile:
 
 
 @dataclass(frozen=True)
+class Unprepared:
+    """A use of a spec that has a `preprocess` of its own: its path, the nodes that flow in, and where it is used."""
+
+    path: str
+    fed: frozenset[str]
+    span: Span
+
+
+@dataclass(frozen=True)
 class LossTerm:
     """One part of what a section makes small.
 
@@ -167,6 +176,7 @@ class Spec:
     files     every file that was read, this one first
     named     every tensor with a name, in blocks and sections too; not those of a spec used as a layer
     preprocess  what is done to samples before they flow in, wherever that is
+    unprepared  uses of specs whose `preprocess` is not done here
     library   it has blocks, so it may be there for others to `use`
     """
 
@@ -183,4 +193,5 @@ class Spec:
     files: tuple[str, ...] = field(default=())
     named: tuple[Named, ...] = ()
     preprocess: tuple[Recipe, ...] = ()
+    unprepared: tuple[Unprepared, ...] = ()
     library: bool = False

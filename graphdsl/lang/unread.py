@@ -11,12 +11,23 @@ from graphdsl.report import Diagnostic, Severity, Span
 
 
 def unread(spec: Spec) -> tuple[Diagnostic, ...]:
-    """Warnings about a whole spec: E0225 (no output), E0226 (an input that nothing reads), E0220 (a tensor likewise).
+    """Warnings about a whole spec: E0225 (no output), E0226 (an input that nothing reads), E0220 (a tensor likewise),
+    E0227 (a spec inside whose `preprocess` nobody does).
 
     Without sections a top-level tensor may be meant for them, or for a spec that takes it by `upto=`, and targets have
     nobody to read them; a block's own tensors are seen by nobody else.
     """
-    return (*_outputs(spec), *_ports(spec), *_tensors(spec))
+    return (*_outputs(spec), *_ports(spec), *_tensors(spec), *_unprepared(spec))
+
+
+def _unprepared(spec: Spec) -> Iterator[Diagnostic]:
+    prepared = {name for recipe in spec.preprocess for name in recipe.names}
+    for use in spec.unprepared:
+        raw = [name for name in spec.inputs if name in use.fed and name not in prepared]
+        if raw:
+            message = f"`{use.path}` preprocesses what it is fed; here `{raw[0]}` flows in as it is"
+            help = f"take its recipe over: `preprocess = {raw[0]} -> …`"
+            yield _warning("E0227", message, use.span, help)
 
 
 def _outputs(spec: Spec) -> Iterator[Diagnostic]:

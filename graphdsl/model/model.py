@@ -101,7 +101,7 @@ class Model:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What the spec says without effect: E0220, E0225, E0226."""
+        """What the spec says without effect: E0220, E0225, E0226, E0227."""
         return unread(self.spec)
 
     @property

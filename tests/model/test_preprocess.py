@@ -92,6 +92,18 @@ def test_a_name_in_a_block_is_a_name(tmp_path: Path) -> None:
     assert graphdsl.compile(tmp_path / "block.dag").spec.preprocess == ()
 
 
+@pytest.mark.triggers("E0227")
+def test_what_a_model_inside_would_do_first_is_not_done(folder: Path) -> None:
+    text = f'{HEAD}output y = image -> model("pet.dag", upto=pixels)\n'
+    (folder / "use.dag").write_text(text)
+    used = graphdsl.compile("use.dag")
+    (warning,) = used.warnings
+    assert warning.code == "E0227"
+    assert used.predict(np.ones((1, 4, 4, 3)))["y"].max() == 1
+    (folder / "use.dag").write_text(f"{text}preprocess = image -> scale(1)\n")
+    assert graphdsl.compile("use.dag").warnings == ()
+
+
 def test_a_file_of_weights_is_a_whole_model(folder: Path) -> None:
     (folder / "parts").mkdir()
     (folder / "parts" / "head.dag").write_text("block head(n) = in -> flatten -> dense(n) -> softmax\n")
