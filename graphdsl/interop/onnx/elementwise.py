@@ -31,7 +31,8 @@ ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 
 @reads(*UNARY)
 def read_unary(sheet: Sheet, step: Step) -> Value:
-    return sheet.unary(UNARY[step.op], sheet.flow(0))
+    x = sheet.raw_flow(0)
+    return sheet.unary(UNARY[step.op], x if x.groups else sheet.flow(0))
 
 
 @reads("Identity", "Cast", "CastLike")
@@ -173,6 +174,9 @@ def _per(x: Flow, array: Array) -> tuple[str, Array]:
 def read_arithmetic(sheet: Sheet, step: Step) -> Value:
     """A constant becomes a number in the text, or a `scale`; whole numbers are divided without a rest."""
     word = ARITHMETIC[step.op]
+    left, right = sheet.raw(0), sheet.raw(1)
+    if isinstance(left, Flow) and left.groups and isinstance(right, np.ndarray) and right.size == 1:
+        return sheet.scaled(left, word, _number(right.ravel()[0]))
     left, right = sheet.value(0), sheet.value(1)
     assert left is not None and right is not None
     whole = word == "/" and all(np.dtype(_dtype(v)).kind in "iu" for v in (left, right))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 
 from graphdsl.ir import Array
@@ -38,6 +39,8 @@ class Flow:
     classes  above 0: ours holds whole numbers below this; otherwise it holds floats
     local  places as our max_pool_places counts them
     port   the input whose order may still be chosen, because nothing but formulas stand between
+    groups  set where ONNX has joined the batch with other axes, [time * batch, features]: for each of its axes those of
+           ours that it holds; shape, order and batch are those before that
     mix    set on a flattened picture: its features stand in another order than ONNX's
     """
 
@@ -50,6 +53,12 @@ class Flow:
     local: bool = False
     port: str = ""
     mix: Mix | None = None
+    groups: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def joined(self) -> tuple[int, ...]:
+        """ONNX's shape, where it has joined axes."""
+        return tuple(prod(self.shape[a] for a in group) for group in self.groups) if self.groups else self.shape
 
     @property
     def rank(self) -> int:
@@ -132,3 +141,41 @@ def together(flow: Flow, shape: Sequence[int]) -> tuple[int, ...]:
     groups = {axis: old for old, _ in grouped(flow.shape, shape) for axis in old}
     backwards = dict.fromkeys(a for axis in thick(flow.shape, flow.order)[::-1] for a in groups[axis][::-1])
     return tuple(backwards)[::-1]
+
+
+def parted(flow: Flow) -> tuple[Flow, tuple[int, ...]]:
+    """A tensor with joined axes as one without, and how many axes each of ONNX's had."""
+    if not flow.groups:
+        return flow, (1,) * flow.rank
+    counts = tuple(len(group) for group in flow.groups)
+    return moved(replace(flow, groups=()), [a for group in flow.groups for a in group]), counts
+
+
+def rejoined(flow: Flow, counts: Sequence[int]) -> Flow:
+    """The reverse of parted."""
+    if all(n == 1 for n in counts):
+        return flow
+    starts = [sum(counts[:at]) for at in range(len(counts))]
+    return replace(flow, groups=tuple(tuple(range(s, s + n)) for s, n in zip(starts, counts, strict=True)))
+
+
+def refined(old: Sequence[int], new: Sequence[int], batch: int) -> tuple[list[int], list[int]] | None:
+    """The new shape with the axis that holds the batch cut into parts, the batch alone among them, and how many parts
+    each axis has. None where the batch itself would be cut.
+
+    [9, batch, 16] as [9, batch * 4, 4] is [9, batch, 4, 4]: 1, 2, 1.
+    """
+    begin, size = prod(old[:batch]), old[batch]
+    marks = sorted({1, begin, begin * size, *(prod(old[: at + 1]) for at in range(len(old)))})
+    sizes: list[int] = []
+    counts: list[int] = []
+    for axis, here in enumerate(new):
+        start = prod(new[:axis])
+        stop = start * here
+        inner = [start, *(m for m in marks if start < m < stop), stop] if start <= begin < stop else [start, stop]
+        if any(b % a for a, b in pairwise(inner)) or begin < start < begin * size:
+            return None
+        parts = [b // a for a, b in pairwise(inner)]
+        sizes += parts
+        counts.append(len(parts))
+    return sizes, counts

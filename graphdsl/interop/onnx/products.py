@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.interop.onnx.along import along_axis
-from graphdsl.interop.onnx.flow import NONE, Flow, Value, moved
+from graphdsl.interop.onnx.flow import NONE, Flow, Value, moved, parted, rejoined
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.sheet import Mixed, Sheet
@@ -56,16 +56,23 @@ def _rest(order: tuple[int, ...], rank: int) -> tuple[int, ...]:
 @reads("Gemm")
 def read_gemm(sheet: Sheet, step: Step) -> Value:
     """alpha * A' * B' + beta * C."""
-    a, b = sheet.flow(0), sheet.value(1)
+    a, b = sheet.raw_flow(0), sheet.value(1)
     alpha, beta = float(step.get("alpha", 1.0)), float(step.get("beta", 1.0))
+    a, counts = parted(a)
+    if len(counts) < a.rank and (step.get("transA", 0) or counts[-1] != 1):
+        raise Mixed
     if step.get("transA", 0):
         a = moved(sheet.plain(a), (1, 0))
     c = sheet.value(2)
     if isinstance(b, np.ndarray):
         kernel = (b.T if step.get("transB", 0) else b) * np.float32(alpha)
         row = _row(c, kernel.shape[1], beta)
-        y = linear(sheet, a, kernel, row)
+        if len(counts) < a.rank and row is None and c is not None:
+            raise Mixed
+        y = rejoined(linear(sheet, a, kernel, row), counts)
         return y if row is not None or c is None else _plus(sheet, y, c, beta)
+    if len(counts) < a.rank:
+        raise Mixed
     assert b is not None
     b = moved(sheet.plain(b), (1, 0)) if step.get("transB", 0) else b
     y = sheet.scaled(product(sheet, a, b), "*", alpha)
@@ -90,9 +97,13 @@ def _plus(sheet: Sheet, y: Flow, c: Value, beta: float) -> Flow:
 @reads("MatMul")
 def read_matmul(sheet: Sheet, step: Step) -> Value:
     """A third input, if there is one, is a bias that a pattern has put there."""
-    a, b = sheet.value(0), sheet.value(1)
+    a, b = sheet.raw(0), sheet.raw(1)
     assert a is not None and b is not None
     bias = sheet.optional(2, "the bias")
+    if isinstance(a, Flow) and a.groups:
+        return _joined(sheet, a, b, bias)
+    a, b = sheet.value(0), sheet.value(1)
+    assert a is not None and b is not None
     if isinstance(a, Flow) and isinstance(b, np.ndarray) and b.ndim == 2:
         return linear(sheet, a, b, bias)
     if isinstance(a, Flow) and isinstance(b, np.ndarray) and b.ndim == 1:
@@ -105,6 +116,21 @@ def read_matmul(sheet: Sheet, step: Step) -> Value:
         b = b if b.rank - 2 in b.order else sheet.natural(b)
         return along_axis(sheet, b, b.rank - 2, np.ascontiguousarray(a.T, np.float32))
     return product(sheet, a, b)
+
+
+def _joined(sheet: Sheet, a: Flow, b: Value, bias: Array | None) -> Flow:
+    """A product where ONNX has joined the batch with other axes: these are apart meanwhile."""
+    x, counts = parted(a)
+    if counts[-1] != 1:
+        raise Mixed
+    if isinstance(b, np.ndarray) and b.ndim == 2:
+        return rejoined(linear(sheet, x, b, bias), counts)
+    if isinstance(b, np.ndarray):
+        raise Mixed
+    y, others = parted(b)
+    if others != counts or counts[-2:] != (1, 1) or x.shape[:-2] != y.shape[:-2]:
+        raise Mixed
+    return rejoined(product(sheet, x, y), counts)
 
 
 def product(sheet: Sheet, a: Value, b: Value) -> Flow:

@@ -25,6 +25,7 @@ from graphdsl.interop.onnx.model import Model, Source, Step, load
 from graphdsl.interop.onnx.patterns import needed, simplified
 from graphdsl.interop.onnx.readers import READERS
 from graphdsl.interop.onnx.sheet import Mixed, Reading, Sheet, Turned
+from graphdsl.interop.refusal import cannot_say
 from graphdsl.ir import Array
 from graphdsl.report import Failed, dataclass, fail
 
@@ -91,13 +92,25 @@ def imported(model: Model) -> Imported:
         return _checked(model, batched=False)
     try:
         return _checked(model, batched=True)
-    except Mixed:
-        return _checked(model, batched=False)
+    except Mixed as mixed:
+        return _as_one(model, mixed.step)
     except Failed as first:
         try:
             return _checked(model, batched=False)
         except Failed:
             raise first from None
+
+
+def _as_one(model: Model, step: Step | None) -> Imported:
+    """The whole as one sample, because a step joins samples; where that fails too, it is this step that is to blame."""
+    try:
+        return _checked(model, batched=False)
+    except Failed as failed:
+        if step is None or failed.diagnostics[0].code != "E0901":
+            raise
+        second = failed.diagnostics[0].message
+        why = "it joins samples of a batch, and the whole cannot be read as one sample either"
+        raise cannot_say(step.name, step.op, why, second) from None
 
 
 def _looks_batched(model: Model) -> bool:
@@ -230,7 +243,8 @@ def _take(sheet: Sheet, step: Step) -> None:
             made = READERS[step.op](sheet, step)
         else:
             raise sheet.refused(f"the language has no word for the operator {step.op}")
-    except Mixed:
+    except Mixed as mixed:
+        mixed.step = step
         if sheet.reading.batched:
             raise
         raise sheet.refused("it joins the axis of samples with others in a way that a spec has no words for") from None
@@ -252,6 +266,8 @@ def _leave(sheet: Sheet, name: str, ours: str) -> Feed:
     sheet.step = Step(name, "output", (), (name,), {})
     if not isinstance(found, Flow):
         raise fail("E0901", f"output `{name}` is the same for every input")
+    if found.groups:
+        raise Mixed
     flow = sheet.plain(found)
     return Feed(name, ours, flow)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.onnx.flow import Flow, Value
+from graphdsl.interop.onnx.flow import Flow, Value, parted, rejoined
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.shapes import without
@@ -74,6 +74,11 @@ def reduced(sheet: Sheet, word: str, x: Flow, axes: Sequence[int], keep: bool) -
 @reads("Softmax", "LogSoftmax", "Hardmax")
 def read_softmax(sheet: Sheet, step: Step) -> Value:
     """Before version 13 all axes from the given one on are one."""
+    x, counts = parted(sheet.plain(sheet.raw_flow(0)))
+    if len(counts) < x.rank:
+        if counts[-1] != 1 or step.get("axis", -1) not in (-1, len(counts) - 1):
+            raise Mixed
+        return rejoined(over_last(sheet, step.op.lower().replace("logs", "log_s"), x, x.rank - 1), counts)
     x = sheet.plain(sheet.flow(0))
     old = sheet.model.opset < 13
     axis = x.axis(int(step.get("axis", 1 if old else -1)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphdsl.interop.onnx.along import chosen, sliced
 from graphdsl.interop.onnx.elementwise import last
-from graphdsl.interop.onnx.flow import NONE, Flow, Value, moved, thick
+from graphdsl.interop.onnx.flow import NONE, Flow, Value, moved, parted, thick
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
 from graphdsl.interop.onnx.sheet import Mixed, Sheet, Turned
@@ -20,7 +20,7 @@ from graphdsl.interop.onnx.stretch import stretched, widened
 
 @reads("Shape")
 def read_shape(sheet: Sheet, step: Step) -> Value:
-    shape = sheet.flow(0).shape
+    shape = sheet.raw_flow(0).joined
     return np.asarray(shape[step.get("start", 0) : step.get("end")], np.int64)
 
 
@@ -33,16 +33,17 @@ def read_size(sheet: Sheet, step: Step) -> Value:
 def read_reshape(sheet: Sheet, step: Step) -> Value:
     """0 keeps a size, -1 is what is left."""
     x = sheet.raw_flow(0)
+    have = x.joined
     shape = sheet.numbers("shape", 1) or []
     if not step.get("allowzero", 0):
-        shape = [x.shape[a] if s == 0 else s for a, s in enumerate(shape)]
+        shape = [have[a] if s == 0 else s for a, s in enumerate(shape)]
     known = prod(s for s in shape if s != -1)
-    return sheet.reshaped(x, [prod(x.shape) // max(known, 1) if s == -1 else s for s in shape])
+    return sheet.reshaped(parted(x)[0], [prod(have) // max(known, 1) if s == -1 else s for s in shape])
 
 
 @reads("Flatten")
 def read_flatten(sheet: Sheet, step: Step) -> Value:
-    x = sheet.raw_flow(0)
+    x = sheet.whole_flow(0)
     axis = step.get("axis", 1)
     axis = axis + x.rank if axis < 0 else axis
     return sheet.reshaped(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
@@ -51,13 +52,14 @@ def read_flatten(sheet: Sheet, step: Step) -> Value:
 @reads("Transpose")
 def read_transpose(sheet: Sheet, step: Step) -> Value:
     x = sheet.plain(sheet.raw_flow(0))
-    return moved(x, step.get("perm", range(x.rank)[::-1]))
+    perm = step.get("perm", range(len(x.joined))[::-1])
+    return replace(x, groups=tuple(x.groups[a] for a in perm)) if x.groups else moved(x, perm)
 
 
 @reads("Squeeze")
 def read_squeeze(sheet: Sheet, step: Step) -> Value:
     """Axes of size 1 vanish, most often at no cost."""
-    x = sheet.plain(sheet.raw_flow(0))
+    x = sheet.plain(sheet.whole_flow(0))
     given = sheet.numbers("axes", 1)
     axes = (
         [a for a, s in enumerate(x.shape) if s == 1 and a != x.batch] if given is None else [x.axis(a) for a in given]
@@ -82,7 +84,7 @@ def without(sheet: Sheet, x: Flow, axes: Sequence[int]) -> Flow:
 @reads("Unsqueeze")
 def read_unsqueeze(sheet: Sheet, step: Step) -> Value:
     """Axes of size 1 appear, at no cost."""
-    x = sheet.plain(sheet.raw_flow(0))
+    x = sheet.plain(sheet.whole_flow(0))
     given = sheet.numbers("axes", 1) or []
     rank = x.rank + len(given)
     axes = {a % rank for a in given}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.interop.net import ARITHMETIC, WEIGHT, Layer
-from graphdsl.interop.onnx.flow import NONE, Flow, Mix, Value, regrouped, thick, together
+from graphdsl.interop.onnx.flow import NONE, Flow, Mix, Value, refined, regrouped, rejoined, thick, together
 from graphdsl.interop.onnx.model import Model, Step
 from graphdsl.interop.refusal import cannot_say
 from graphdsl.ir import LAYERS, Array
@@ -18,7 +18,9 @@ from graphdsl.report import Failed, dataclass, fail
 
 
 class Mixed(Exception):
-    """An operator brings samples of a batch together: then the whole graph is one sample."""
+    """A step brings samples of a batch together: then the whole graph is one sample. step: which, once it is known."""
+
+    step: Step | None = None
 
 
 class Turned(Exception):
@@ -78,6 +80,8 @@ class Sheet:
     def value(self, index: int) -> Value | None:
         """An input of the step, None where it is left out. Whole numbers become floats, which operators reckon with."""
         found = self.raw(index)
+        if isinstance(found, Flow) and found.groups:
+            raise Mixed
         if not isinstance(found, Flow) or not found.classes:
             return found
         return replace(found, name=self.put("to_float", (found.name,))[0], classes=0)
@@ -93,6 +97,13 @@ class Sheet:
         """An input of the step that flows, as whole numbers if it holds such."""
         found = self.raw(index)
         return found if isinstance(found, Flow) else self.flow(index)
+
+    def whole_flow(self, index: int) -> Flow:
+        """The same, whose batch is not joined with other axes."""
+        found = self.raw_flow(index)
+        if found.groups:
+            raise Mixed
+        return found
 
     def fixed(self, index: int, what: str) -> Array:
         """An input of the step that must be known now. Raises E0901 where data decide it."""
@@ -272,6 +283,8 @@ class Sheet:
         if shape == x.shape:
             return x
         batch = self._batch_after(x, shape)
+        if batch is None:
+            return self._joined(x, shape)
         if x.mix is not None and len([s for s in _single(shape, batch) if s != 1]) == 1:
             return replace(x, shape=shape, batch=batch, order=_fat(shape, batch), port="")
         x = self.plain(x)
@@ -287,15 +300,23 @@ class Sheet:
             return Flow(name, shape, _fat(shape, batch), batch, x.dtype, mix=mix)
         return self.reshaped(self.arranged(replace(x, port=""), together(inner, _single(shape, batch))), shape)
 
-    def _batch_after(self, x: Flow, shape: tuple[int, ...]) -> int:
-        """Where the batch is after a reshape; raises Mixed where it is joined with something."""
+    def _joined(self, x: Flow, shape: tuple[int, ...]) -> Flow:
+        """A reshape that joins the batch with other axes. ONNX may cut it off again: our axes stay apart."""
+        found = refined(x.shape, shape, x.batch) if x.shape[x.batch] > 1 else None
+        if found is None:
+            raise Mixed
+        sizes, counts = found
+        return rejoined(self.reshaped(x, sizes), counts)
+
+    def _batch_after(self, x: Flow, shape: tuple[int, ...]) -> int | None:
+        """Where the batch is after a reshape; None where it is joined with something."""
         if x.batch == NONE:
             return NONE
         before, size = prod(x.shape[: x.batch]), x.shape[x.batch]
         for axis, here in enumerate(shape):
             if here == size and prod(shape[:axis]) == before:
                 return axis
-        raise Mixed
+        return None
 
 
 def _single(shape: Sequence[int], batch: int) -> tuple[int, ...]:

@@ -158,6 +158,17 @@ MODELS: dict[str, tuple[list[Any], dict[str, tuple[Any, ...]], str]] = {
         {"x": ("N", 3, "H", "W")},
         "float[H, W, 3]",
     ),
+    "attention with joined axes": (
+        [node("Transpose", ["x"], ["t"], perm=[1, 0, 2]), node("MatMul", ["t", "m8"], ["q"]),
+         node("Reshape", ["q", "joined"], ["r"]), node("Transpose", ["r"], ["a"], perm=[1, 0, 2]),
+         node("Transpose", ["r"], ["a2"], perm=[1, 2, 0]), node("MatMul", ["a", "a2"], ["s"]),
+         node("Softmax", ["s"], ["p"], axis=-1), node("MatMul", ["p", "a"], ["o"]),
+         node("Transpose", ["o"], ["u"], perm=[1, 0, 2]), node("Reshape", ["u", "flat"], ["f"]),
+         node("Gemm", ["f", "m", "row"], ["z"]), node("Reshape", ["z", "apart"], ["h"]),
+         node("Transpose", ["h"], ["y"], perm=[1, 0, 2])],
+        {"x": (2, 5, 8)},
+        "matmul -> softmax",
+    ),
     "rows of different order": (
         [node("Transpose", ["x"], ["t"], perm=[0, 2, 1]), node("MatMul", ["t", "m"], ["y"])],
         {"x": ("N", 8, 4)},
@@ -173,6 +184,10 @@ CONSTANTS = {
     "one": np.asarray(1, np.float32),
     "groups": whole(0, 2, 3, 6, 6),
     "back": whole(0, 6, 6, 6),
+    "joined": whole(5, 8, 2),
+    "flat": whole(10, 8),
+    "apart": whole(5, 2, 5),
+    "m8": numbers(8, 8, seed=21),
     "scales": np.asarray([1, 1, 2, 2], np.float32),
     "k12": numbers(8, 3, 1, 1, seed=20),
 }
@@ -217,6 +232,13 @@ def test_what_joins_samples_is_read_as_one_sample(tmp_path: Path) -> None:
     assert not made.batched
     assert "float[2, 3]" in written(made.net).text
     assert run_imported(made, given)["y"] == pytest.approx(theirs(path, given)["y"], rel=1e-5)
+
+
+def test_a_step_that_joins_samples_is_named_where_nothing_helps(tmp_path: Path) -> None:
+    nodes = [node("ReduceMean", ["x"], ["m"], axes=[0], name="over"), node("Sub", ["x", "m"], ["d"])]
+    path = model(tmp_path, [*nodes, node("Conv", ["d", "k"], ["y"])], {"x": (2, 3, 8, 8)})
+    with pytest.raises(Failed, match=r"`over` .ReduceMean. cannot be expressed: it joins samples"):
+        read(path)
 
 
 @pytest.mark.parametrize(
