@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -52,23 +53,23 @@ def _bare(file: Path, model: Model, output: Path) -> Answer:
 def _whole(source: Path, given: Path | None, output: str | None, checked: bool) -> Answer:
     form = format_of(source)
     spec = Path(output) if output else Path(source.stem + ".dag")
-    made = written(form.read(source, given))
+    net = form.read(source, given)
+    made = written(net)
     write_whole(spec, made.text.encode())
     files = [spec]
     if made.weights:
         files.append(save_weights(made.weights, spec.with_suffix(".safetensors"), {"spec": made.text}))
     model = compile(spec)
-    difference = _difference(form, source, given, model, files[1]) if checked and made.weights else None
+    difference = None
+    if checked and made.weights:
+        model.load(files[1])
+        difference = form.check(source, given, partial(_outputs, model, [name for name, _ in net.heads]))
     return Answer(_said(form, files, model, difference), _data(form, files, difference))
 
 
-def _difference(form: Format, source: Path, given: Path | None, model: Model, weights: Path) -> float | None:
-    model.load(weights)
-
-    def outputs(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        return model.predict(dict(arrays))
-
-    return form.check(source, given, outputs)
+def _outputs(model: Model, heads: Sequence[str], arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """What a model says, and what its heads say, which reach no output."""
+    return model.predict(dict(arrays)) | {head: model.features(head, dict(arrays)) for head in heads}
 
 
 def _said(form: Format, files: list[Path], model: Model, difference: float | None) -> str:

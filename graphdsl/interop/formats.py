@@ -7,6 +7,7 @@ from pathlib import Path
 
 from graphdsl.interop.caffe.check import check as check_caffe
 from graphdsl.interop.caffe.files import read as read_caffe
+from graphdsl.interop.darknet import check as check_darknet
 from graphdsl.interop.darknet import read as read_darknet
 from graphdsl.interop.keras import check as check_keras
 from graphdsl.interop.keras import read as read_keras
@@ -40,7 +41,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
     ".prototxt": Format("Caffe", read_caffe, check_caffe, "OpenCV"),
-    ".cfg": Format("Darknet", read_darknet),
+    ".cfg": Format("Darknet", read_darknet, check_darknet),
     ".keras": Format("Keras", read_keras, check_keras),
     ".h5": Format("Keras", read_keras, check_keras),
     ".hdf5": Format("Keras", read_keras, check_keras),
