@@ -15,36 +15,12 @@ from dataclasses import field
 from typing import Any
 
 from graphdsl.interop.keras.options import Options, class_of, modern
+from graphdsl.interop.keras.table import FUNCTIONS
 from graphdsl.report import dataclass, fail
 
 DEEPEST = 32
 MOST_LAYERS = 20_000
 MODELS = {"Sequential", "Model"}
-FUNCTIONS = {
-    "math.add": "Add",
-    "__operators__.add": "Add",
-    "math.subtract": "Subtract",
-    "__operators__.sub": "Subtract",
-    "math.multiply": "Multiply",
-    "__operators__.mul": "Multiply",
-    "math.truediv": "Divide",
-    "math.divide": "Divide",
-    "__operators__.truediv": "Divide",
-    "math.maximum": "Maximum",
-    "math.minimum": "Minimum",
-    "nn.relu": "Relu",
-    "nn.relu6": "Relu6",
-    "nn.silu": "Silu",
-    "math.sigmoid": "Sigmoid",
-    "nn.sigmoid": "Sigmoid",
-    "math.tanh": "Tanh",
-    "nn.softmax": "Softmax",
-    "math.reduce_mean": "Mean",
-    "math.reduce_sum": "Sum",
-    "math.reduce_max": "Max",
-    "concat": "Concatenate",
-}
-"""Functions of TensorFlow in a graph of tf.keras, by the names that Keras 3 has for them."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,32 @@ class Rule:
 RULES: dict[str, Rule] = {}
 """By the name of a class in Keras 2 and 3."""
 
+FUNCTIONS = {
+    "math.add": "Add",
+    "__operators__.add": "Add",
+    "math.subtract": "Subtract",
+    "__operators__.sub": "Subtract",
+    "math.multiply": "Multiply",
+    "__operators__.mul": "Multiply",
+    "math.truediv": "Divide",
+    "math.divide": "Divide",
+    "__operators__.truediv": "Divide",
+    "math.maximum": "Maximum",
+    "math.minimum": "Minimum",
+    "nn.relu": "Relu",
+    "nn.relu6": "Relu6",
+    "nn.silu": "Silu",
+    "math.sigmoid": "Sigmoid",
+    "nn.sigmoid": "Sigmoid",
+    "math.tanh": "Tanh",
+    "nn.softmax": "Softmax",
+    "math.reduce_mean": "Mean",
+    "math.reduce_sum": "Sum",
+    "math.reduce_max": "Max",
+    "concat": "Concatenate",
+}
+"""Functions of TensorFlow in a graph of tf.keras, by the names that Keras 3 has for them."""
+
 
 def rule(*names: str, many: bool = False, timed: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The function below is the rule of these layers."""
