@@ -99,6 +99,10 @@ TEXTS = {
     "excite": "input a: float[4, 5, 6]\nx = a -> conv(6, 1)\n"
     "s = x -> global_avg_pool -> dense(2) -> relu -> dense(6) -> sigmoid -> reshape(1x1x6) -> upsample(4x5)\n"
     "output y = x * s -> conv(2, 1)",
+    "places": "input a: float[4, 5, 6]\nx = a -> conv(6, 1)\nv, p = x -> max_pool_places(2)\n"
+    "output y = [v, p] -> max_unpool(4x5)",
+    "running": "input a: float[4, 5, 6]\nx = a -> conv(6, 1)\noutput z = x -> cumsum(axis=0, reverse=true)\n"
+    "output w = x -> cumsum(axis=1, exclusive=true)\noutput u = x -> argmax -> one_hot -> reduce_sum([0, 1])",
     "split": "input a: float[4, 5, 6]\np, q = a -> conv(6, 1) -> split(2)\n"
     "output y = [p, q -> relu, a] -> concat -> conv(2, 1)",
     "itself": "input a: float[4]\noutput y = a\noutput z = a -> linear",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 
 from graphdsl.interop.onnx.export_rules import bias_after, says, write_resize
 from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, place_of
-from graphdsl.ir import Array, Value
+from graphdsl.ir import Array, DType, Value
 from graphdsl.ops import (
     AvgPool,
     BatchNorm,
@@ -85,10 +86,18 @@ def write_conv_transpose(sheet: Sheet, value: Value) -> None:
 
 @says(MaxPool)
 def write_max_pool(sheet: Sheet, value: Value) -> None:
+    """ONNX counts places through all samples and channels, we within one."""
     (x,), op = sheet.operands(value), sheet.operation(value)
     assert isinstance(op, MaxPool)
-    made = sheet.write("MaxPool", [sheet.tensor(x, FIRST)], settings=_sliding(op.size, op.stride, op.pad))
+    settings = _sliding(op.size, op.stride, op.pad)
+    made, places = sheet.write_all("MaxPool", [sheet.tensor(x, FIRST)], settings=settings, outputs=2)
     sheet.bind(value, made, FIRST)
+    sizes = [s for s in x.type.spatial if isinstance(s, int)]
+    if len(sizes) == len(x.type.spatial):
+        count = sheet.store(np.array(prod(sizes), np.int64), "count")
+        inside = sheet.write("Mod", [places, count], "place")
+        whole = sheet.write("Cast", [inside], "places", {"to": DType.INT32})
+        sheet.bind(sheet.graph.value(value.node, 1), whole, FIRST)
 
 
 @says(AvgPool)

@@ -31,6 +31,9 @@ class Order(Enum):
     FIRST = "first"
 
 
+RECURRENT = ("LSTM", "GRU")
+"""Their results may be left out, each by itself."""
+
 LAST, FIRST = Order.LAST, Order.FIRST
 
 
@@ -223,7 +226,8 @@ class Sheet:
     def _turned(self, value: Value, order: Order) -> str:
         other = FIRST if order is LAST else LAST
         source = self._tensors.get((value, other))
-        assert source is not None, f"{value.node} is read before it is written"
+        if source is None:
+            raise self.refusal(f"result {value.port} of `{value.node}` is read")
         axes = (first if order is FIRST else last)(value.type.rank)
         place, self._place = self._place, self._places.get(value.node, value.node)
         name = self.write("Transpose", [source], f"channels_{order.value}", {"perm": axes})
@@ -257,7 +261,7 @@ class Sheet:
             if wanted.isdisjoint(step.outputs):
                 continue
             wanted.update(step.inputs)
-            kept.append(replace(step, outputs=_read(step.outputs, wanted)))
+            kept.append(replace(step, outputs=_read(step, wanted)))
         self.steps = kept[::-1]
         self.stored = {name: array for name, array in self.stored.items() if name in wanted}
 
@@ -273,12 +277,12 @@ def _renamed(step: Step, old: str, new: str) -> Step:
     return replace(step, inputs=inputs, outputs=outputs)
 
 
-def _read(outputs: tuple[str, ...], wanted: set[str]) -> tuple[str, ...]:
-    """The results with those that nobody reads unnamed, and none unnamed at the end."""
-    named = [name if name in wanted else "" for name in outputs]
-    while not named[-1]:
+def _read(step: Step, wanted: set[str]) -> tuple[str, ...]:
+    """The results up to the last that somebody reads; of recurrences those before it may be left out, too."""
+    named = list(step.outputs)
+    while named[-1] not in wanted:
         named.pop()
-    return tuple(named)
+    return tuple(name if name in wanted or step.op not in RECURRENT else "" for name in named)
 
 
 def _places(graph: Graph, needed: frozenset[str]) -> dict[str, str]:

@@ -251,8 +251,8 @@ def say_gather(page: Page, step: Step) -> str:
 def say_pool(page: Page, step: Step) -> str:
     """MaxPooling2D and the like; of a mean, padding does not count unless the step says so."""
     unknown = set(step.settings) - {"kernel_shape", "strides", "pads", "count_include_pad"}
-    if unknown:
-        raise page.refusal(step.name, step.op, ", ".join(sorted(unknown)))
+    if unknown or len(step.outputs) > 1:
+        raise page.refusal(step.name, step.op, ", ".join(sorted(unknown)) or "the places of what it chose")
     size, strides, mean = step.settings["kernel_shape"], step.settings["strides"], step.op == "AveragePool"
     x, padding = _padded(page, step, size, (1,) * len(size), causal=False, fill="0.0" if mean else "-3e38")
     counted = bool(step.settings.get("count_include_pad"))
@@ -350,6 +350,22 @@ def say_resize(page: Page, step: Step) -> str:
     factors = tuple(int(s) for s in scales)
     written = one_or_all(factors) + (', interpolation="bilinear"' if linear else "")
     return f"layers.UpSampling{len(scales)}D({written})({x_of(page, step)})"
+
+
+@says("CumSum")
+def say_running_sum(page: Page, step: Step) -> str:
+    """Reversed: turned over before and after; exclusive: less the number itself."""
+    x, axis = x_of(page, step), int(page.numbers(step.inputs[1]))
+    turned = f"ops.flip(ops.cumsum(ops.flip({x}, axis={axis}), axis={axis}), axis={axis})"
+    made = turned if step.settings.get("reverse") else f"ops.cumsum({x}, axis={axis})"
+    return made + (f" - {x}" if step.settings.get("exclusive") else "")
+
+
+@says("ArgMax")
+def say_argmax(page: Page, step: Step) -> str:
+    if step.settings.get("select_last_index"):
+        raise page.refusal(step.name, step.op, "the last of equal numbers")
+    return f"ops.argmax({x_of(page, step)}, axis={step.settings['axis']}, keepdims=True)"
 
 
 @says("Unsqueeze", "Squeeze")

@@ -221,8 +221,8 @@ def say_pool(page: Page, step: Step) -> str:
     """F.max_pool2d and the like; padding that PyTorch does not take is put on before."""
     size, strides = step.settings["kernel_shape"], step.settings["strides"]
     unknown = set(step.settings) - {"kernel_shape", "strides", "pads", "count_include_pad"}
-    if unknown:
-        raise page.refusal(step.name, step.op, ", ".join(sorted(unknown)))
+    if unknown or len(step.outputs) > 1:
+        raise page.refusal(step.name, step.op, ", ".join(sorted(unknown)) or "the places of what it chose")
     pads, mean = step.settings.get("pads", ()), step.op == "AveragePool"
     half, x = len(size), x_of(page, step)
     taken = pads[:half] == pads[half:] and all(2 * p <= k for p, k in zip(pads, size, strict=False))
@@ -342,6 +342,21 @@ def say_division(page: Page, step: Step) -> str:
     """Of whole numbers, which are sizes, without a rest."""
     sign = "//" if page.is_whole(step.inputs[1]) else "/"
     return f"{tensor(page, step.inputs[0])} {sign} {tensor(page, step.inputs[1])}"
+
+
+@says("CumSum")
+def say_running_sum(page: Page, step: Step) -> str:
+    """Reversed: turned over before and after; exclusive: less the number itself."""
+    x, axis = x_of(page, step), int(page.numbers(step.inputs[1]))
+    flip = f".flip({axis})" if step.settings.get("reverse") else ""
+    return f"{x}{flip}.cumsum({axis}){flip}" + (f" - {x}" if step.settings.get("exclusive") else "")
+
+
+@says("ArgMax")
+def say_argmax(page: Page, step: Step) -> str:
+    if step.settings.get("select_last_index"):
+        raise page.refusal(step.name, step.op, "the last of equal numbers")
+    return f"{x_of(page, step)}.argmax({step.settings['axis']}, keepdim=True)"
 
 
 @says("Cast")

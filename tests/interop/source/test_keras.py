@@ -21,8 +21,8 @@ keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Of Keras itself, about NumPy."""
 
-REPEATED = {"weights", "used as it is, too"}
-"""A weight flows into a layer for every sample: refused."""
+LACKING = {"weights", "used as it is, too", "places"}
+"""A weight flows into a layer for every sample; places of maxima: refused."""
 
 EQUAL = 1e-4
 
@@ -58,7 +58,13 @@ def test_every_layer(type: str, pipe: str, tmp_path: Path) -> None:
     assert difference(model_of(f"input x: {type}\noutput y = x -> {pipe}"), tmp_path) < EQUAL
 
 
-@pytest.mark.parametrize("text", [t for n, t in TEXTS.items() if n not in REPEATED])
+@pytest.mark.parametrize("name", sorted(LACKING))
+def test_what_keras_lacks(name: str) -> None:
+    with pytest.raises(Failed, match=r"E0901.*Keras has no such thing"):
+        keras_source(model_of(TEXTS[name]).graph, "net", "net.dag")
+
+
+@pytest.mark.parametrize("text", [t for n, t in TEXTS.items() if n not in LACKING])
 def test_every_shape_of_graph(text: str, tmp_path: Path) -> None:
     assert difference(model_of(text), tmp_path) < EQUAL
 

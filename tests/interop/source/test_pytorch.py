@@ -9,6 +9,7 @@ import pytest
 from graphdsl.interop.source import pytorch
 from graphdsl.model import Model
 from graphdsl.ops import FORMULAS
+from graphdsl.report import Failed
 from tests.support.small_specs import LAYERS, TEXTS, model_of
 from tests.support.written import apart, feeds_and_outputs, loaded
 
@@ -35,7 +36,12 @@ def test_every_layer(type: str, pipe: str, tmp_path: Path) -> None:
     assert difference(model_of(f"input x: {type}\noutput y = x -> {pipe}"), tmp_path) < EQUAL
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_what_pytorch_cannot_say() -> None:
+    with pytest.raises(Failed, match=r"E0901.*PyTorch has no such thing: the places of what it chose"):
+        pytorch(model_of(TEXTS["places"]).graph, "net", "net.dag")
+
+
+@pytest.mark.parametrize("text", [text for name, text in TEXTS.items() if name != "places"])
 def test_every_shape_of_graph(text: str, tmp_path: Path) -> None:
     assert difference(model_of(text), tmp_path) < EQUAL
 
