@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from graphdsl.interop.onnx.export_sheet import Step, graph_inputs
+from graphdsl.interop.source import keras_shapes
 from graphdsl.interop.source.keras_words import called, expression, x_of
 from graphdsl.interop.source.listing import listed
 from graphdsl.interop.source.page import LENGTHS, Page
 from graphdsl.interop.source.text import file_text, table_text
 from graphdsl.ir import Graph, TensorType
+
+MORE_WORDS = (keras_shapes,)
+"""Importing these fills the table of words."""
 
 HEAD = """from operator import attrgetter
 
