@@ -46,7 +46,7 @@ from graphdsl.ops.conv import Conv, window_of
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.expression import equal, maximum, sqrt, where
 from graphdsl.ops.initializers import Uniform
-from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, PutWinners
+from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, PutWinners, demand_inside
 from graphdsl.ops.reduce import sum_over
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.window import Pads, PadSetting, Sizes, demand_spatial, numbers, out_sizes, per_axis, resolve_pad
@@ -208,6 +208,7 @@ def s_cells(
     Source: Fukushima 1980.
     """
     slide = _known("s_cells", x.type, size, pad)
+    demand_inside(slide.size, slide.pad)
     compete = None if area is None else per_axis("area", area, x.type.rank - 2)
     shape = (*slide.size, slide.channels)
     excitatory = b.weight("excitatory", (*shape, planes), Uniform(0.0, FAINT / prod(shape)), trainable=False)

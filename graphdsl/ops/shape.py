@@ -116,7 +116,11 @@ class Transpose(Operator):
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         x = np.arange(24.0).reshape(2, 3, 4)
-        return [Sample(cls(a), (x,), torch=_torch_permute(a)) for a in ((0, 2, 1), (2, 0, 1), (0, 1, 2))]
+        thin = x[..., None]
+        return [
+            *(Sample(cls(a), (x,), torch=_torch_permute(a)) for a in ((0, 2, 1), (2, 0, 1), (0, 1, 2))),
+            *(Sample(cls(a), (thin,), torch=_torch_permute(a)) for a in ((0, 2, 1, 3), (3, 1, 0, 2))),
+        ]
 
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:

@@ -22,6 +22,9 @@ from graphdsl.backends.cpu.task import Arrays, Machine, Plan, all_float32, binds
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Conv, ConvInputGradient, Sliding
 
+WIDEST = 8192
+"""The widest padding that kernels serve."""
+
 
 @binds(Conv)
 def conv(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan | None:
@@ -45,7 +48,7 @@ def forward(
         return None
     if depthwise.served(op, x, y, kernel):
         return None if gathered else depthwise.forward(op, x, kernel, y, machine, finish)
-    if x.ndim not in (3, 4) or not all_float32(x, kernel, y):
+    if not _served(op, x, kernel, y):
         return None
     if not y.size:
         return None if gathered else Plan(())
@@ -77,7 +80,7 @@ def backward(
         return None
     if depthwise.served(op, x, y, kernel):
         return None if gathered else depthwise.backward(op, y, kernel, x, machine, finish)
-    if x.ndim not in (3, 4) or not all_float32(x, kernel, y):
+    if not _served(op, x, kernel, y):
         return None
     if not x.size:
         return None if gathered else Plan(())
@@ -94,6 +97,11 @@ def backward(
     sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
     tiles = by_tiles(sweeps, x, machine, finish, gathered)
     return swept(sweeps, x, machine, finish) if tiles is None and not gathered else tiles
+
+
+def _served(op: Sliding, *arrays: Array) -> bool:
+    """Over time or space, in float32, with paddings of which a thread's stack holds a line."""
+    return arrays[0].ndim in (3, 4) and all_float32(*arrays) and max(max(pair) for pair in op.pad) <= WIDEST
 
 
 def phases(taps: int, stride: int, dilation: int, before: int, out: int, size: int) -> list[Axis]:

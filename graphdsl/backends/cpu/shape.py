@@ -46,10 +46,11 @@ def transpose(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> 
         return copied(x, y, machine)
     sizes = [prod(x.shape[a] for a in group) for group in groups]
     strides = [prod(x.shape[group[-1] + 1 :]) * x.itemsize for group in groups]
-    if groups[-1][-1] == x.ndim - 1:
+    innermost = max(group[-1] for group in groups)
+    if groups[-1][-1] == innermost:
         sizes[-1] *= x.itemsize
         return Plan((_step("transpose_rows", x, y, sizes, strides, -1, machine),))
-    turned = next(i for i, group in enumerate(groups) if group[-1] == x.ndim - 1)
+    turned = next(i for i, group in enumerate(groups) if group[-1] == innermost)
     if x.itemsize != 4:
         return Plan((_step("transpose_rows", x, y, [*sizes, x.itemsize], [*strides, 1], -1, machine),))
     return Plan((_step("transpose_squares", x, y, sizes, strides, turned, machine),))
