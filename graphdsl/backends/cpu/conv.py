@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from math import ceil, gcd
+from math import ceil, gcd, prod
 
 from graphdsl.backends.cpu import depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, convolution_way
@@ -24,6 +24,8 @@ from graphdsl.ops import Conv, ConvInputGradient, Sliding
 
 WIDEST = 8192
 """The widest padding that kernels serve."""
+MOST_PHASES = 4096
+"""How many places a stride may have: each has a sweep of its own on the way back."""
 
 
 @binds(Conv)
@@ -100,8 +102,9 @@ def backward(
 
 
 def _served(op: Sliding, *arrays: Array) -> bool:
-    """Over time or space, in float32, with paddings of which a thread's stack holds a line."""
-    return arrays[0].ndim in (3, 4) and all_float32(*arrays) and max(max(pair) for pair in op.pad) <= WIDEST
+    """Over time or space, in float32, with paddings of which a thread's stack holds a line, and strides to match."""
+    fits = max(max(pair) for pair in op.pad) <= WIDEST and prod(op.stride) <= MOST_PHASES
+    return arrays[0].ndim in (3, 4) and all_float32(*arrays) and fits
 
 
 def phases(taps: int, stride: int, dilation: int, before: int, out: int, size: int) -> list[Axis]:
