@@ -22,10 +22,6 @@ UNARY = {
     "Sigmoid": "sigmoid", "Sign": "sign", "Sin": "sin", "Sinh": "sinh", "Softplus": "softplus", "Softsign": "softsign",
     "Sqrt": "sqrt", "Tan": "tan", "Tanh": "tanh", "Swish": "swish",
 }  # fmt: skip
-PAIRS = {
-    "Greater": "greater", "GreaterOrEqual": "greater_equal", "Less": "less", "LessOrEqual": "less_equal",
-    "Equal": "equal", "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor",
-}  # fmt: skip
 ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 
 
@@ -49,7 +45,7 @@ def read_same(sheet: Sheet, step: Step) -> Value:
     if dtype == "bool" and x.dtype != "bool":
         return replace(sheet.unary("logical_not", sheet.unary("logical_not", x)), dtype="bool")
     if np.dtype(dtype).kind in "iu" and np.dtype(x.dtype).kind == "f":
-        return replace(_truncated(sheet, x), dtype=dtype)
+        return replace(truncated(sheet, x), dtype=dtype)
     return replace(x, dtype=dtype)
 
 
@@ -60,7 +56,7 @@ def _target(step: Step) -> str:
     return "float32" if found in ("float16", "bfloat16") else found
 
 
-def _truncated(sheet: Sheet, x: Flow) -> Flow:
+def truncated(sheet: Sheet, x: Flow) -> Flow:
     """x without what stands behind the point: sign(x) * floor(|x|)."""
     size = sheet.unary("floor", sheet.unary("abs", x))
     return replace(x, name=sheet.put("*", (sheet.unary("sign", x).name, size.name))[0])
@@ -73,13 +69,13 @@ def read_neg(sheet: Sheet, step: Step) -> Value:
 
 @reads("LeakyRelu")
 def read_leaky_relu(sheet: Sheet, step: Step) -> Value:
-    return sheet.unary("leaky_relu", sheet.flow(0), slope=_number(step.get("alpha", 0.01)))
+    return sheet.unary("leaky_relu", sheet.flow(0), slope=shortest(step.get("alpha", 0.01)))
 
 
 @reads("Elu", "Celu", "ThresholdedRelu")
 def read_alpha(sheet: Sheet, step: Step) -> Value:
     word = {"Elu": "elu", "Celu": "celu", "ThresholdedRelu": "thresholded_relu"}[step.op]
-    return sheet.unary(word, sheet.flow(0), alpha=_number(step.get("alpha", 1.0)))
+    return sheet.unary(word, sheet.flow(0), alpha=shortest(step.get("alpha", 1.0)))
 
 
 @reads("Selu")
@@ -87,12 +83,12 @@ def read_selu(sheet: Sheet, step: Step) -> Value:
     alpha, gamma = step.get("alpha", 1.67326319217681884765625), step.get("gamma", 1.05070102214813232421875)
     if abs(alpha - 1.6732632) < 1e-4 and abs(gamma - 1.050701) < 1e-4:
         return sheet.unary("selu", sheet.flow(0))
-    return sheet.scaled(sheet.unary("elu", sheet.flow(0), alpha=_number(alpha)), "*", _number(gamma))
+    return sheet.scaled(sheet.unary("elu", sheet.flow(0), alpha=shortest(alpha)), "*", shortest(gamma))
 
 
 @reads("HardSigmoid")
 def read_hard_sigmoid(sheet: Sheet, step: Step) -> Value:
-    alpha, beta = _number(step.get("alpha", 0.2)), _number(step.get("beta", 0.5))
+    alpha, beta = shortest(step.get("alpha", 0.2)), shortest(step.get("beta", 0.5))
     settings = {"alpha": alpha} if abs(alpha - 1 / 6) > 1e-6 else {}
     return sheet.unary("hard_sigmoid", sheet.flow(0), **settings, **({"beta": beta} if beta != 0.5 else {}))
 
@@ -105,8 +101,8 @@ def read_gelu(sheet: Sheet, step: Step) -> Value:
 
 @reads("Shrink")
 def read_shrink(sheet: Sheet, step: Step) -> Value:
-    bias = _number(step.get("bias", 0.0))
-    settings = {"limit": _number(step.get("lambd", 0.5)), **({"bias": bias} if bias else {})}
+    bias = shortest(step.get("bias", 0.0))
+    settings = {"limit": shortest(step.get("lambd", 0.5)), **({"bias": bias} if bias else {})}
     return sheet.unary("shrink", sheet.flow(0), **settings)
 
 
@@ -143,7 +139,7 @@ def _bound(sheet: Sheet, step: Step, name: str, at: int) -> float | None:
     """A bound of Clip; what no float32 reaches is none."""
     found = sheet.optional(at, f"`{name}`")
     number = step.get(name) if found is None else float(np.ravel(found)[0])
-    return None if number is None or abs(number) > 3.3e38 else _number(number)
+    return None if number is None or abs(number) > 3.3e38 else shortest(number)
 
 
 @reads("PRelu")
@@ -157,7 +153,7 @@ def read_prelu(sheet: Sheet, step: Step) -> Value:
         part = sheet.put("*", (b.name, low.name))[0]
         return replace(a, name=sheet.put("+", (sheet.unary("relu", a).name, part))[0])
     if slope.size == 1:
-        return sheet.unary("leaky_relu", x, slope=_number(slope.ravel()[0]))
+        return sheet.unary("leaky_relu", x, slope=shortest(slope.ravel()[0]))
     per, array = _per(x, slope)
     return replace(x, name=sheet.then(x, "prelu", {"slope": array}, **({} if per == "feature" else {"per": per})))
 
@@ -176,7 +172,7 @@ def read_arithmetic(sheet: Sheet, step: Step) -> Value:
     word = ARITHMETIC[step.op]
     left, right = sheet.raw(0), sheet.raw(1)
     if isinstance(left, Flow) and left.groups and isinstance(right, np.ndarray) and right.size == 1:
-        return sheet.scaled(left, word, _number(right.ravel()[0]))
+        return sheet.scaled(left, word, shortest(right.ravel()[0]))
     left, right = sheet.value(0), sheet.value(1)
     assert left is not None and right is not None
     whole = word == "/" and all(np.dtype(_dtype(v)).kind in "iu" for v in (left, right))
@@ -184,7 +180,7 @@ def read_arithmetic(sheet: Sheet, step: Step) -> Value:
     if found is None:
         a, b = together(sheet, left, right)
         found = replace(a, name=sheet.put(word, (a.name, b.name))[0], port="")
-    return replace(_truncated(sheet, found), dtype=found.dtype) if whole else found
+    return replace(truncated(sheet, found), dtype=found.dtype) if whole else found
 
 
 def _with_constant(sheet: Sheet, word: str, left: Value, right: Value) -> Flow | None:
@@ -195,7 +191,7 @@ def _with_constant(sheet: Sheet, word: str, left: Value, right: Value) -> Flow |
     if not _fits(array, x):
         return None
     if array.size and (array == array.ravel()[0]).all():
-        number = _number(array.ravel()[0])
+        number = shortest(array.ravel()[0])
         if word in "+*" or not turned:
             return sheet.scaled(x, word, number)
         return sheet.scaled(x, word, number, left=True)
@@ -241,19 +237,19 @@ def read_filled(sheet: Sheet, step: Step) -> Value:
     like, one = sheet.value(0), step.attributes["one"]
     if isinstance(like, np.ndarray):
         return np.full(like.shape, one)
-    return sheet.scaled(sheet.scaled(sheet.flow(0), "*", 0), "+", _number(one))
+    return sheet.scaled(sheet.scaled(sheet.flow(0), "*", 0), "+", shortest(one))
 
 
 @reads("Affine")
 def read_affine(sheet: Sheet, step: Step) -> Value:
-    x = sheet.scaled(sheet.flow(0), "*", _number(step.get("alpha", 1.0)))
-    return sheet.scaled(x, "+", _number(step.get("beta", 0.0)))
+    x = sheet.scaled(sheet.flow(0), "*", shortest(step.get("alpha", 1.0)))
+    return sheet.scaled(x, "+", shortest(step.get("beta", 0.0)))
 
 
 @reads("ImageScaler")
 def read_image_scaler(sheet: Sheet, step: Step) -> Value:
     """scale * x + bias, one bias a channel (an operator of early exporters)."""
-    x = sheet.scaled(sheet.flow(0), "*", _number(step.get("scale", 1.0)))
+    x = sheet.scaled(sheet.flow(0), "*", shortest(step.get("scale", 1.0)))
     bias = np.asarray(step.get("bias", [0.0]), np.float32)
     found = _by_feature(sheet, "+", sheet.arranged(x, last(x)), bias.reshape(-1, 1, 1))
     assert found is not None
@@ -282,7 +278,7 @@ def read_pow(sheet: Sheet, step: Step) -> Value:
     """A constant exponent is a setting; 2, 0.5 and -1 have words."""
     x, exponent = sheet.value(0), sheet.value(1)
     if isinstance(x, Flow) and isinstance(exponent, np.ndarray) and exponent.size == 1:
-        number = _number(exponent.ravel()[0])
+        number = shortest(exponent.ravel()[0])
         words = {2.0: "square", 0.5: "sqrt", -1.0: "reciprocal"}
         if number in words:
             return sheet.unary(words[number], x)
@@ -296,71 +292,8 @@ def _powers(sheet: Sheet, x: Flow, y: Flow) -> Flow:
     product = sheet.put("*", (y.name, sheet.unary("log", x).name))[0]
     made = sheet.unary("exp", replace(x, name=product, port=""))
     if np.dtype(x.dtype).kind in "iu":
-        made = _truncated(sheet, sheet.scaled(made, "+", 1e-4))
+        made = truncated(sheet, sheet.scaled(made, "+", 1e-4))
     return made
-
-
-@reads(*PAIRS)
-def read_pair(sheet: Sheet, step: Step) -> Value:
-    left, right = sheet.value(0), sheet.value(1)
-    assert left is not None and right is not None
-    a, b = together(sheet, left, right)
-    return replace(a, name=sheet.put(PAIRS[step.op], (a.name, b.name))[0], dtype="bool", port="")
-
-
-@reads("Mod")
-def read_mod(sheet: Sheet, step: Step) -> Value:
-    """What division leaves: with the sign of the divisor, or of x with fmod."""
-    left, right = sheet.value(0), sheet.value(1)
-    assert left is not None and right is not None
-    a, b = together(sheet, left, right)
-    quotient = replace(a, name=sheet.put("/", (a.name, b.name))[0], port="")
-    whole = _truncated(sheet, quotient) if step.get("fmod", 0) else sheet.unary("floor", quotient)
-    times = sheet.put("*", (whole.name, b.name))[0]
-    return replace(a, name=sheet.put("-", (a.name, times))[0], port="")
-
-
-@reads("IsNaN", "IsInf")
-def read_odd(sheet: Sheet, step: Step) -> Value:
-    """A NaN is what does not equal itself; an infinity is beyond every number."""
-    x = sheet.flow(0)
-    if step.op == "IsNaN":
-        same = replace(x, name=sheet.put("equal", (x.name, x.name))[0])
-        return replace(sheet.unary("logical_not", same), dtype="bool")
-    up, down = step.get("detect_positive", 1), step.get("detect_negative", 1)
-    if not (up or down):
-        return replace(sheet.scaled(x, "*", 0), dtype="bool")
-    size = sheet.unary("abs", x) if up and down else x if up else sheet.scaled(x, "*", -1)
-    return replace(sheet.unary("threshold", size, limit=3.4e38), dtype="bool")
-
-
-@reads("QuantizeLinear")
-def read_quantize(sheet: Sheet, step: Step) -> Value:
-    """Rounded to steps of one size and cut to what the whole numbers hold; with us they stay floats."""
-    scale, zero = sheet.fixed(1, "its step"), sheet.optional(2, "its zero")
-    if scale.size != 1:
-        raise sheet.refused("its steps differ from channel to channel")
-    bounds = np.iinfo(np.uint8 if zero is None else zero.dtype)
-    at = 0 if zero is None else int(zero.ravel()[0])
-    x = sheet.unary("round", sheet.scaled(sheet.flow(0), "/", _number(scale.ravel()[0])))
-    return sheet.unary("clip", sheet.scaled(x, "+", at), low=float(bounds.min), high=float(bounds.max))
-
-
-@reads("DequantizeLinear")
-def read_dequantize(sheet: Sheet, step: Step) -> Value:
-    """Steps as numbers again."""
-    scale, zero = sheet.fixed(1, "its step"), sheet.optional(2, "its zero")
-    if scale.size != 1:
-        raise sheet.refused("its steps differ from channel to channel")
-    x = sheet.scaled(sheet.flow(0), "-", 0 if zero is None else int(zero.ravel()[0]))
-    return sheet.scaled(x, "*", _number(scale.ravel()[0]))
-
-
-@reads("Where")
-def read_where(sheet: Sheet, step: Step) -> Value:
-    values = [sheet.value(i) for i in range(3)]
-    flows = together(sheet, *(v for v in values if v is not None))
-    return replace(flows[1], name=sheet.put("where", [f.name for f in flows])[0], port="")
 
 
 @reads("Dropout")
@@ -369,7 +302,7 @@ def read_dropout(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
     x = sheet.value(0)
     assert x is not None
     ratio = sheet.optional(1, "`ratio`")
-    rate = _number(step.get("ratio", 0.5) if ratio is None else float(np.ravel(ratio)[0]))
+    rate = shortest(step.get("ratio", 0.5) if ratio is None else float(np.ravel(ratio)[0]))
     training = sheet.optional(2, "`training_mode`")
     if training is not None and bool(np.ravel(training)[0]) and rate:
         raise sheet.refused("it is said to drop numbers in use as well, and a spec drops them in training only")
@@ -379,7 +312,7 @@ def read_dropout(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
     return (replace(x, name=sheet.then(x, "dropout", rate=rate)) if 0 < rate < 1 else x, *kept)
 
 
-def _number(value: Any) -> float:
+def shortest(value: Any) -> float:
     """A number as short as float32 has it."""
     return float(str(np.float32(value)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.onnx.elementwise import last
+from graphdsl.interop.onnx.elementwise import last, shortest
 from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.reduces import reduced
@@ -31,7 +31,7 @@ def _affine(gamma: Array | None, beta: Array | None) -> tuple[dict[str, Any], di
 
 
 def _eps(step: Step) -> dict[str, float]:
-    eps = float(str(np.float32(step.get("epsilon", 1e-5))))
+    eps = shortest(step.get("epsilon", 1e-5))
     return {} if eps == 1e-5 else {"eps": eps}
 
 
@@ -52,7 +52,7 @@ def read_batch_norm(sheet: Sheet, step: Step) -> Value | tuple[Value, ...]:
         return _over_the_batch(sheet, step, gamma, beta, mean, variance)
     x = channels_last(sheet, sheet.plain(sheet.flow(0)))
     settings, weights = _affine(gamma, beta)
-    momentum = float(str(np.float32(step.get("momentum", 0.9))))
+    momentum = shortest(step.get("momentum", 0.9))
     given = ({"momentum": momentum} if momentum != 0.9 and 0 <= momentum < 1 else {}) | _eps(step) | settings
     return replace(x, name=sheet.then(x, "batch_norm", {**weights, "mean": mean, "variance": variance}, **given))
 
@@ -64,20 +64,20 @@ def _over_the_batch(sheet: Sheet, step: Step, *parts: Array) -> tuple[Value, ...
     mean, variance = reduced(sheet, "reduce_mean", x, axes, True), _variance(sheet, x, axes)
     a, b = together(sheet, x, mean)
     centred = replace(a, name=sheet.put("-", (a.name, b.name))[0], port="")
-    root = sheet.unary("sqrt", sheet.scaled(variance, "+", float(str(np.float32(step.get("epsilon", 1e-5))))))
+    root = sheet.unary("sqrt", sheet.scaled(variance, "+", shortest(step.get("epsilon", 1e-5))))
     c, d = together(sheet, centred, root)
     y = replace(c, name=sheet.put("/", (c.name, d.name))[0])
     gamma, beta, *averages = parts
     y = sheet.arranged(y, (*(a for a in y.axes if a != 1), 1))
     y = replace(y, name=sheet.then(y, "scale", {"gamma": gamma, "beta": beta}))
-    keep = float(str(np.float32(step.get("momentum", 0.9))))
+    keep = shortest(step.get("momentum", 0.9))
     return (y, *(_followed(sheet, n, o, keep, axes) for n, o in zip((mean, variance), averages, strict=True)))
 
 
 def _followed(sheet: Sheet, now: Flow, before: Array, keep: float, axes: list[int]) -> Flow:
     """keep * before + (1 - keep) * now, [channels]."""
     row = without(sheet, now, axes)
-    a, b = together(sheet, sheet.scaled(row, "*", float(str(np.float32(1 - keep)))), np.float32(keep) * before)
+    a, b = together(sheet, sheet.scaled(row, "*", shortest(1 - keep)), np.float32(keep) * before)
     return replace(a, name=sheet.put("+", (a.name, b.name))[0])
 
 
@@ -136,7 +136,7 @@ def _statistics(sheet: Sheet, step: Step, x: Flow, axes: list[int]) -> list[Valu
     """Mean and 1 / standard deviation, which LayerNormalization gives as well."""
     mean = reduced(sheet, "reduce_mean", x, axes, True)
     variance = _variance(sheet, x, axes)
-    root = sheet.unary("sqrt", sheet.scaled(variance, "+", float(str(np.float32(step.get("epsilon", 1e-5))))))
+    root = sheet.unary("sqrt", sheet.scaled(variance, "+", shortest(step.get("epsilon", 1e-5))))
     return [mean, sheet.unary("reciprocal", root)]
 
 
@@ -162,7 +162,7 @@ def read_lrn(sheet: Sheet, step: Step) -> Value:
     x = channels_last(sheet, sheet.flow(0))
     given: dict[str, Any] = {"size": int(step.attributes["size"])}
     names = {"alpha": ("alpha", 1e-4), "beta": ("beta", 0.75), "bias": ("bias", 1.0)}
-    given |= {ours: float(str(np.float32(step.get(theirs, usual)))) for theirs, (ours, usual) in names.items()}
+    given |= {ours: shortest(step.get(theirs, usual)) for theirs, (ours, usual) in names.items()}
     return replace(x, name=sheet.then(x, "local_response_norm", **given), port="")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.interop.onnx.along import rows_of
+from graphdsl.interop.onnx.elementwise import shortest
 from graphdsl.interop.onnx.flow import NONE, Flow, Value
 from graphdsl.interop.onnx.model import Step
 from graphdsl.interop.onnx.registry import reads
@@ -109,7 +110,7 @@ def read_lp_pool(sheet: Sheet, step: Step) -> Value:
         sheet, powers, slide, "avg_pool", 0.0, **({"count_padding": True} if any(map(any, slide.pads)) else {})
     )
     total = sheet.scaled(mean, "*", float(prod(slide.size)))
-    return sheet.unary("power", total, exponent=float(str(np.float32(1 / p))))
+    return sheet.unary("power", total, exponent=shortest(1 / p))
 
 
 def pooled(sheet: Sheet, x: Flow, slide: Slide, word: str, fill: float, **more: Any) -> Flow:

@@ -4,6 +4,7 @@ from graphdsl.interop.onnx import (
     convolutions,
     einsum,
     elementwise,
+    logic,
     losses,
     norms,
     picks,
@@ -20,6 +21,6 @@ from graphdsl.interop.onnx.registry import READERS
 __all__ = ["FILES", "READERS"]
 
 FILES = (
-    *(convolutions, einsum, elementwise, losses, norms, picks, pools),
+    *(convolutions, einsum, elementwise, logic, losses, norms, picks, pools),
     *(products, reduces, resizing, sequences, shapes, spectral),
 )
