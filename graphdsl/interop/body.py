@@ -18,6 +18,8 @@ from graphdsl.interop.parts import Flow, Part
 DEEPEST = 2
 """Lists inside each other; deeper ones get a name."""
 
+SUMS = ("add", "subtract", "multiply", "average", "maximum", "minimum")
+
 LONGEST_BRANCH = 8
 """Steps of a branch that stands in a list."""
 
@@ -95,9 +97,11 @@ class Body:
         return [(t, f"{part.name}_{i}" if several else part.name) for i, t in enumerate(part.outputs, 1)]
 
     def _role(self, tensor: str) -> str:
-        """`body` and `skip` of a sum or product; "" for anything else."""
+        """`body` and `skip` of a sum or product, `stem` of several branches; "" for anything else."""
         readers = self._flow.readers.get(tensor, [])
-        if len(readers) != 1 or not readers[0].arithmetic:
+        if len(readers) > 1:
+            return "stem"
+        if not readers or not (readers[0].arithmetic or readers[0].word in SUMS):
             return ""
         longest = max(self._depth.get(t, (0, 0))[1] for t in readers[0].inputs)
         return "body" if self._depth[tensor][1] == longest else "skip"

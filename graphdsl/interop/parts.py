@@ -71,8 +71,8 @@ def leaves(part: Part) -> Iterator[Part]:
         yield from leaves(inner)
 
 
-def common_words(names: Sequence[str]) -> str:
-    """What names begin with alike, without the numbers and signs at its end."""
+def beginning(names: Sequence[str]) -> str:
+    """What all names begin with."""
     low, high = min(names), max(names)
     size = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
-    return low[:size].rstrip("0123456789_/-. ")
+    return low[:size]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphdsl.interop.names import Namer, legal
-from graphdsl.interop.parts import Part, common_words, leaves
+from graphdsl.interop.parts import Part, beginning, leaves
 from graphdsl.ir import LAYERS
 
 MOST_WORDS = 4
@@ -30,8 +30,8 @@ def _steps(parts: Sequence[Part]) -> str:
 
 def _theirs(uses: Sequence[Sequence[Part]]) -> str:
     """`inception_3a/1x1` and `inception_4b/1x1` are `inception`."""
-    of_each = [common_words([leaf.name for part in parts for leaf in leaves(part)]) for parts in uses]
-    name = legal(common_words(of_each))
+    of_each = [beginning([leaf.name for part in parts for leaf in leaves(part)]) for parts in uses]
+    name = legal(beginning(of_each).rstrip("0123456789_/-. "))
     return name if len(name) >= SHORTEST and name not in LAYERS and len(set(of_each)) > 1 else ""
 
 

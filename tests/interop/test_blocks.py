@@ -74,5 +74,5 @@ def test_operands_keep_their_order() -> None:
         y = b("conv", b("relu", b("conv", x, filters=5, size=3, pad=1)), filters=3, size=1)
         x = b("-", x, y) if i % 2 else b("-", y, x)
     text = text_of(b, x)
-    assert "x      = body - in" in text
-    assert "out    = x - body_2" in text
+    assert "stem   = body - in" in text
+    assert "out    = stem - body_2" in text
