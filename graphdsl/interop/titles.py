@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from graphdsl.interop.names import Namer, legal
@@ -11,6 +12,9 @@ from graphdsl.ir import LAYERS
 MOST_WORDS = 4
 SHORTEST = 4
 """Letters that the names of all uses must have in common to be worth taking."""
+
+EMPTY = ("backbone", "base", "block", "blocks", "features", "layer", "layers", "model", "module", "stage")
+"""Names that say nothing of what stands in a block."""
 
 SHORT = {"batch_norm": "bn", "depthwise_conv": "depthwise", "separable_conv": "separable", "layer_norm": "ln"}
 MERGED = {"+": "residual", "add": "residual", "concat": "branches", "*": "gate", "multiply": "gate"}
@@ -31,8 +35,9 @@ def _steps(parts: Sequence[Part]) -> str:
 def _theirs(uses: Sequence[Sequence[Part]]) -> str:
     """`inception_3a/1x1` and `inception_4b/1x1` are `inception`."""
     of_each = [beginning([leaf.name for part in parts for leaf in leaves(part)]) for parts in uses]
-    name = legal(beginning(of_each).rstrip("0123456789_/-. "))
-    return name if len(name) >= SHORTEST and name not in LAYERS and len(set(of_each)) > 1 else ""
+    name = legal(re.split("[/.]", beginning(of_each).rstrip("0123456789_/-. "))[-1])
+    told = len(name) >= SHORTEST and name not in LAYERS and name not in EMPTY and len(set(of_each)) > 1
+    return name if told else ""
 
 
 def _merge(parts: Sequence[Part]) -> str:
