@@ -125,8 +125,12 @@ def _checked(model: Model, batched: bool) -> Imported:
     names = _free(model, batched)
     if len(names) > MOST_FREE + 1:
         raise fail("E0901", f"the inputs have {len(names)} sizes that are known only at run time", help=_FIX)
+    free = [n for n in names if n != BATCH]
     first, second = ({n: p for n, p in zip(names, _primes(names, k), strict=True)} for k in (0, 1))
-    made = _turned(model, batched, first)
+    try:
+        made = _turned(model, batched, first)
+    except Failed as failed:
+        raise _of_free_sizes(failed, free) if free else failed from None
     if not names:
         return made
     again = _turned(model, batched, second)
@@ -136,6 +140,15 @@ def _checked(model: Model, batched: bool) -> Imported:
                 "E0901", f"`{one.name}`: how {one.word} is built depends on a size known only at run time", help=_FIX
             )
     return made
+
+
+def _of_free_sizes(failed: Failed, free: list[str]) -> Failed:
+    """What makes no sense with stand-ins may with real sizes: then it depends on these."""
+    found = failed.diagnostics[0]
+    if found.code != "E0902" or " makes no sense" not in found.message:
+        return failed
+    where = found.message.partition(" makes no sense")[0]
+    return fail("E0901", f"{where} takes sizes for granted that the inputs leave open: {', '.join(free)}", help=_FIX)
 
 
 _FIX = "give the inputs fixed sizes: onnx.tools.update_model_dims, or export the model with fixed sizes"
@@ -299,8 +312,10 @@ def _letters(reading: Reading) -> Iterator[str]:
     spare = (f"T{n}" if n else "T" for n in count())
     for name in reading.sizes:
         legal = re.sub(r"\W", "_", name).strip("_")
-        if not re.fullmatch(r"[A-Za-z]\w*", legal) or legal in taken or name == BATCH:
-            legal = next(spare)
+        if name == BATCH:
+            legal = "N"
+        elif not re.fullmatch(r"[A-Za-z]\w*", legal) or legal in taken:
+            legal = next(s for s in spare if s not in taken)
         taken.add(legal)
         yield legal
 

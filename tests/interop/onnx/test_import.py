@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 from graphdsl.interop import written
-from graphdsl.interop.onnx import imported, load, read
+from graphdsl.interop.onnx import check, imported, load, read
 from graphdsl.ir import Array
 from graphdsl.report import Failed
-from tests.support.onnx_models import run_imported, save
+from tests.support.onnx_models import Ready, lengths, run_imported, save
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -225,6 +226,21 @@ def test_a_model_says_the_same_as_onnxruntime(name: str, tmp_path: Path) -> None
     assert np.abs(got - wanted).max() <= EQUAL * np.ptp(wanted)
 
 
+@pytest.mark.parametrize("name", ["conv", "two free sizes", "channels last already"])
+def test_check_runs_both_and_tells_how_far_apart_they_are(name: str, tmp_path: Path) -> None:
+    nodes, inputs, _ = MODELS[name]
+    path = model(tmp_path, nodes, inputs)
+    ready = Ready(imported(load(path)), "reference")
+
+    def ours(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(ready.compiled.run({**arrays, **lengths(ready.graph, arrays)}))
+
+    same = check(path, None, ours)
+    assert same is not None and same < EQUAL
+    other = check(path, None, lambda arrays: {n: a + np.ptp(a) for n, a in ours(arrays).items()})
+    assert other == pytest.approx(1, rel=0.1)
+
+
 def test_what_joins_samples_is_read_as_one_sample(tmp_path: Path) -> None:
     path = save(tmp_path / "m.onnx", [node("ReduceSum", ["x"], ["y"], keepdims=0)], {"x": (2, 3)}, ["y"])
     made = imported(load(path))
@@ -239,6 +255,18 @@ def test_a_step_that_joins_samples_is_named_where_nothing_helps(tmp_path: Path) 
     path = model(tmp_path, [*nodes, node("Conv", ["d", "k"], ["y"])], {"x": (2, 3, 8, 8)})
     with pytest.raises(Failed, match=r"`over` .ReduceMean. cannot be expressed: it joins samples"):
         read(path)
+
+
+def test_sizes_that_are_open_and_needed_are_named(tmp_path: Path) -> None:
+    nodes = [node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "m"], ["y"], name="last")]
+    path = model(tmp_path, nodes, {"x": ("N", 2, "H")})
+    with pytest.raises(Failed, match=r"`last` .MatMul. takes sizes for granted that the inputs leave open: H"):
+        read(path)
+
+
+def test_an_open_length_keeps_its_name(tmp_path: Path) -> None:
+    path = model(tmp_path, [node("MatMul", ["x", "m"], ["y"])], {"x": ("N", "T", 8)})
+    assert "input x: float[T, 8]" in written(read(path)).text
 
 
 @pytest.mark.parametrize(
