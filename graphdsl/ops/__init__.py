@@ -49,6 +49,7 @@ from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, Ra
 from graphdsl.ops.norm import BatchNorm, Standardize
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
+from graphdsl.ops.rnn import Rnn, RnnGradient
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
 from graphdsl.ops.take import Cast
@@ -100,6 +101,8 @@ __all__ = [
     "RandomUniform",
     "Reduced",
     "Reshape",
+    "Rnn",
+    "RnnGradient",
     "SCells",
     "ScatterAdd",
     "Sizes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from graphdsl.ir import (
     Array,
     BadSample,
     Builder,
+    Choice,
     Cotangents,
     Count,
     Dim,
@@ -40,9 +41,11 @@ from graphdsl.ops.recurrence import (
     read,
     work,
 )
+from graphdsl.ops.rnn import Rnn, Squash, emit_rnn
 from graphdsl.report import dataclass
 
 GATES = 3
+Reset = Annotated[str, Choice(("after", "before"))]
 ZEROS = Zeros()
 
 
@@ -227,6 +230,9 @@ def gru(
     *,
     sequence: Flag = False,
     reverse: Flag = False,
+    reset: Reset = "after",
+    gate: Squash = "sigmoid",
+    activation: Squash = "tanh",
     init: Init = KERNEL,
     recurrent_init: Init = RECURRENT,
     l2: NonNegative = 0.0,
@@ -239,12 +245,14 @@ def gru(
     units           size of the memory
     sequence        give all steps, not only the last; 0 at padded ones
     reverse         read from the end (of each sequence); result i still belongs to step i
+    reset           where the reset gate acts: `after` the recurrent product, as in Keras (reset_after=True), PyTorch
+                    and cuDNN, so that there are two biases; `before` it, as in the paper and in Keras 1, with one
+    gate            what the gates go through; activation: the candidate. As for `lstm`; what is not usual is slower
     init            how the kernel begins; glorot_uniform unless given
     recurrent_init  how the recurrent weights begin; orthogonal unless given
     l2              the loss grows by l2 * (sum kernel² + sum recurrent²)
 
-    The reset gate acts after the recurrent product, as in Keras (reset_after=True), PyTorch and cuDNN; so there are two
-    biases. Weights: kernel [features, 3 units], recurrent [units, 3 units], bias [3 units], recurrent_bias [3 units],
+    Weights: kernel [features, 3 units], recurrent [units, 3 units], bias [3 units], recurrent_bias [3 units],
     the gates in the order update, reset, candidate (Keras'); 3 * units * (features + units + 2) parameters.
 
     Source: Cho et al. 2014.
@@ -254,8 +262,12 @@ def gru(
     kernel = b.weight("kernel", (x.type.channels, width), init, dtype=dtype, l2=l2)
     bias = b.weight("bias", (width,), ZEROS, dtype=dtype)
     recurrent = b.weight("recurrent", (units, width), recurrent_init, dtype=dtype, l2=l2)
-    heard_bias = b.weight("recurrent_bias", (width,), ZEROS, dtype=dtype)
+    early = reset == "before"
+    heard_bias = () if early else (b.weight("recurrent_bias", (width,), ZEROS, dtype=dtype),)
+    if early or (gate, activation) != ("sigmoid", "tanh"):
+        op = Rnn("gru_before" if early else "gru", gate, activation, 1 + len(heard_bias), reverse)
+        return emit_rnn(b, op, sequence, x, kernel, recurrent, bias, *heard_bias)
     lengths = b.lengths(x.type.shape[1])
-    given = (x, kernel, recurrent, bias, heard_bias, *([lengths] if lengths else []))
+    given = (x, kernel, recurrent, bias, *heard_bias, *([lengths] if lengths else []))
     hidden, last, _, _ = b.emit_all(Gru(reverse), *given)
     return hidden if sequence else last

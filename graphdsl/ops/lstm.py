@@ -41,6 +41,7 @@ from graphdsl.ops.recurrence import (
     read,
     work,
 )
+from graphdsl.ops.rnn import Rnn, Squash, emit_rnn
 from graphdsl.report import dataclass
 
 GATES = 4
@@ -245,6 +246,8 @@ def lstm(
     sequence: Flag = False,
     reverse: Flag = False,
     bias: Flag = True,
+    gate: Squash = "sigmoid",
+    activation: Squash = "tanh",
     forget_bias: Number = 1.0,
     init: Init = KERNEL,
     recurrent_init: Init = RECURRENT,
@@ -260,6 +263,9 @@ def lstm(
     reverse         read from the end (of each sequence); result i still belongs to step i. Both directions:
                     `[x -> lstm(32), x -> lstm(32, reverse=true)] -> concat`
     bias            whether the gates have a bias
+    gate            what the gates go through; activation: what goes into the memory, and out of it. hard_sigmoid is
+                    x / 6 + 1/2, hard_sigmoid_2 is 0.2 x + 1/2 (Keras 1 and 2), both cut to [0, 1]. Other than sigmoid
+                    and tanh there are no kernels for, and NumPy is many times slower
     forget_bias     how the bias of the forget gate begins
     init            how the kernel begins; glorot_uniform unless given
     recurrent_init  how the recurrent weights begin; orthogonal unless given
@@ -275,6 +281,9 @@ def lstm(
     kernel = b.weight("kernel", (x.type.channels, width), init, dtype=dtype, l2=l2)
     biases = [b.weight("bias", (width,), ForgetBias(forget_bias), dtype=dtype)] if bias else []
     recurrent = b.weight("recurrent", (units, width), recurrent_init, dtype=dtype, l2=l2)
+    if (gate, activation) != ("sigmoid", "tanh"):
+        op = Rnn("lstm", gate, activation, int(bias), reverse)
+        return emit_rnn(b, op, sequence, x, kernel, recurrent, *biases)
     lengths = b.lengths(x.type.shape[1])
     given = (x, kernel, recurrent, *biases, *([lengths] if lengths else []))
     hidden, last, _, _ = b.emit_all(Lstm(reverse, bias), *given)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.keras.activations import name_of
+from graphdsl.interop.keras.activations import MODERN, name_of
 from graphdsl.interop.keras.merges import joined
 from graphdsl.interop.keras.scene import Flow, Scene, Step
 from graphdsl.interop.keras.structure import Unit
@@ -21,6 +21,7 @@ from graphdsl.report import dataclass
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1, "CuDNNLSTM": 4, "CuDNNGRU": 3}
 WORDS = {"LSTM": "lstm", "CuDNNLSTM": "lstm", "GRU": "gru", "CuDNNGRU": "gru", "SimpleRNN": "rnn"}
 MERGES = {"sum": "+", "mul": "*", "ave": "average"}
+SQUASHES = ("tanh", "sigmoid", "hard_sigmoid", "relu", "softsign", "linear")
 ONLY_IN_TRAINING = ("dropout", "recurrent_dropout", "dropout_W", "dropout_U")
 
 
@@ -140,17 +141,23 @@ def _gates(step: Step) -> dict[str, Any]:
     options, kind = step.options, step.kind
     if kind.startswith("CuDNN"):
         return {}
-    activation, _ = name_of(options.raw("activation", "tanh"), options)
-    if activation != "tanh":
-        raise step.refuse(f"its activation is `{activation}`, and in the language it is tanh")
+    found = {"activation": _squash(step, "activation", "tanh")}
     if kind != "SimpleRNN":
-        default = "hard_sigmoid" if step.generation < 3 else "sigmoid"
-        gate, _ = name_of(options.raw("recurrent_activation", default), options, "recurrent_activation")
-        if gate != "sigmoid":
-            raise step.refuse(f"its gates are `{gate}`, and in the language they are sigmoid")
-    if kind == "GRU" and not options.flag("reset_after", False):
-        raise step.refuse("its reset gate acts before the product (reset_after=false), and in the language after it")
-    return {} if _biased(step) or kind == "GRU" else {"bias": False}
+        found["gate"] = _squash(step, "recurrent_activation", "hard_sigmoid" if step.generation < MODERN else "sigmoid")
+    if kind == "GRU":
+        found["reset"] = "after" if options.flag("reset_after", False) else "before"
+    usual = {"activation": "tanh", "gate": "sigmoid", "reset": "after"}
+    told: dict[str, Any] = {n: v for n, v in found.items() if v != usual[n]}
+    return told if _biased(step) or kind == "GRU" else told | {"bias": False}
+
+
+def _squash(step: Step, key: str, default: str) -> str:
+    name, _ = name_of(step.options.raw(key, default), step.options, key)
+    if name == "hard_sigmoid" and step.generation < MODERN:
+        return "hard_sigmoid_2"
+    if name not in SQUASHES:
+        raise step.refuse(f"its {key} `{name}` is not one that recurrent layers of the language have")
+    return name
 
 
 def _biased(step: Step) -> bool:
@@ -163,10 +170,12 @@ def _weights(step: Step, units: int, features: int | None) -> Mapping[str, Array
         return {}
     gates = GATES[step.kind] * units
     shapes: dict[str, Sequence[int | None]] = {"kernel": (features, gates), "recurrent": (units, gates)}
-    double = step.kind in ("GRU", "CuDNNGRU")
+    double = step.kind == "CuDNNGRU" or (step.kind == "GRU" and step.options.flag("reset_after", False))
     if _biased(step):
         shapes["bias"] = (2, gates) if double else (gates,)
     found = step.parts(**shapes)
+    if step.kind == "GRU" and not double and not _biased(step):
+        found["bias"] = np.zeros(gates, np.float32)
     if double:
         both = found.get("bias", np.zeros((2, gates), np.float32))
         found |= {"bias": both[0], "recurrent_bias": both[1]}

@@ -16,6 +16,8 @@ pytestmark = needs_compiler
 
 LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "cast": "whole numbers become floats at the edge of a network, NumPy is quick enough",
+    "rnn": "cells that went out of use: lstm and gru have kernels",
+    "rnn_gradient": "cells that went out of use: lstm and gru have kernels",
     "cumulative_sum": "few networks have one, and NumPy is quick enough",
     "top_places": "the end of a network: a few places of each sample",
     "ahead": "no pass asks for it here",

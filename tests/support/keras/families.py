@@ -66,6 +66,11 @@ sequences("normalization_of_columns", (3,), lambda L: [L.Normalization(mean=[1.0
 sequences("lstm", (6, 4), lambda L: [L.LSTM(5, return_sequences=True), L.LSTM(3)])
 sequences("gru", (6, 4), lambda L: [L.GRU(5, return_sequences=True), L.GRU(3, go_backwards=True)])
 sequences("backward_steps", (6, 4), lambda L: [L.GRU(5, return_sequences=True, go_backwards=True), L.LSTM(3)])
+sequences("rnn", (6, 4), lambda L: [L.SimpleRNN(5, return_sequences=True), L.SimpleRNN(3, "relu", use_bias=False)])
+sequences("lstm_of_hard_gates", (6, 4), lambda L: [L.LSTM(5, "softsign", "hard_sigmoid"), L.Dense(2)])
+sequences(
+    "gru_that_resets_before", (6, 4), lambda L: [L.GRU(5, reset_after=False, recurrent_activation="hard_sigmoid")]
+)
 sequences("gru_without_bias", (6, 4), lambda L: [L.GRU(5, use_bias=False)])
 sequences(
     "bidirectional",
