@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphdsl.interop.keras.merges import beside, joined
+from graphdsl.interop.keras.nodes import Ref
 from graphdsl.interop.keras.scene import Flow, Scene, Step, axis_at
-from graphdsl.interop.keras.structure import Ref
 from graphdsl.interop.keras.table import rule
 
 ARITHMETIC = {"Add": "+", "Subtract": "-", "Multiply": "*", "Divide": "/", "TrueDivide": "/"}

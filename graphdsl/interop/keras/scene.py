@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from graphdsl.interop.keras.nodes import Node
 from graphdsl.interop.keras.options import Options
-from graphdsl.interop.keras.structure import Node, Unit
+from graphdsl.interop.keras.structure import Unit
 from graphdsl.interop.net import Layer
 from graphdsl.interop.refusal import cannot_say, unfit
 from graphdsl.ir import LAYERS, Array

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.interop.keras.structure import DEEPEST, Unit
+from graphdsl.interop.keras.nodes import DEEPEST
+from graphdsl.interop.keras.structure import Unit
 from graphdsl.interop.refusal import unfit
 from graphdsl.ir import Array
 from graphdsl.report import dataclass, fail

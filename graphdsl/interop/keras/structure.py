@@ -1,44 +1,31 @@
 """A model's config as a tree of models and layers, the same for every generation of Keras.
 
-    Sequential   a list of layers, each fed by the one before
-    Functional   layers with `inbound_nodes`: one node for each time that a layer is called
-
-A node names what it reads as (layer, which of its calls, which of its results). Keras 1 and 2 write
-`[["conv", 0, 0, {}]]`, Keras 3 `{"args": [{"class_name": "__keras_tensor__", …}], "kwargs": {}}`.
+Sequential   a list of layers, each fed by the one before
+Functional   layers with `inbound_nodes`: one node for each time that a layer is called
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graphdsl.interop.keras.nodes import (
+    DEEPEST,
+    Node,
+    Ref,
+    ends,
+    function_of,
+    is_function,
+    mapping,
+    nodes_of,
+    sequence,
+)
 from graphdsl.interop.keras.options import Options, class_of, modern
-from graphdsl.interop.keras.table import FUNCTIONS
 from graphdsl.report import dataclass, fail
 
-DEEPEST = 32
 MOST_LAYERS = 20_000
 MODELS = {"Sequential", "Model"}
-
-
-@dataclass(frozen=True)
-class Ref:
-    """The result `tensor` of the call `node` of a layer."""
-
-    layer: str
-    node: int = 0
-    tensor: int = 0
-
-
-@dataclass(frozen=True)
-class Node:
-    """One call of a layer. refs: the tensors it reads; arguments, keywords: all that it was given, Refs in place."""
-
-    refs: tuple[Ref, ...]
-    arguments: tuple[Any, ...] = ()
-    keywords: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,20 +79,6 @@ def model_of(description: Any, depth: int = 0) -> Model:
         "its graph is in Python code, not in the file",
         help="only models that Keras can write down layer by layer can be imported",
     )
-
-
-def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """The value, which must be an object of JSON. Raises E0902."""
-    if not isinstance(value, Mapping):
-        raise fail("E0902", f"{what} must be an object, got {type(value).__name__}")
-    return value
-
-
-def sequence(value: Any, what: str) -> Sequence[Any]:
-    """The value, which must be a list. Raises E0902."""
-    if not isinstance(value, list | tuple):
-        raise fail("E0902", f"{what} must be a list, got {type(value).__name__}")
-    return value
 
 
 def _described(description: Any) -> tuple[str, Any]:
@@ -210,8 +183,8 @@ def _by_dimension(unit: Unit) -> Any:
 
 def _functional(config: Mapping[str, Any], depth: int) -> Model:
     units = _units(sequence(config.get("layers"), "`layers` of a model"), depth)
-    inputs = tuple(_ends(config.get("input_layers"), "input_layers"))
-    outputs = tuple(_ends(config.get("output_layers"), "output_layers"))
+    inputs = tuple(ends(config.get("input_layers"), "input_layers"))
+    outputs = tuple(ends(config.get("output_layers"), "output_layers"))
     known = {unit.name: unit for unit in units}
     for ref in (*inputs, *outputs, *(r for u in units for n in u.nodes for r in n.refs)):
         _demand_known(ref, known)
@@ -252,23 +225,14 @@ def _unit(description: Any, number: int, used: dict[str, int], depth: int) -> Un
     inner = model_of(description, depth + 1) if kind in MODELS else None
     if inner is None and not isinstance(config, Mapping):
         raise fail("E0902", f"`{name}` ({kind}): the config must be an object, got {type(config).__name__}")
-    operation = kind == "TFOpLambda" or _is_function(description, options)
-    if kind == "TFOpLambda":
-        kind = FUNCTIONS.get(str(options.get("function")), f"TFOpLambda {options.get('function')}")
+    operation = is_function(kind, description, options)
+    kind = function_of(kind, options)
     slot = "" if operation else _slot(str(description["class_name"]), used)
     where = f"`{name}` ({description['class_name']})"
     said = Options(where, _said(kind, description, options))
     wrapped = tuple(_unit(w, i, {}, depth + 1) for i, w in enumerate(_wrapped(kind, options, where, depth)))
-    nodes = tuple(_nodes(description.get("inbound_nodes"), kind, where))
+    nodes = tuple(nodes_of(description.get("inbound_nodes"), kind, where))
     return Unit(name, kind, said, nodes, slot, operation, inner, wrapped)
-
-
-def _is_function(description: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-    """Whether this is a function of keras.ops. In HDF5 Keras 3 leaves out the module, but says of layers only whether
-    they are trainable."""
-    nodes = description.get("inbound_nodes")
-    new = isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], Mapping)
-    return ".ops." in str(description.get("module") or ("" if "trainable" in config or not new else ".ops."))
 
 
 def _said(kind: str, description: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,81 +264,3 @@ def _snake(name: str) -> str:
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _nodes(given: Any, kind: str, where: str) -> Iterator[Node]:
-    """One node for each call. An input layer has one that reads nothing."""
-    if kind == "InputLayer" or given is None:
-        yield Node(())
-        return
-    for node in sequence(given, f"{where}: `inbound_nodes`"):
-        if isinstance(node, Mapping):
-            arguments = sequence(node.get("args", []), f"{where}: `args`")
-            keywords = mapping(node.get("kwargs", {}), f"{where}: `kwargs`")
-            read = [_resolved(a, where) for a in arguments], {k: _resolved(v, where) for k, v in keywords.items()}
-        else:
-            read = _old_node(node, where)
-        yield Node((*references(read[0]), *references(read[1])), tuple(read[0]), read[1])
-
-
-def _old_node(node: Any, where: str) -> tuple[list[Any], dict[str, Any]]:
-    """Of Keras 1 and 2: a list of [layer, call, result, keywords], or one of these alone."""
-    listed = sequence(node, f"{where}: a node")
-    entries = [listed] if listed and isinstance(listed[0], str) else listed
-    read: list[Any] = []
-    keywords: dict[str, Any] = {}
-    for entry in entries:
-        read.append(_reference(entry, where))
-        if len(entry) > 3 and isinstance(entry[3], Mapping):
-            keywords |= {k: _resolved(v, where) for k, v in entry[3].items()}
-    return ([read] if len(read) > 1 else read), keywords
-
-
-def _reference(value: Any, where: str) -> Any:
-    """[layer, call, result, …]; a constant of TensorFlow's Keras stays itself."""
-    whole = isinstance(value, list | tuple) and len(value) >= 3
-    if whole and value[0] == "_CONSTANT_VALUE":
-        return value[2]
-    if not whole or not isinstance(value[0], str) or type(value[1]) is not int or type(value[2]) is not int:
-        raise fail("E0902", f"{where}: an inbound node must be [layer, call, result]")
-    return Ref(value[0], value[1], value[2])
-
-
-def _resolved(value: Any, where: str, depth: int = 0) -> Any:
-    """The value with Refs in place of what stands for tensors."""
-    if depth > DEEPEST:
-        raise fail("E0902", f"{where}: arguments are nested more than {DEEPEST} deep")
-    if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
-        history = mapping(value.get("config"), f"{where}: a tensor").get("keras_history")
-        return _reference(history, where)
-    if isinstance(value, list | tuple):
-        if len(value) >= 3 and isinstance(value[0], str) and [type(v) for v in value[1:3]] == [int, int]:
-            return _reference(value, where)
-        return [_resolved(v, where, depth + 1) for v in value]
-    return value
-
-
-def references(value: Any) -> Iterator[Ref]:
-    """All Refs in lists and objects, in order."""
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from references(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from references(part)
-
-
-def _ends(value: Any, what: str) -> Iterator[Ref]:
-    """The inputs or outputs of a model: one, a list or an object of [layer, call, result]."""
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from _ends(part, what)
-        return
-    listed = sequence(value, f"`{what}` of a model")
-    if listed and isinstance(listed[0], str):
-        yield _reference(listed, f"`{what}` of a model")
-        return
-    for part in listed:
-        yield from _ends(part, what)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from graphdsl.interop.keras import core, merges, norms, operations, recurrent, windows
+from graphdsl.interop.keras.nodes import Node, Ref
 from graphdsl.interop.keras.scene import Flow, Scene, Step
 from graphdsl.interop.keras.stored import Weights
-from graphdsl.interop.keras.structure import MODELS, Model, Node, Ref, Unit
+from graphdsl.interop.keras.structure import MODELS, Model, Unit
 from graphdsl.interop.keras.table import RULES
 from graphdsl.ir import Array
 from graphdsl.report import fail
