@@ -51,7 +51,10 @@ class Call:
     def learned(self, word: str, x: Blob, settings: Mapping[str, Any], weights: Mapping[str, Array | None]) -> str:
         """Adds the layer that has the weights of this one."""
         given = {n: w for n, w in weights.items() if w is not None}
-        return self.plan.learned(self.step.name, word, x.tensor, settings, given, self.shares)
+        made = self.plan.learned(self.step.name, word, x, settings, given, self.shares)
+        if made is None:
+            raise self.refused(f"it uses the weights of `{self.shares}`, and is not the same layer otherwise")
+        return made
 
     def weight(self, position: int, shape: tuple[int, ...]) -> Array | None:
         """A weight in this shape; None where there is no file of weights.

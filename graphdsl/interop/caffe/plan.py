@@ -65,7 +65,7 @@ class Plan:
         self._again: Counter[str] = Counter()
         self._made: dict[tuple[str, tuple[str, ...]], str] = {}
         self._words: dict[str, str] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, tuple[str, tuple[Any, ...]]] = {}
 
     def unique(self, wanted: str) -> str:
         """wanted, with a number behind it where a tensor, or what will be its name in a spec, is called so already."""
@@ -105,12 +105,20 @@ class Plan:
         return self._made.get((word, (tensor,)))
 
     def learned(
-        self, name: str, word: str, x: str, settings: Mapping[str, Any], weights: Mapping[str, Array], owner: str
-    ) -> str:
-        """Adds a layer that has weights, or uses those of owner, a layer of Caffe that came before."""
-        shares = self._owners.get(owner, "")
-        (made,) = self.emit(name, word, [x], settings, {} if shares else weights, shares=shares)
-        self._owners.setdefault(name, made)
+        self, name: str, word: str, x: Blob, settings: Mapping[str, Any], weights: Mapping[str, Array], owner: str
+    ) -> str | None:
+        """Adds a layer that has weights, or uses those of owner, a layer of Caffe that came before.
+
+        None where owner is another kind of layer, has other settings or reads its features in another order: a spec's
+        shared layer is the same everywhere.
+        """
+        told = {n: v for n, v in settings.items() if v is not None}
+        alike = word, x.sizes[-1:], told, (x.was.shape, x.was.axes) if x.was else None
+        shares, first = self._owners.get(owner, ("", alike))
+        if first != alike:
+            return None
+        (made,) = self.emit(name, word, [x.tensor], told, {} if shares else weights, shares=shares)
+        self._owners.setdefault(name, (made, alike))
         return made
 
     def arranged(self, blob: Blob, axes: tuple[int, ...]) -> Blob:

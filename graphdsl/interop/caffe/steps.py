@@ -111,13 +111,14 @@ def steps_of(net: Message) -> list[Step]:
     tested = {id(s) for s in every if _in_use(s, "TEST", {"deploy"} if staged else set())}
     trained = {id(s) for s in every if _in_use(s, "TRAIN", set())}
     made = {top for s in every if id(s) in tested for top in s.tops if top not in s.bottoms}
-    extra = {id(s) for s in every if id(s) in trained - tested and not made & (set(s.tops) - set(s.bottoms))}
+    more = trained - tested
+    extra = {id(s) for s in every if id(s) in more and not made & (set(s.tops) - set(s.bottoms))}
     _demand_own_tensors(s for s in every if id(s) in extra)
-    both = tested & trained
+    both, used = tested & trained, tested | extra
     return [
         replace(s, only="" if s.kind in DATA or id(s) in both else "TEST" if id(s) in tested else "TRAIN")
         for s in every
-        if id(s) in tested | extra
+        if id(s) in used
     ]
 
 

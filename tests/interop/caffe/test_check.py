@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import graphdsl
+from graphdsl.cli.app import run
 from graphdsl.interop import written
 from graphdsl.interop.caffe.call import Call
 from graphdsl.interop.caffe.check import check
@@ -91,6 +92,17 @@ def test_nets_of_other_people(file: str, tmp_path: Path, monkeypatch: pytest.Mon
         pytest.skip("../shared is absent")
     found = difference(SHARED / file, tmp_path, monkeypatch)
     assert found is not None and found < 1e-4
+
+
+def test_the_command_says_how_far_they_are_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prototxt, spec = tmp_path / "net.prototxt", tmp_path / "mixed.dag"
+    prototxt.write_text(MIXED)
+    weights = write(tmp_path / "net.caffemodel", random_blobs(prototxt, monkeypatch))
+    assert run(["import", str(prototxt), "--weights", str(weights), "-o", str(spec)]) == 0
+    assert "against OpenCV on random inputs: largest difference" in capsys.readouterr().out
+    assert spec.exists() and spec.with_suffix(".safetensors").exists()
 
 
 def test_nothing_is_said_where_opencv_cannot_run_the_net(tmp_path: Path) -> None:

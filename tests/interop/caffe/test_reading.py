@@ -264,6 +264,35 @@ def test_refusals_name_the_layer(tmp_path: Path, prototxt: str, what: str) -> No
     assert what in told and ("E0901" in told or "E0902" in told)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "fits"),
+    [
+        ("num_output: 4 kernel_size: 3", "num_output: 4 kernel_size: 3", True),
+        ("num_output: 4 kernel_size: 3", "num_output: 4 kernel_size: 3 stride: 2", False),
+        ("num_output: 4 kernel_size: 3", "num_output: 5 kernel_size: 3", False),
+    ],
+)
+def test_shared_weights_need_the_same_layer(tmp_path: Path, first: str, second: str, fits: bool) -> None:
+    shared = 'param { name: "w" } param { name: "b" } convolution_param'
+    prototxt = data(3, 9, 9) + layer("Convolution", "one", "data", f"{shared} {{ {first} }}")
+    prototxt += layer("Convolution", "two", "data", f"{shared} {{ {second} }}")
+    if fits:
+        assert net(tmp_path, prototxt).layers[1].shares == "one"
+    else:
+        told = refusal(tmp_path, prototxt)
+        assert "`two` (Convolution) cannot be expressed: it uses the weights of `one`" in told
+
+
+def test_some_weights_shared_and_others_not(tmp_path: Path) -> None:
+    prototxt = data(3, 9, 9) + layer(
+        "Convolution", "one", "data", f'param {{ name: "w" }} param {{ name: "b" }} {CONV}'
+    )
+    told = refusal(
+        tmp_path, prototxt + layer("Convolution", "two", "data", f'param {{ name: "w" }} {CONV} param {{ }}')
+    )
+    assert "`two` (Convolution) cannot be expressed: it shares some of its weights" in told
+
+
 def test_weights_that_do_not_fit(tmp_path: Path) -> None:
     prototxt = data(3, 9, 9) + layer("Convolution", "c", "data", CONV)
     for blobs, what in (
