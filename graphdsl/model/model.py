@@ -42,7 +42,7 @@ from graphdsl.learn import (
 )
 from graphdsl.model import arguments
 from graphdsl.model.arguments import count, dataset, validation
-from graphdsl.model.boxes import Found, found_in, sees_whole_pictures, sizes_of
+from graphdsl.model.boxes import Found, found_in, parts_of
 from graphdsl.model.classes import TOP, Classes, classes_of, ranked, top
 from graphdsl.model.complete import Opened, opened, packed
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
@@ -240,12 +240,12 @@ class Model:
 
         outputs  what `predict` gave
         names    of the classes
-        files    that pictures were read from. Boxes are in their pixels where the network sees them whole,
-                 `resize(…, mode=stretch)`; else fractions of what the network sees
+        files    that pictures were read from: boxes are in their pixels. Without them, and where `preprocess` cuts
+                 parts out of pictures, boxes are fractions of what the network sees
         """
         detectors = [name for name in self._detectors if name in outputs]
-        sizes = sizes_of(files) if detectors and files and sees_whole_pictures(self.spec) else None
-        return {name: found_in(outputs[name], names, sizes) for name in detectors}
+        parts = parts_of(self.spec, files, len(outputs[detectors[0]])) if detectors else []
+        return {name: found_in(outputs[name], names, parts) for name in detectors}
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""

@@ -33,7 +33,7 @@ def check(path: Path, weights: Path | None, outputs_of: Outputs) -> float | None
 def _same(name: str, theirs: Array, ours: Mapping[str, Array]) -> list[Array]:
     """Our tensor of this name, or else, since OpenCV calls a last layer as it likes, the one of this size."""
     named = [ours[name]] if name in ours else list(ours.values())
-    return [mine for mine in named if mine[0].size == theirs.size][:1]
+    return [mine for mine in named if mine[0].size == theirs.size and np.isfinite(theirs).all()][:1]
 
 
 def _run(path: Path, weights: Path, x: Array) -> dict[str, Array]:

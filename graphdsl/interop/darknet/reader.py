@@ -77,11 +77,12 @@ def _outputs(a: Assembly) -> tuple[tuple[str, str], ...]:
 
 
 def _sections(a: Assembly, trained: str) -> str:
-    """Pictures are stretched as OpenCV does it, and reach the network as numbers from 0 to 1."""
+    """How pictures come in: stretched as OpenCV does it, or with letter_box=1 fitted into grey; numbers from 0 to 1."""
     if a.input.flat:
         return trained
     size = a.input.height if a.input.height == a.input.width else f"{a.input.height}x{a.input.width}"
-    return f"\npreprocess = {a.port.name} -> resize({size}, mode=stretch, filter=opencv)\n\n{trained}\n"
+    mode = "fit, fill=127" if a.net.flag("letter_box") else "stretch"
+    return f"\npreprocess = {a.port.name} -> resize({size}, mode={mode}, filter=opencv)\n\n{trained}\n"
 
 
 def _title(path: Path, a: Assembly) -> str:
@@ -135,7 +136,9 @@ READERS: Mapping[str, Reader] = {
     "crnn": heads.refused("a recurrence of convolutions over time has no counterpart here"),
     "conv_lstm": heads.refused("an LSTM of convolutions has no counterpart here"),
     "history": heads.refused("memory of earlier calls has no counterpart here"),
-    "lstm": heads.refused("batches over time have no counterpart here"),
+    "lstm": heads.refused(
+        "its gates are normalised each, and its state goes on from batch to batch, which none does here"
+    ),
     "gru": heads.refused("its candidate goes through a sigmoid in place of tanh, which no layer here does"),
     "local": convs.local,
     "normalization": heads.refused(

@@ -69,3 +69,8 @@ def test_a_detector(tmp_path: Path) -> None:
     assert "train {" not in text
     assert "# Darknet trains with sgd(lr=0.001, momentum=0.9, decay=0.0001) for 70 steps." in text
     assert "output found = yolo_1 -> nms(score=0.3)" in text
+
+
+def test_letter_box(tmp_path: Path) -> None:
+    text = text_of(DETECTOR, tmp_path, letter_box=1)
+    assert "preprocess = image -> resize(8x12, mode=fit, fill=127, filter=opencv)" in text
