@@ -20,6 +20,7 @@ from graphdsl.ops import (
     pool_layers,
     reduce_layers,
     resize,
+    roi,
     stretch,
     unpool,
 )
@@ -152,6 +153,7 @@ __all__ = [
     "reduce_layers",
     "reshape",
     "resize",
+    "roi",
     "resolve_pad",
     "stretch",
     "sum_over",

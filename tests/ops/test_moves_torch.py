@@ -162,3 +162,38 @@ def test_nan_is_no_place() -> None:
         made = numbers_of(name, given, **({"classes": 5} if name == "to_int" else {"mode": "nearest"}))
         assert made[0].shape[1] == 2
     assert numbers_of("to_int", {"x0": places}, classes=5)[0].ravel().tolist() == [0, 0, 4, 0]
+
+
+def _at(picture: Any, y: Any, x: Any) -> Any:
+    """One place of [height, width, channels], as Mask R-CNN's authors read it."""
+    height, width, _ = picture.shape
+    if not (-1 <= y <= height and -1 <= x <= width):
+        return picture[0, 0] * 0
+    y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
+    top, left = int(y), int(x)
+    below, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    upper = picture[top, left] * (1 - (x - left)) + picture[top, right] * (x - left)
+    lower = picture[below, left] * (1 - (x - left)) + picture[below, right] * (x - left)
+    return upper * (1 - (y - top)) + lower * (y - top)
+
+
+@pytest.mark.parametrize("half_pixel", [True, False])
+def test_boxes_of_one_size(half_pixel: bool) -> None:
+    def aligned(torch: Any, x0: Any, x1: Any) -> Any:
+        made = []
+        for picture, boxes in zip(x0, x1, strict=True):
+            for left, top, right, bottom in boxes * 0.5 - 0.5 * half_pixel:
+                high, wide = bottom - top, right - left
+                if not half_pixel:
+                    high, wide = high.clamp(min=1), wide.clamp(min=1)
+                for i, j in np.ndindex(3, 2):
+                    parts = [
+                        _at(picture, top + (i + (p + 0.5) / 2) * high / 3, left + (j + (q + 0.5) / 2) * wide / 2)
+                        for p, q in np.ndindex(2, 2)
+                    ]
+                    made.append(torch.stack(parts).mean(0))
+        return torch.stack(made).reshape(2, 3, 3, 2, 2)
+
+    boxes = np.array([[1.1, 0.3, 9.2, 7.7], [-4.0, 2.0, 3.0, 3.1], [8.0, 6.0, 30.0, 21.0]])
+    arrays = {"x0": wave(2, 6, 7, 2), "x1": np.stack([boxes, boxes * 0.7])}
+    check("roi_align", arrays, aligned, size=(3, 2), scale=0.5, half_pixel=half_pixel)
