@@ -68,7 +68,7 @@ def test_detect_is_a_convolution_and_decode_boxes() -> None:
     ("code", "text", "message"),
     [
         ("E0301", "x -> decode_boxes(2, [3x4, 5x6])", "2 anchors with 7 numbers each need 14 channels"),
-        ("E0301", "x -> flatten -> decode_boxes(2, [3x4])", "decode_boxes needs float[time, features] or"),
+        ("E0301", "x -> flatten -> decode_boxes(2, [3x4])", "decode_boxes needs float[time, features]"),
         ("E0208", "x -> decode_boxes(2, [3])", "needs a width and a height above 0"),
         ("E0208", "x -> decode_boxes(2, [0x4])", "needs a width and a height above 0"),
         ("E0208", "x -> decode_boxes(2, [[1.5, 2, 3]])", "needs a width and a height above 0"),
