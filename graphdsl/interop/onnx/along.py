@@ -57,6 +57,7 @@ def along_axis(sheet: Sheet, x: Flow, axis: int, matrix: Array) -> Flow:
 
 def chosen(sheet: Sheet, x: Flow, axis: int, places: Sequence[int]) -> Flow:
     """x at these places along an ONNX axis, in this order."""
+    sheet.demand_small(len(places) * 16, "its list of places")
     places = [int(p) for p in places]
     if places == list(range(places[0], places[0] + len(places))):
         return sliced(sheet, x, axis, places[0], places[-1] + 1)

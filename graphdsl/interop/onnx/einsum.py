@@ -61,6 +61,7 @@ def _single(sheet: Sheet, x: Flow, term: str, kept: str) -> tuple[Flow, str]:
 def _diagonal(sheet: Sheet, x: Flow, term: str) -> tuple[Flow, str]:
     if x.batch != NONE:
         raise Mixed
+    sheet.demand_small(prod(x.shape), "its list of places")
     places = np.arange(prod(x.shape)).reshape(x.shape)
     rest = "".join(dict.fromkeys(term))
     numbers = {c: at for at, c in enumerate(rest)}

@@ -26,6 +26,7 @@ def read_picked(sheet: Sheet, step: Step) -> Value:
     if x.batch != NONE:
         raise Mixed
     indices = sheet.fixed(1, "which numbers are taken").astype(np.int64)
+    sheet.demand_small(prod(x.shape), "its list of places")
     places = np.arange(prod(x.shape)).reshape(x.shape)
     if step.op == "GatherElements":
         picked = np.take_along_axis(places, indices, axis=x.axis(int(step.get("axis", 0))))
@@ -68,6 +69,7 @@ def read_scatter(sheet: Sheet, step: Step) -> Value:
     if x.batch != NONE:
         raise Mixed
     indices = sheet.fixed(1, "the places").astype(np.int64)
+    sheet.demand_small(prod(x.shape) * max(prod(updates.shape), 1), "its matrix")
     places = _places(step, x, indices)
     matrix = np.zeros((places.size, prod(x.shape)), np.float32)
     for number, place in enumerate(places.ravel()):

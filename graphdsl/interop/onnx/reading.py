@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ PRIMES = (2003, 1009, 1013, 1019, 1021, 1031, 1033, 1039), (2011, 1049, 1051, 10
 """Stand-ins for the batch and other sizes known only at run time; two sets, to see what depends on them."""
 MOST_FREE = len(PRIMES[0]) - 1
 BATCH = "the batch"
+LARGEST = (1 << 31) * PRIMES[0][0]
+"""Numbers of an input, with a stand-in for the batch: the language has tensors of at most 2^31 for each sample."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,11 @@ def _of_free_sizes(failed: Failed, free: list[str]) -> Failed:
     if found.code != "E0902" or " makes no sense" not in found.message:
         return failed
     where = found.message.partition(" makes no sense")[0]
-    return fail("E0901", f"{where} takes sizes for granted that the inputs leave open: {', '.join(free)}", help=_FIX)
+    return fail(
+        "E0901",
+        f"{where} takes sizes for granted that the inputs leave open: {', '.join(n.lstrip('.') for n in free)}",
+        help=_FIX,
+    )
 
 
 _FIX = "give the inputs fixed sizes: onnx.tools.update_model_dims, or export the model with fixed sizes"
@@ -168,7 +175,7 @@ def _same(one: Layer, other: Layer) -> bool:
 def _free(model: Model, batched: bool) -> list[str]:
     """Names of the sizes that are known only at run time. Read as one sample, the first axis of an input is 1."""
     places = [(s, axis, size) for s in model.inputs for axis, size in enumerate(s.shape) if not isinstance(size, int)]
-    inner = dict.fromkeys(size or f"{source.name}.{axis}" for source, axis, size in places if axis)
+    inner = dict.fromkeys(size or f".{source.name}.{axis}" for source, axis, size in places if axis)
     return [*([BATCH] if batched and places else []), *inner]
 
 
@@ -216,6 +223,8 @@ def _enter(sheet: Sheet, source: Source, ours: str) -> Feed:
     shape = tuple(_size(reading, source, axis, axis == batch) for axis in range(len(source.shape)))
     if any(s < 1 for s in shape):
         raise fail("E0901", f"input `{source.name}` of shape {source.shape} holds no numbers")
+    if prod(shape) > LARGEST:
+        raise fail("E0901", f"input `{source.name}` of shape {source.shape} has more than {LARGEST:,} numbers")
     order = reading.orders.get(source.name, tuple(a for a in range(len(shape)) if a != batch))
     flow = Flow(ours, shape, order, batch, source.dtype, reading.classes.get(source.name, 0), port=source.name)
     sheet.values[source.name] = flow
@@ -232,7 +241,7 @@ def _size(reading: Reading, source: Source, axis: int, batch: bool) -> int:
         return size
     if batch:
         return reading.sizes[BATCH]
-    return reading.sizes.get(size or f"{source.name}.{axis}", 1)
+    return reading.sizes.get(size or f".{source.name}.{axis}", 1)
 
 
 def _simplified(model: Model) -> Model:
@@ -303,7 +312,7 @@ def _type_text(sheet: Sheet, feed: Feed) -> str:
 
 
 def _free_names(reading: Reading) -> dict[int, str]:
-    """What a spec calls sizes that are known only at run time."""
+    """What a spec calls sizes that are known only at run time: names with a capital."""
     return {size: name for (_, size), name in zip(reading.sizes.items(), _letters(reading), strict=False)}
 
 
@@ -311,10 +320,11 @@ def _letters(reading: Reading) -> Iterator[str]:
     taken: set[str] = set()
     spare = (f"T{n}" if n else "T" for n in count())
     for name in reading.sizes:
-        legal = re.sub(r"\W", "_", name).strip("_")
+        legal = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+        legal = legal[:1].upper() + legal[1:]
         if name == BATCH:
             legal = "N"
-        elif not re.fullmatch(r"[A-Za-z]\w*", legal) or legal in taken:
+        elif name.startswith(".") or not legal[:1].isalpha() or legal in taken:
             legal = next(s for s in spare if s not in taken)
         taken.add(legal)
         yield legal

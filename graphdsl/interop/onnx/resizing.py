@@ -54,6 +54,7 @@ def read_resize(sheet: Sheet, step: Step) -> Value:
     matrices = {}
     for index, axis in enumerate(axes):
         region = (0.0, 1.0) if roi is None or not roi.size else (float(roi[index]), float(roi[index + len(axes)]))
+        sheet.demand_small(x.shape[axis] * sizes[index], "the matrix of a resize")
         matrix = shares(x.shape[axis], sizes[index], scales[index], kind, region)
         if matrix.shape[0] != matrix.shape[1] or not np.array_equal(matrix, np.eye(len(matrix))):
             matrices[axis] = matrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from graphdsl.interop.onnx.model import Model, Step
 from graphdsl.interop.refusal import cannot_say
 from graphdsl.ir import LAYERS, Array
 from graphdsl.report import Failed, dataclass, fail
+
+MOST_NUMBERS = 1 << 26
+"""Of a matrix, or of a list of places, that a step is turned into."""
 
 
 class Mixed(Exception):
@@ -133,6 +136,11 @@ class Sheet:
         """E0901 about this step, to be raised."""
         return cannot_say(self.step.name, self.step.op, why, help)
 
+    def demand_small(self, numbers: int, what: str) -> None:
+        """Refuses what would take too much memory to work out."""
+        if numbers > MOST_NUMBERS:
+            raise self.refused(f"{what} would hold {numbers:,} numbers, and at most {MOST_NUMBERS:,} are worked out")
+
     # --- what it writes ----------------------------------------------------------------------------------------------
 
     def put(
@@ -150,7 +158,7 @@ class Sheet:
             return (self._made[key],)
         wanted = [n for n in self.step.outputs if n][:outputs]
         names = tuple(self._unique(w) for w in [*wanted, *[self.step.name] * (outputs - len(wanted))])
-        parts = {part: np.ascontiguousarray(a, np.float32) for part, a in (weights or {}).items()}
+        parts = {part: np.asarray(a, np.float32) for part, a in (weights or {}).items()}
         self.layers.append(Layer(self.step.name, word, tuple(inputs), names, dict(settings or {}), parts))
         self._made[key] = names[0]
         return names
@@ -160,6 +168,8 @@ class Sheet:
             return
         if word not in LAYERS:
             raise self.refused(f"the language has no `{word}`")
+        if any(isinstance(v, float) and not isfinite(v) for v in settings.values()):
+            raise self.refused("one of its numbers is infinite or none at all, and a spec has no word for that")
         unknown = set(settings) - {s.name for s in LAYERS[word].settings}
         if unknown:
             raise self.refused(f"`{word}` has no `{min(unknown)}`")
@@ -188,6 +198,8 @@ class Sheet:
         """x + 2, x * 2, or with left 2 - x, 2 / x; x itself where that changes nothing."""
         if (word, number) in (("+", 0), ("*", 1)) or (not left and (word, number) in (("-", 0), ("/", 1))):
             return x
+        if not isfinite(number):
+            raise self.refused(f"the number {number} has no word in a spec")
         told = int(number) if number == int(number) and abs(number) < 1e6 else float(number)
         return replace(x, name=self.put(word, (x.name,), {"left" if left else "right": told})[0])
 

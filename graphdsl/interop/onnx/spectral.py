@@ -25,6 +25,8 @@ def read_dft(sheet: Sheet, step: Step) -> Value:
     old, parts = x.shape[axis], x.shape[-1]
     size = old if length is None else int(np.ravel(length)[0])
     bins = size // 2 + 1 if step.get("onesided", 0) else size
+    sheet.demand_small(old * size * 4, "its matrix")
+    sheet.demand_small(size * size, "its matrix")
     matrix = fourier(old, size, bins, parts, bool(step.get("inverse", 0)))
     order = (*(a for a in x.axes if a not in (axis, x.rank - 1)), axis, x.rank - 1)
     x = sheet.arranged(replace(x, port=""), order)
@@ -64,6 +66,7 @@ def read_stft(sheet: Sheet, step: Step) -> Value:
         raise sheet.refused("it reads complex signals, or has neither window nor length")
     size = len(window) if window is not None else int(np.ravel(length)[0]) if length is not None else 0
     bins = size // 2 + 1 if step.get("onesided", 1) else size
+    sheet.demand_small(size * size * 2, "its matrix")
     basis = fourier(size, size, bins, 1, False)
     kernel = (basis if window is None else basis * window[:, None]).reshape(size, 1, bins * 2)
     x = sheet.arranged(x, (1, 2))

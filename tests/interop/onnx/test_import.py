@@ -264,9 +264,10 @@ def test_sizes_that_are_open_and_needed_are_named(tmp_path: Path) -> None:
         read(path)
 
 
-def test_an_open_length_keeps_its_name(tmp_path: Path) -> None:
-    path = model(tmp_path, [node("MatMul", ["x", "m"], ["y"])], {"x": ("N", "T", 8)})
-    assert "input x: float[T, 8]" in written(read(path)).text
+@pytest.mark.parametrize(("size", "says"), [("T", "T"), ("seq_len", "Seq_len"), (None, "T"), ("2 * n", "T")])
+def test_an_open_length_keeps_its_name(size: str | None, says: str, tmp_path: Path) -> None:
+    path = model(tmp_path, [node("MatMul", ["x", "m"], ["y"])], {"x": ("N", size, 8)})
+    assert f"input x: float[{says}, 8]" in written(read(path)).text
 
 
 @pytest.mark.parametrize(
