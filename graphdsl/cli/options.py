@@ -77,7 +77,7 @@ def spec_argument(function: F) -> F:
 
 def weights_option(function: F) -> F:
     """Decorator: `--weights FILE`, or the folder of a run; None means those of the newest run of this spec."""
-    help = "Or the folder of a run. Default: those of the spec's newest run."
+    help = "Or the folder of a run. Default: those of the spec's newest run, or the file beside the spec."
     return click.option("--weights", metavar="FILE", type=click.Path(), help=help)(function)
 
 

@@ -28,7 +28,12 @@ from graphdsl.report import fail, write_whole
 @click.option(
     "--top", "count", type=click.IntRange(1), default=TOP, show_default=True, help="How many classes to name."
 )
-@click.option("--classes", metavar="FILE", type=click.Path(), help="Names of the classes, one a line.")
+@click.option(
+    "--classes",
+    metavar="FILE",
+    type=click.Path(),
+    help="Names of the classes, one a line. Default: those of the training data.",
+)
 @click.option("--features", "layer", metavar="LAYER", help="What this layer makes, in place of the outputs.")
 @click.option("-o", "--output", metavar="FILE", help="Save all numbers as arrays (.npz), or the table (.csv).")
 @backend_option

@@ -16,6 +16,9 @@ from graphdsl.report import fail
 SHOWN = 10
 """Rows, and numbers a row, that text shows of outputs that tell no class; `-o` and JSON hold all."""
 
+WIDEST = 28
+"""Letters of a class's name in a column."""
+
 LARGEST_ROW = 4096
 """Numbers of a sample that become columns of a table."""
 
@@ -53,10 +56,16 @@ def _box(box: Sequence[float]) -> str:
 
 
 def _ranks(best: Sequence[Any]) -> list[str]:
-    """The classes of each sample in columns."""
-    cells = [[f"{name}: {score:.4f}" for name, score in row] for row in best]
+    """The classes of each sample in columns, by short names: csv and JSON have the whole."""
+    cells = [[f"{_short(name)}: {score:.4f}" for name, score in row] for row in best]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in cells]
+
+
+def _short(name: str) -> str:
+    """The first of several names, `tabby` of `tabby, tabby cat`, cut where it is long."""
+    first = name.partition(",")[0].strip() or name
+    return first if len(first) <= WIDEST else f"{first[: WIDEST - 1]}…"
 
 
 def _numbers(values: Array, classes: Sequence[Any]) -> list[str]:

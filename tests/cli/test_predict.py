@@ -110,6 +110,9 @@ def test_names_from_a_file(pets: Path, capsys: pytest.CaptureFixture[str]) -> No
     said = predict(MANY, capsys, "--classes", "names.txt")
     assert "Hund: " in said
     assert "dog: " not in said
+    Path("names.txt").write_text("Katze, Kater\nHund\n")
+    assert "  Katze: " in predict(MANY, capsys, "--classes", "names.txt")
+    assert '"Katze, Kater"' in predict(MANY, capsys, "--classes", "names.txt", "--format", "csv")
     Path("names.txt").write_text("Katze\nHund\nMaus\n")
     assert app.run(["predict", "pet.dag", "pets/dog/0.png", "--classes", "names.txt"]) == 1
     assert "3 names of classes fit no output: `pet` has 2" in capsys.readouterr().err
