@@ -7,7 +7,7 @@ from graphdsl.interop.source import keras_shapes
 from graphdsl.interop.source.keras_words import called, expression, x_of
 from graphdsl.interop.source.listing import listed
 from graphdsl.interop.source.page import LENGTHS, Page
-from graphdsl.interop.source.text import file_text, table_text
+from graphdsl.interop.source.text import file_text, harmless, table_text
 from graphdsl.ir import Graph, TensorType
 
 MORE_WORDS = (keras_shapes,)
@@ -60,6 +60,7 @@ def keras(graph: Graph, name: str, spec: str) -> str:
     """
     page = Page(listed(graph, turning=False), "Keras", "np.array({})")
     for number, step in enumerate(page.sheet.steps):
+        page.enter(step)
         if step.op in ("LSTM", "GRU"):
             _recurrence(page, number, step)
         else:
@@ -70,10 +71,10 @@ def keras(graph: Graph, name: str, spec: str) -> str:
     body = [
         "def build():",
         *(f"    {line}" for line in [*inputs, *page.begin(_lengths), *page.lines]),
-        f'    return keras.Model([{", ".join(page.given)}], [{results}], name="{name}")',
+        f'    return keras.Model([{", ".join(page.given)}], [{results}], name="{harmless(name)}")',
     ]
     helper = WEIGHT if any(text.startswith("Weight(") for text in page.layers.values()) else ""
-    load = LOAD.format(spec=spec)
+    load = LOAD.format(spec=harmless(spec))
     return file_text(
         spec, "Keras", page, HEAD, f"{helper.lstrip()}\n{chr(10).join(body)}".lstrip(), table_text(page.places), load
     )
@@ -104,11 +105,11 @@ def _recurrence(page: Page, number: int, step: Step) -> None:
     page.place(recurrent, f"{made}.cell.recurrent_kernel")
     for row, bias in enumerate(biases):
         page.place(bias, f"{made}.cell.bias#{row}" if step.op == "GRU" else f"{made}.cell.bias")
-    page.lines.append(f"{every or last} = {called(page, kernel, made)}({x})")
+    page.write(f"{every or last} = {called(page, kernel, made)}({x})")
     if every and last:
-        page.lines.append(f"{last} = {every}[:, -1]")
+        page.write(f"{last} = {every}[:, -1]")
     if every and step.settings["reverse"]:
-        page.lines.append(f"{every} = ops.flip({every}, axis=1)")
+        page.write(f"{every} = ops.flip({every}, axis=1)")
 
 
 def _flags(every: str, reverse: bool, biases: list[str]) -> list[tuple[str, bool]]:

@@ -109,7 +109,10 @@ def say_largest(page: Page, step: Step) -> str:
 
 @says("Clip")
 def say_clip(page: Page, step: Step) -> str:
+    """relu6 by its name, other bounds as numbers."""
     made = x_of(page, step)
+    if [page.argument(name) if name else "" for name in step.inputs[1:]] == ["0.0", "6.0"]:
+        return f"ops.relu6({made})"
     for word, name in zip(("maximum", "minimum"), step.inputs[1:], strict=False):
         made = f"ops.{word}({made}, {page.argument(name)})" if name else made
     return made

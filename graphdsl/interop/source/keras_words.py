@@ -119,7 +119,7 @@ def called(page: Page, weight: str, made: str) -> str:
         return text
     if made not in page.shared:
         page.shared.add(made)
-        page.lines.append(f"{page.local(made)} = {text}")
+        page.write(f"{page.local(made)} = {text}")
     return page.local(made)
 
 

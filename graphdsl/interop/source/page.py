@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from graphdsl.interop.onnx.export_sheet import Sheet, Step, graph_inputs
 from graphdsl.interop.refusal import cannot_say
+from graphdsl.interop.source.layout import wrapped
 from graphdsl.interop.source.listing import outputs_of, readers_of
-from graphdsl.ir import Array, TensorType, Value
+from graphdsl.ir import Array, TensorType
 from graphdsl.ops import BatchNorm, Elementwise, Reshape
 from graphdsl.report import Failed, dataclass
 
@@ -20,6 +22,9 @@ PASSING = ("x", "h", "passing")
 
 LENGTHS = "lengths/"
 """What the inputs are called that say how long each sample is."""
+
+SMALLEST_BLOCK = 4
+"""Steps of a block that is worth a comment."""
 
 MOST_NUMBERS = 4096
 """Of a constant that is written out."""
@@ -54,6 +59,8 @@ class Page:
         self.places: dict[Place, None] = {}
         self.shared: set[str] = set()
         self._locals: dict[str, str] = {}
+        self._block = ""
+        self._sizes = Counter(b for step in sheet.steps for b in self._blocks(step))
         self.zeroed: dict[str, None] = {}
         self.lines: list[str] = []
         self._variables: dict[str, str] = {}
@@ -93,10 +100,6 @@ class Page:
     def whole(self, name: str) -> list[int]:
         """The same as whole numbers."""
         return [int(n) for n in self.numbers(name).ravel()]
-
-    def operands(self, step: Step) -> tuple[Value, ...]:
-        """What the node of ours reads that a step came from."""
-        return self.sheet.graph.operands(step.node)
 
     def momentum(self, step: Step) -> float:
         """How much of its running averages a batch normalisation keeps."""
@@ -195,22 +198,39 @@ class Page:
 
     def state(self, number: int, step: Step, expression: str) -> None:
         """The statement of a step with one result."""
-        self.lines.append(f"{self.variable(number, step, step.outputs[0])} = {expression}")
+        self.write(f"{self.variable(number, step, step.outputs[0])} = {expression}")
+
+    def write(self, line: str) -> None:
+        """One statement."""
+        self.lines.extend(wrapped(line))
+
+    def enter(self, step: Step) -> None:
+        """A comment where another block begins, or none."""
+        block = self._block_of(step)
+        if block != self._block:
+            self.lines.append(f"# {block}" if block else "")
+        self._block = block
+
+    def _title(self, number: int, step: Step) -> str:
+        """What a result is called after: the block where it is what the block gives, else the layer."""
+        block, after = self._block_of(step), self.sheet.steps[number + 1 : number + 2]
+        return block if block and not any(block in self._blocks(s) for s in after) else step.name
+
+    def _block_of(self, step: Step) -> str:
+        """The innermost block around a step that is worth a comment."""
+        return next((b for b in reversed(self._blocks(step)) if self._sizes[b] >= SMALLEST_BLOCK), "")
+
+    def _blocks(self, step: Step) -> tuple[str, ...]:
+        layer = self.sheet.graph.node(step.node).layer if step.node else None
+        return () if layer is None else layer.blocks
 
     def variable(self, number: int, step: Step, name: str) -> str:
         """What a result of a step is called."""
         if name not in self._variables:
             passing = name not in self.outputs and self._readers.get(name) == [number + 1]
-            chosen = (
-                self.outputs[name] if name in self.outputs else self._passing if passing else self._named(step.name)
-            )
-            self._variables[name] = chosen
+            free = self._passing if passing else ""
+            self._variables[name] = self.outputs.get(name) or free or self._named(self._title(number, step))
         return self._variables[name]
-
-    def weight(self, name: str, expression: str) -> str:
-        """A weight that is read by itself, as an expression."""
-        self._variables[name] = expression
-        return expression
 
     def _named(self, name: str) -> str:
         return _fresh(name, self._taken)

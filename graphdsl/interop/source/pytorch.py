@@ -6,7 +6,7 @@ from graphdsl.interop.onnx.export_sheet import Step
 from graphdsl.interop.source.listing import listed
 from graphdsl.interop.source.page import Page
 from graphdsl.interop.source.pytorch_words import expression, x_of
-from graphdsl.interop.source.text import file_text, table_text
+from graphdsl.interop.source.text import file_text, harmless, table_text
 from graphdsl.ir import Graph, TensorType
 
 HEAD = """import torch
@@ -39,6 +39,7 @@ def pytorch(graph: Graph, name: str, spec: str) -> str:
     """
     page = Page(listed(graph, turning=True), "PyTorch", "torch.tensor({})")
     for number, step in enumerate(page.sheet.steps):
+        page.enter(step)
         if step.op in ("LSTM", "GRU"):
             _recurrence(page, number, step)
         else:
@@ -58,7 +59,7 @@ def pytorch(graph: Graph, name: str, spec: str) -> str:
         *(f"        {line}" for line in [*page.begin(_lengths), *page.lines]),
         f"        return {results}",
     ]
-    load = LOAD.format(spec=spec)
+    load = LOAD.format(spec=harmless(spec))
     return file_text(spec, "PyTorch", page, HEAD, "\n".join(body), table_text(page.places), load)
 
 
@@ -81,8 +82,8 @@ def _recurrence(page: Page, number: int, step: Step) -> None:
         page.zeroed[f"{made}.bias_hh_l0"] = None
     reverse = ".flip(1)" if step.settings["reverse"] else ""
     every, last = (page.variable(number, step, name) if name else "_" for name in (*step.outputs, "")[:2])
-    page.lines.append(f"{every}, {last} = self.{made}({x}{reverse})")
+    page.write(f"{every}, {last} = self.{made}({x}{reverse})")
     if every != "_" and reverse:
-        page.lines.append(f"{every} = {every}.flip(1)")
+        page.write(f"{every} = {every}.flip(1)")
     if last != "_":
-        page.lines.append(f"{last} = {last}{'[0]' if lstm else ''}[0]")
+        page.write(f"{last} = {last}{'[0]' if lstm else ''}[0]")

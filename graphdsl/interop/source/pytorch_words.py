@@ -331,8 +331,11 @@ def say_largest(page: Page, step: Step) -> str:
 
 @says("Clip")
 def say_clip(page: Page, step: Step) -> str:
+    """relu6 by its name, other bounds as numbers."""
     bounds = zip(("min", "max"), step.inputs[1:], strict=False)
     x = x_of(page, step)
+    if [page.argument(name) if name else "" for name in step.inputs[1:]] == ["0.0", "6.0"]:
+        return f"F.relu6({x})"
     x = f"torch.tensor({x})" if page.is_number(step.inputs[0]) else x
     return f"{x}.clamp({', '.join(f'{word}={page.argument(n)}' for word, n in bounds if n)})"
 

@@ -62,3 +62,17 @@ def test_keras(name: str, tmp_path: Path) -> None:
     theirs = module.load(module.build(), model.save(tmp_path / "weights.safetensors"))
     feeds, (ours,) = feeds_and_outputs(model)
     assert apart(ours, keras.ops.convert_to_numpy(theirs(feeds, training=False))) < EQUAL
+
+
+def test_a_file_name_stays_a_name() -> None:
+    model = compile(SPECS / "lenet5.dag")
+    for tool in TOOLS.values():
+        tree = ast.parse(tool(model.graph, 'a"""; b\\', '"""\nimport os\n"""'))
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.Import) and n.names[0].name == "os"]
+
+
+def test_blocks_have_headings_and_names() -> None:
+    model = compile(SPECS / "resnet50.dag")
+    text = TOOLS["pytorch"](model.graph, model.name, "resnet50.dag")
+    assert "        # stage2/stage_1/bottleneck_1\n" in text
+    assert "        stage2_stage_1_bottleneck_1 = F.relu(x)\n" in text
