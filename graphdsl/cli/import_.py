@@ -33,11 +33,12 @@ def command(
     graphdsl import model.onnx                   writes model.dag and model.safetensors
     graphdsl import net.cfg --weights net.weights -o yolo.dag
     graphdsl import deploy.prototxt --weights net.caffemodel
+    graphdsl import train_val.prototxt --set data=28x28x1     where no file tells how large pictures are
     graphdsl import resnet50.pt.safetensors --spec specs/zoo/resnet50.dag -o resnet50.safetensors
     """
     if spec is not None:
         return _bare(Path(file), compile(spec, settings), Path(output or f"{Path(spec).stem}.safetensors"))
-    return _whole(Path(file), Path(weights) if weights else None, output, checked)
+    return _whole(Path(file), Path(weights) if weights else None, output, settings, checked)
 
 
 def _bare(file: Path, model: Model, output: Path) -> Answer:
@@ -50,10 +51,12 @@ def _bare(file: Path, model: Model, output: Path) -> Answer:
     return Answer(text, {"files": [str(output)], "pairs": [list(pair) for pair in found.pairs]})
 
 
-def _whole(source: Path, given: Path | None, output: str | None, checked: bool) -> Answer:
+def _whole(source: Path, given: Path | None, output: str | None, sizes: dict[str, str], checked: bool) -> Answer:
     form = format_of(source)
+    if sizes and not form.sized:
+        raise click.UsageError(f"files of {form.name} tell all sizes: --set is for params of --spec, and for Caffe")
     spec = Path(output) if output else Path(source.stem + ".dag")
-    net = form.read(source, given)
+    net = form.read(source, given, sizes) if form.sized else form.read(source, given)
     made = written(net)
     write_whole(spec, made.text.encode())
     files = [spec]

@@ -30,17 +30,19 @@ class Format:
     check    the same files and our network → the largest difference between our outputs and those of the source's own
              runtime on random inputs, divided by the range of its outputs; None where that runtime is not installed
     runtime  what that runtime is called, where not like the tool
+    sized    whether read also takes the sizes of inputs, `{"data": "28x28x1"}`, which its files may leave open
     """
 
     name: str
-    read: Callable[[Path, Path | None], Net]
+    read: Callable[..., Net]
     check: Callable[[Path, Path | None, Outputs], float | None] = lambda path, weights, outputs: None
     runtime: str = ""
+    sized: bool = False
 
 
 FORMATS: dict[str, Format] = {
     ".onnx": Format("ONNX", read_onnx, check_onnx),
-    ".prototxt": Format("Caffe", read_caffe, check_caffe, "OpenCV"),
+    ".prototxt": Format("Caffe", read_caffe, check_caffe, "OpenCV", sized=True),
     ".cfg": Format("Darknet", read_darknet, check_darknet),
     ".keras": Format("Keras", read_keras, check_keras),
     ".h5": Format("Keras", read_keras, check_keras),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from graphdsl.interop.caffe import convolutions, elementwise, norms, pools, shap
 from graphdsl.interop.caffe.reading import Reading
 from graphdsl.interop.caffe.snapshot import is_hdf5, read_hdf5
 from graphdsl.interop.caffe.solver import is_solver, net_file, net_inside, training
+from graphdsl.interop.caffe.sources import shape_set
 from graphdsl.interop.caffe.steps import steps_of
 from graphdsl.interop.caffe.text import Message, parsed
 from graphdsl.interop.caffe.wire import read_blobs
@@ -27,11 +29,13 @@ MOST_LINES, LONGEST_LINE = 20, 200
 """Of what a file says at its head."""
 
 
-def read(path: Path, weights: Path | None = None) -> Net:
+def read(path: Path, weights: Path | None = None, sizes: Mapping[str, str] | None = None) -> Net:
     """A net of Caffe as a Net; without weights, its graph and shapes.
 
     path     a prototxt file: a net to be used or to be trained, of V1 or V2, or a solver, which names a net
     weights  a caffemodel file, also one in HDF5
+    sizes    of inputs by their names, as a spec writes them, features last: `{"data": "28x28x1"}`. A data layer often
+             does not tell them
 
     E0901  a layer that has no words here, by its name
     E0902  a file that is malformed, at its place
@@ -46,7 +50,8 @@ def read(path: Path, weights: Path | None = None) -> Net:
             path = net_file(message, path)
         message = inside or _message(path)
     arrays = _arrays(weights) if weights else None
-    return Reading(message, steps_of(message), arrays).read(_title(message, path), more)
+    shapes = {name: shape_set(name, size) for name, size in (sizes or {}).items()}
+    return Reading(message, steps_of(message), arrays, shapes).read(_title(message, path), more)
 
 
 def _title(net: Message, path: Path) -> str:

@@ -20,7 +20,7 @@ from graphdsl.interop.caffe.training import LOSSES, Judged, Lesson, lesson, sect
 from graphdsl.interop.names import Namer, legal
 from graphdsl.interop.net import Layer, Net, Port
 from graphdsl.ir import Array
-from graphdsl.report import fail, nearest
+from graphdsl.report import did_you_mean, fail, nearest
 
 Version = tuple[str, int]
 """A tensor of Caffe: its name, and how often that was written before."""
@@ -45,10 +45,17 @@ class Reading:
     """One net while it is read.
 
     arrays  the weights of layers by their names, None where there is no file of weights
+    shapes  of inputs, where somebody says more than the file
     """
 
-    def __init__(self, net: Message, steps: Sequence[Step], arrays: Mapping[str, list[Array]] | None) -> None:
-        self.net, self.steps, self.arrays = net, steps, arrays
+    def __init__(
+        self,
+        net: Message,
+        steps: Sequence[Step],
+        arrays: Mapping[str, list[Array]] | None,
+        shapes: Mapping[str, Shape],
+    ) -> None:
+        self.net, self.steps, self.arrays, self.shapes = net, steps, arrays, shapes
         self.plan = Plan()
         self.ports: list[Port] = []
         self.blobs: dict[Version, Blob] = {}
@@ -68,6 +75,7 @@ class Reading:
         for i, step in enumerate(self.steps):
             if i not in self.done:
                 self._take(i, step)
+        self._demand_inputs()
         found = lesson(self.judged)
         self.namer = Namer(legal(p.name) for p in self.ports)
         outputs = self._outputs(found)
@@ -120,7 +128,8 @@ class Reading:
         if not opened:
             return
         readers = {v[0]: [self.steps[r] for r in self.readers[v]] for v in self.writes[i]}
-        shapes = shapes_of(step, readers, self.arrays)
+        told = all(name in self.shapes for name, _ in opened)
+        shapes = [()] if told else shapes_of(step, readers, self.arrays)
         shapes = shapes * len(self.writes[i]) if len(shapes) == 1 else shapes
         for version, shape in zip(self.writes[i], shapes, strict=False):
             if version in opened:
@@ -131,6 +140,14 @@ class Reading:
             self.lines += lines
             self.remarks += remarks
 
+    def _demand_inputs(self) -> None:
+        """E0902 for a size of something that is no input."""
+        inputs = [p.name for p in self.ports]
+        odd = next((name for name in self.shapes if name not in inputs), None)
+        if odd is not None:
+            help = did_you_mean(odd, inputs) or f"its inputs are {', '.join(f'`{name}`' for name in inputs)}"
+            raise fail("E0902", f"the net has no input `{odd}`", help=help)
+
     def _is_label(self, version: Version) -> bool:
         judges = (*LOSSES, "Accuracy", "Silence")
         reads = [(self.steps[r], self.reads[r]) for r in self.readers[version]]
@@ -138,7 +155,7 @@ class Reading:
 
     def _open(self, version: Version, name: str, shape: Shape) -> None:
         """An input; whole numbers where an Embed looks them up."""
-        name = self.plan.unique(name)
+        shape, name = self.shapes.get(name, shape), self.plan.unique(name)
         axes = features_last(len(shape))
         words = [self.steps[r] for r in self.readers[version] if self.steps[r].kind == "Embed"]
         kind = f"int({words[0].body.message('embed_param').count('input_dim', 1)})" if words else "float"

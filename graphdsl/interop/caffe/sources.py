@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from graphdsl.interop.caffe.steps import Step
@@ -42,13 +43,23 @@ def shapes_of(
     found = _features(step, readers, arrays)
     if found is not None:
         return [found]
-    dims = "dim: 1 dim: 4" if step.kind == "HDF5Data" else "dim: 1 dim: 3 dim: 224 dim: 224"
+    size = "4" if step.kind == "HDF5Data" else "224x224x3"
     top = step.tops[0] if step.tops else "data"
     raise step.refused(
         "how large its tensors are stands in the data, not in this file",
-        f'put `layer {{ name: "{step.name}" type: "Input" top: "{top}" input_param {{ shape {{ {dims} }} }} }}` in its '
-        "place, with the right sizes",
+        f"say it: `--set {top}={size}`, with the right sizes",
     )
+
+
+def shape_set(name: str, size: str) -> Shape:
+    """Caffe's shape of an input whose size somebody wrote as a spec has it: `28x28x1` is 1, 28, 28.
+
+    E0902  it is no size
+    """
+    if not re.fullmatch(r"[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,3}", size):
+        raise fail("E0902", f"`{size}` is no size for `{name}`", help="write numbers, features last: `28x28x1`, or `4`")
+    sizes = tuple(map(int, size.split("x")))
+    return (sizes[-1], *sizes[:-1])
 
 
 def _told(step: Step) -> list[Shape] | None:
