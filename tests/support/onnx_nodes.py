@@ -29,6 +29,7 @@ SETTINGS = {
     **dict.fromkeys(["GatherElements", "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"], 2),
     "GatherElements": 1,
     "MaxUnpool": 2,
+    "RoiAlign": 2,
     "STFT": 1,
 }
 """From which input on a node's inputs are weights and settings (kernels, shapes, axes), known when a spec is built.

@@ -154,6 +154,30 @@ def read_grid_sample(sheet: Sheet, step: Step) -> Value:
     return Flow(name, (*x.shape[:2], *grid.shape[1:-1]), x.order, x.batch)
 
 
+@reads("RoiAlign")
+def read_roi_align(sheet: Sheet, step: Step) -> Value:
+    """Boxes of one picture, each brought to one size."""
+    x = picture(sheet, sheet.flow(0))
+    boxes = sheet.plain(sheet.flow(1))
+    if x.batch != NONE or boxes.batch != NONE:
+        raise Mixed
+    if sheet.fixed(2, "which picture each box is in").any():
+        raise sheet.refused("its boxes are in several pictures, and a spec reads one at a time")
+    samples = int(step.get("sampling_ratio", 0))
+    if step.get("mode", "avg") != "avg" or samples < 1:
+        raise sheet.refused(
+            "it takes the largest number, or as many places as a box has; ours the mean of so many places"
+        )
+    size = int(step.get("output_height", 1)), int(step.get("output_width", 1))
+    given: dict[str, Any] = {"size": short(size), "samples": samples}
+    scale = float(step.get("spatial_scale", 1.0))
+    given |= {"scale": scale} if scale != 1 else {}
+    usual = "half_pixel" if sheet.model.opset >= 16 else "output_half_pixel"
+    given |= {} if step.get("coordinate_transformation_mode", usual) == "half_pixel" else {"half_pixel": False}
+    (name,) = sheet.put("roi_align", (x.name, sheet.natural(boxes).name), given)
+    return Flow(name, (boxes.shape[0], x.shape[1], *size), (0, 2, 3, 1), NONE)
+
+
 def _equal(one: Array, other: Array | None) -> bool:
     return other is not None and one.shape == other.shape and bool(np.allclose(one, other, atol=1e-6))
 
