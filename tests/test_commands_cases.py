@@ -27,6 +27,7 @@ WITHOUT_A_CASE = {
     "E0806": "of a machine without compiled kernels, or of a variable of the environment that names others",
     "E0807": "of a compiler for GPUs that refuses our kernels",
     "E0808": "of a machine without a GPU, or with one that cannot be used",
+    "E0904": "of a machine without a package that reads a format",
 }
 """Codes that no files and one command can trigger, and why; each has a test marked with it instead."""
 
