@@ -16,7 +16,7 @@ SMALLEST = 1e-6
 """The shortest length that Keras divides by: the root of 1e-12."""
 
 
-@rule("BatchNormalization")
+@rule("BatchNormalization", timed=True)
 def batch_norm(scene: Scene, step: Step, x: Flow) -> Flow:
     """Keras 1 had modes; only the one that averages over the batch, and uses running averages later, is ours."""
     if step.options.raw("mode") not in (None, 0):

@@ -196,14 +196,19 @@ class Scene:
         return self.arranged(step, x, (*(a for a in x.order if a != axis), axis))
 
     def spatial(self, step: Step, x: Flow, axes: int) -> Flow:
-        """x with its features last, as the layer's data_format says where they are. Raises E0902 for another rank."""
-        if x.rank != axes + 1:
-            raise step.refuse(f"it reads {axes + 1} axes, and gets {x.rank}: {list(x.shape)}")
+        """x with its features last, as the layer's data_format says where they are; a timed layer has time before.
+
+        Raises E0901 for another rank.
+        """
+        lead = int(step.timed)
+        if x.rank != axes + 1 + lead:
+            raise step.refuse(f"it reads {axes + 1 + lead} axes, and gets {x.rank}: {list(x.shape)}")
         form = step.options.raw("data_format")
         first = form == "channels_first"
         if form not in (None, "channels_first", "channels_last", "default"):
             raise step.options.wrong("data_format", "channels_last or channels_first")
-        return self.arranged(step, x, (*range(1, axes + 1), 0) if first else tuple(range(axes + 1)))
+        last_first = (*range(lead + 1, x.rank), lead)
+        return self.arranged(step, x, (*range(lead), *last_first) if first else tuple(range(x.rank)))
 
 
 def _same_in_memory(x: Flow, order: tuple[int, ...]) -> bool:

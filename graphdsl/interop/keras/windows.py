@@ -64,24 +64,31 @@ def window(step: Step, axes: int, size: str = "kernel_size") -> Window:
         raise options.wrong("padding", "valid, same or causal")
     if pad == "causal" and axes > 1:
         raise step.refuse("causal padding over more than time")
-    sizes = options.sizes(size, axes)
-    strides = options.sizes("strides", axes, 1)
-    return Window(sizes, strides, options.sizes("dilation_rate", axes, 1), pad)
+    lead = (1,) * step.timed
+    sizes, strides, dilation = (
+        options.sizes(size, axes),
+        options.sizes("strides", axes, 1),
+        options.sizes("dilation_rate", axes, 1),
+    )
+    return Window((*lead, *sizes), (*lead, *strides), (*lead, *dilation), pad)
 
 
-@rule("Conv1D", "Conv2D", "Conv3D")
+@rule("Conv1D", "Conv2D", "Conv3D", timed=True)
 def conv(scene: Scene, step: Step, x: Flow) -> Flow:
-    """A convolution over time, a picture or a volume."""
+    """A convolution over time, a picture or a volume; of pictures in a row, a window that is one step long."""
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
     view, options = window(step, axes), step.options
     filters, groups = options.count("filters"), options.count("groups", 1)
     bias = options.flag("use_bias", True)
     inner = None if x.ours[-1] is None else x.ours[-1] // groups
-    shapes = {"kernel": (*view.size, inner, filters)} | ({"bias": (filters,)} if bias else {})
+    shapes = {"kernel": (*view.size[-axes:], inner, filters)} | ({"bias": (filters,)} if bias else {})
+    weights = step.parts(**shapes)
+    if step.timed and weights:
+        weights["kernel"] = weights["kernel"][None]
     settings = {"filters": filters, "size": view.size} | view.settings()
     settings |= {"groups": groups} if groups > 1 else {}
-    return _learned(scene, step, x, "conv", settings, step.parts(**shapes), (*view.out(x.ours[:-1]), filters))
+    return _learned(scene, step, x, "conv", settings, weights, (*view.out(x.ours[:-1]), filters))
 
 
 def _learned(
@@ -171,13 +178,13 @@ def _channels(step: Step, x: Flow) -> int:
     return x.ours[-1]
 
 
-@rule("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
+@rule("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", timed=True)
 def max_pool(scene: Scene, step: Step, x: Flow) -> Flow:
     """The largest of each window."""
     return _pool(scene, step, x, "max_pool")
 
 
-@rule("AveragePooling1D", "AveragePooling2D", "AveragePooling3D")
+@rule("AveragePooling1D", "AveragePooling2D", "AveragePooling3D", timed=True)
 def avg_pool(scene: Scene, step: Step, x: Flow) -> Flow:
     """The mean of each window, padding not counted."""
     return _pool(scene, step, x, "avg_pool")
@@ -189,7 +196,9 @@ def _pool(scene: Scene, step: Step, x: Flow, word: str) -> Flow:
     size = step.options.sizes("pool_size", axes, 2)
     strides = size if step.options.raw("strides") is None else step.options.sizes("strides", axes)
     pad = step.options.text("padding", "valid").lower()
-    view = Window(size, strides, (1,) * axes, pad)
+    lead = (1,) * step.timed
+    size, strides = (*lead, *size), (*lead, *strides)
+    view = Window(size, strides, (1,) * len(size), pad)
     settings: dict[str, Any] = {"size": size} | ({} if strides == size else {"stride": strides})
     if pad not in ("valid", "same"):
         raise step.options.wrong("padding", "valid or same")
@@ -202,13 +211,13 @@ def _pool(scene: Scene, step: Step, x: Flow, word: str) -> Flow:
 GLOBAL = ("1D", "2D", "3D")
 
 
-@rule(*(f"GlobalMaxPooling{n}" for n in GLOBAL))
+@rule(*(f"GlobalMaxPooling{n}" for n in GLOBAL), timed=True)
 def global_max_pool(scene: Scene, step: Step, x: Flow) -> Flow:
     """The largest of each feature."""
     return _whole(scene, step, x, "max")
 
 
-@rule(*(f"GlobalAveragePooling{n}" for n in GLOBAL))
+@rule(*(f"GlobalAveragePooling{n}" for n in GLOBAL), timed=True)
 def global_avg_pool(scene: Scene, step: Step, x: Flow) -> Flow:
     """The mean of each feature."""
     return _whole(scene, step, x, "avg")
@@ -218,6 +227,10 @@ def _whole(scene: Scene, step: Step, x: Flow, word: str) -> Flow:
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
     scene.take_numbers(x)
+    if step.timed:
+        reduced = {"avg": "reduce_mean", "max": "reduce_max"}[word]
+        name = scene.emit(step, reduced, [x.name], {"axes": list(range(1, axes + 1))})
+        return Flow(name, (x.ours[0], x.ours[-1]), (0, 1))
     name = scene.emit(step, f"global_{word}_pool", [x.name])
     pooled = Flow(name, (x.ours[-1],), (0,))
     if not step.options.flag("keepdims", False):

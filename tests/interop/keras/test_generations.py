@@ -207,3 +207,25 @@ def test_what_cannot_be_said_is_refused_by_name(name: str, tmp_path: Path) -> No
 def test_a_mode_that_is_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Failed, match=r"E0901.*`m` .Merge.*never run"):
         spec(tmp_path, merged(mode="<lambda>", mode_type="lambda"))
+
+
+def test_a_masking_layer_frees_time(tmp_path: Path) -> None:
+    config = sequential(
+        layer("Masking", "mask", mask_value=0.0, batch_input_shape=[None, 20, 3]),
+        layer("LSTM", "reader", units=4, recurrent_activation="sigmoid"),
+        version="2.3.0",
+    )
+    assert spec(tmp_path, config) == "input mask_input: float[T, 3] output reader = mask_input -> lstm(4)"
+
+
+def test_a_function_of_tensorflow(tmp_path: Path) -> None:
+    """`x * 0.5 + y` in a graph of tf.keras."""
+    inputs = [layer("InputLayer", n, batch_input_shape=[None, 4]) for n in ("x", "y")]
+    listed = [{**i, "name": i["config"]["name"], "inbound_nodes": []} for i in inputs]
+    half = {"class_name": "TFOpLambda", "name": "half", "config": {"name": "half", "function": "math.multiply"}}
+    added = {"class_name": "TFOpLambda", "name": "z", "config": {"name": "z", "function": "__operators__.add"}}
+    listed.append({**half, "inbound_nodes": [["x", 0, 0, {"y": 0.5, "name": None}]]})
+    listed.append({**added, "inbound_nodes": [["half", 0, 0, {"y": ["y", 0, 0], "name": None}]]})
+    ends = {"input_layers": [["x", 0, 0], ["y", 0, 0]], "output_layers": [["z", 0, 0]]}
+    config = {"class_name": "Functional", "config": {"layers": listed, **ends}, "keras_version": "2.11.0"}
+    assert spec(tmp_path, config) == ("input x: float[4] input y: float[4] half = x * 0.5 output z = half + y")

@@ -196,6 +196,14 @@ def channels_first_branches(keras: Any) -> Any:
 
 
 @family
+def pictures_over_time(keras: Any) -> Any:
+    L = keras.layers
+    inner = [L.Conv2D(4, 3, 2, "same", activation="relu"), L.BatchNormalization(), L.MaxPooling2D(2)]
+    layers = [L.TimeDistributed(layer) for layer in (*inner, L.GlobalAveragePooling2D())]
+    return chain(keras, (3, 9, 8, 2), *layers, L.LSTM(3))
+
+
+@family
 def functions(keras: Any) -> Any:
     L, ops = keras.layers, keras.ops
     x = keras.Input((4, 3))
