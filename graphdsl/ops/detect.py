@@ -53,6 +53,9 @@ SPREADS = 4
 """How sure each of the four numbers is, where a head says that."""
 
 
+MOST_CELLS = 1 << 20
+
+
 def candidates(classes: int) -> Kind:
     """The kind of [n, 5 + classes], what heads give and `nms` reads."""
     return Kind("candidates", classes)
@@ -142,6 +145,7 @@ def decode_boxes(
     E0301  x is no picture, or its channels are not anchors * (5 + classes)
     E0305  the picture is not known, or x comes out of sigmoid and sizes is `exp`
     E0401  height or width is known only at run time
+    E0405  more than 1,048,576 cells
 
     Source: Redmon and Farhadi 2016 and 2018; Bochkovskiy et al. 2020; Choi et al. 2019 (gaussian).
     """
@@ -184,6 +188,11 @@ def _demand_cells(x: TensorType, anchors: int, fields: int) -> tuple[int, int]:
             code="E0401",
             operand=0,
             help="give height and width numbers in the input's type",
+        )
+    if down * across > MOST_CELLS:
+        message = f"{down}x{across} cells; at most {MOST_CELLS:,} have boxes"
+        raise TypeRuleError(
+            message, code="E0405", operand=0, help="a head stands behind strides: one cell for 8 to 32 pixels"
         )
     if x.channels != anchors * fields:
         raise TypeRuleError(

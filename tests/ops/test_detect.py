@@ -74,6 +74,7 @@ def test_detect_is_a_convolution_and_decode_boxes() -> None:
         ("E0208", "x -> decode_boxes(2, [[1.5, 2, 3]])", "needs a width and a height above 0"),
         ("E0305", "x -> sigmoid -> decode_boxes(2, [3x4])", "sizes=exp needs numbers as they are"),
         ("E0305", "w -> decode_boxes(2, [3x4])", "the size of the picture does not follow from one input"),
+        ("E0405", "large -> decode_boxes(2, [3x4])", "2000x2000 cells; at most 1,048,576 have boxes"),
         ("E0401", "free -> decode_boxes(2, [3x4])", "is known only at run time"),
         ("E0303", "x -> nms", "nms reads candidates, got float[8, 8, 7]"),
         ("E0303", "x -> decode_boxes(2, [3x4]) -> nms -> nms", "nms reads candidates, got float[100, 6]"),
@@ -97,7 +98,9 @@ def test_detect_is_a_convolution_and_decode_boxes() -> None:
     ],
 )
 def test_refusals(code: str, text: str, message: str) -> None:
-    head = "input x: float[8, 8, 7]\ninput free: float[H, W, 7]\nweight w: float[8, 8, 7] = zeros\n"
+    inputs = {"x": "8, 8", "free": "H, W", "large": "2000, 2000"}
+    head = "".join(f"input {name}: float[{size}, 7]\n" for name, size in inputs.items())
+    head += "weight w: float[8, 8, 7] = zeros\n"
     _, diagnostics = elaborated(f"{head}output y = {text}")
     told = [d for d in diagnostics if d.code == code]
     assert told, [f"{d.code} {d.message}" for d in diagnostics]

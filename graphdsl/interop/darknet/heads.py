@@ -49,7 +49,8 @@ def _cooled(a: Assembly, tensor: str, temperature: float) -> str:
 
 def cost(a: Assembly, s: Section) -> Made:
     """A loss, which exists in training only: what flows in flows on."""
-    a.notes.append(f"{s.name}: the loss `{s.text('type', 'sse')}` in training.")
+    name = s.text("type", "sse") if s.kind == "cost" else s.kind
+    a.notes.append(f"{s.name}: the loss `{name}` in training.")
     return a.last(s)
 
 

@@ -147,5 +147,5 @@ READERS: Mapping[str, Reader] = {
     "lrn": heads.refused("Darknet's sums over neighbouring channels leave one channel out, which none here does"),
     "l2norm": heads.l2norm,
     "iseg": heads.refused("a head for masks has no counterpart here"),
-    "contrastive": heads.refused("a loss between pictures of a batch, with tracks, has no counterpart here"),
+    "contrastive": heads.cost,
 }

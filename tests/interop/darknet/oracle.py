@@ -363,6 +363,7 @@ FORWARD: dict[str, Forward] = {
     "avgpool": lambda net, o, x: x.mean((1, 2), keepdims=True),
     "dropout": lambda net, o, x: x,
     "cost": lambda net, o, x: x,
+    "contrastive": lambda net, o, x: x,
     "softmax": softmax,
     "logistic": lambda net, o, x: logistic(x),
     "l2norm": l2norm,

@@ -162,6 +162,16 @@ def test_heads_of_all_versions(version: tuple[int, int], tmp_path: Path) -> None
     np.testing.assert_array_equal(kernel, np.arange(4, COUNT).reshape(4, 3, 3, 3).transpose(2, 3, 1, 0))
 
 
+def test_old_versions_turn_connected_layers(tmp_path: Path) -> None:
+    """Versions above 1000 count pictures in 32 bits and write [inputs, outputs]."""
+    (tmp_path / "net.cfg").write_text("[net]\ninputs=3\n[connected]\noutput=2\nactivation=linear\n")
+    for version, wanted in (((0, 2), [[2, 5], [3, 6], [4, 7]]), ((1001, 0), [[2, 3], [4, 5], [6, 7]])):
+        (tmp_path / "net.weights").write_bytes(weights_file(8, version))
+        made = written(read(tmp_path / "net.cfg", tmp_path / "net.weights"))
+        (kernel,) = (a for n, a in made.weights.items() if n.endswith("kernel"))
+        np.testing.assert_array_equal(kernel, wanted)
+
+
 @pytest.mark.triggers("E0903")
 @pytest.mark.parametrize(
     ("count", "why"),

@@ -105,6 +105,7 @@ CASES = {
         conv(4) + sec("avgpool") + conv(4, size=1, activation="logistic") + sec("scale_channels", from_=-3) + conv(4)
     ),
     "attention": (conv(4) + conv(4, activation="logistic") + sec("sam", from_=-2, activation="linear")),
+    "contrastive": conv(4) + sec("contrastive", classes=2) + conv(2),
     "l2norm": (conv(4) + sec("l2norm") + sec("logistic")),
     "vector-to-picture": (conv(4) + sec("softmax") + sec("upsample", stride=2)),
     "yolo": (
