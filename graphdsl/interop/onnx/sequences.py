@@ -26,7 +26,7 @@ def read_recurrence(sheet: Sheet, step: Step) -> tuple[Value, ...]:
     """A layer for each direction; their results stand side by side."""
     word, order, functions = ORDERS[step.op]
     x = _sequence(sheet, step)
-    _demand_plain(sheet, step, x, functions)
+    _demand_plain(sheet, step, x)
     kernel, recurrent = sheet.fixed(1, "its weights"), sheet.fixed(2, "its recurrent weights")
     bias = sheet.optional(3, "its bias")
     units = recurrent.shape[-1]
@@ -35,10 +35,11 @@ def read_recurrence(sheet: Sheet, step: Step) -> tuple[Value, ...]:
     ]
     every, final = [], []
     for index, reverse in enumerate(reverses):
-        weights = _weights(step.op, kernel[index], recurrent[index], None if bias is None else bias[index], order)
+        weights = _weights(step, kernel[index], recurrent[index], None if bias is None else bias[index], order)
         given: dict[str, Any] = {"units": units} | ({"reverse": True} if reverse else {})
         given |= {"bias": False} if bias is None and step.op != "GRU" else {}
-        given |= {"reset_after": False} if step.op == "GRU" and not step.get("linear_before_reset", 0) else {}
+        given |= {"reset": "before"} if step.op == "GRU" and not step.get("linear_before_reset", 0) else {}
+        given |= _functions(sheet, step, functions, index)
         if sheet.wants(0):
             every.append(sheet.then(x, word, weights, sequence=True, **given))
         if sheet.wants(1):
@@ -57,11 +58,27 @@ def _sequence(sheet: Sheet, step: Step) -> Flow:
     return sheet.arranged(x, (time, 2))
 
 
-def _demand_plain(sheet: Sheet, step: Step, x: Flow, functions: Sequence[str]) -> None:
+WORDS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "softsign": "softsign", "hardsigmoid": "hard_sigmoid_2"}
+"""What we call the functions inside a cell. A HardSigmoid has the slope 0.2 unless told otherwise."""
+
+
+def _functions(sheet: Sheet, step: Step, usual: Sequence[str], direction: int) -> dict[str, Any]:
+    """The functions of the gates and of the candidate, where they are not the usual ones."""
+    told = step.get("activations") or []
+    own = told[direction * len(usual) : (direction + 1) * len(usual)] or usual
+    if (
+        any(f.lower() not in WORDS for f in own)
+        or (own[1:2] != own[2:]
+        and len(own) == 3)
+        or step.get("activation_alpha")
+    ):
+        raise sheet.refused(f"inside of it are {', '.join(own)}, which ours cannot have together")
+    names = ["activation"] if len(usual) == 1 else ["gate", "activation"]
+    return {n: WORDS[f.lower()] for n, f, u in zip(names, own, usual, strict=False) if f.lower() != u.lower()}
+
+
+def _demand_plain(sheet: Sheet, step: Step, x: Flow) -> None:
     """Refuses what our cells do not have."""
-    told = step.get("activations")
-    if told and [f.lower() for f in told] != [f.lower() for f in functions] * (len(told) // len(functions)):
-        raise sheet.refused(f"its gates use {', '.join(told)}, and ours {', '.join(functions)}")
     if step.get("clip") or step.get("input_forget", 0):
         raise sheet.refused("it cuts or couples its gates, and ours does not")
     if sheet.wants(2):
@@ -78,7 +95,7 @@ def _demand_plain(sheet: Sheet, step: Step, x: Flow, functions: Sequence[str]) -
         raise sheet.refused("its gates look at the cells (peepholes), and ours do not")
 
 
-def _weights(op: str, kernel: Array, recurrent: Array, bias: Array | None, order: Sequence[int]) -> dict[str, Array]:
+def _weights(step: Step, kernel: Array, recurrent: Array, bias: Array | None, order: Sequence[int]) -> dict[str, Array]:
     """Gates from rows to columns, in our order."""
     gates = len(order)
 
@@ -87,9 +104,11 @@ def _weights(op: str, kernel: Array, recurrent: Array, bias: Array | None, order
         return np.concatenate([parts[i] for i in order], axis=0).T
 
     made = {"kernel": turned(kernel), "recurrent": turned(recurrent)}
-    if op == "GRU":
+    if step.op == "GRU":
         both = np.zeros(2 * len(kernel), np.float32) if bias is None else bias
         own, heard = np.split(both, 2)
+        if not step.get("linear_before_reset", 0):
+            return made | {"bias": turned(own + heard)}
         return made | {"bias": turned(own), "recurrent_bias": turned(heard)}
     if bias is not None:
         own, heard = np.split(bias, 2)

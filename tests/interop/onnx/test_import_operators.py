@@ -128,6 +128,11 @@ CASES: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any], list[Array |
      [numbers(2, 12, 3), numbers(2, 12, 3, seed=2), numbers(2, 24)]),
     ("GRU", ((4, 2, 3),), {"hidden_size": 3, "linear_before_reset": 1},
      [numbers(1, 9, 3), numbers(1, 9, 3), numbers(1, 18)]),
+    ("GRU", ((4, 2, 3),), {"hidden_size": 3}, [numbers(1, 9, 3), numbers(1, 9, 3, seed=2), numbers(1, 18)]),
+    ("GRU", ((4, 2, 3),), {"hidden_size": 3, "activations": ["HardSigmoid", "Softsign"]},
+     [numbers(1, 9, 3), numbers(1, 9, 3, seed=2), numbers(1, 18)]),
+    ("RNN", ((4, 2, 3),), {"hidden_size": 3, "activations": ["Relu"], "direction": "reverse"},
+     [numbers(1, 3, 3), numbers(1, 3, 3, seed=2), numbers(1, 6)]),
     ("GridSample", ((1, 2, 4, 5), (1, 3, 3, 2)), {"align_corners": 1, "padding_mode": "reflection"}, []),
     ("QuantizeLinear", (R,), {}, [np.float32(0.02), np.uint8(100)]),
 ]  # fmt: skip
@@ -136,7 +141,7 @@ CASES: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any], list[Array |
 @pytest.mark.parametrize("case", CASES, ids=[f"{case[0]}-{k}" for k, case in enumerate(CASES)])
 def test_an_operator_says_the_same_as_onnxruntime(case: Any, tmp_path: Path) -> None:
     op, shapes, settings, rest = case
-    results = {"TopK": 2, "LSTM": 2, "GRU": 2}.get(op, 1)
+    results = {"TopK": 2, "LSTM": 2, "GRU": 2, "RNN": 2}.get(op, 1)
     inputs = {f"x{i}": shape for i, shape in enumerate(shapes)}
     constants = {f"c{i}": a for i, a in enumerate(rest) if a is not None}
     given = [*inputs, *(f"c{i}" if a is not None else "" for i, a in enumerate(rest))]
