@@ -73,6 +73,7 @@ def same_boxes(found: list[dict[str, Any]], name: str) -> None:
     np.testing.assert_allclose([t["box"] for t in found], [g["box_xywh"] for g in golden], rtol=0, atol=0.02)
 
 
+@pytest.mark.slow
 def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`import` and `predict`, from files to boxes in pixels."""
     monkeypatch.chdir(tmp_path)
