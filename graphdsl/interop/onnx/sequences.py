@@ -68,8 +68,7 @@ def _functions(sheet: Sheet, step: Step, usual: Sequence[str], direction: int) -
     own = told[direction * len(usual) : (direction + 1) * len(usual)] or usual
     if (
         any(f.lower() not in WORDS for f in own)
-        or (own[1:2] != own[2:]
-        and len(own) == 3)
+        or (own[1:2] != own[2:] and len(own) == 3)
         or step.get("activation_alpha")
     ):
         raise sheet.refused(f"inside of it are {', '.join(own)}, which ours cannot have together")
