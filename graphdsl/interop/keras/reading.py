@@ -9,12 +9,13 @@ from pathlib import Path
 from graphdsl.interop.keras.absorb import absorbed
 from graphdsl.interop.keras.files import Found, opened
 from graphdsl.interop.keras.options import MOST, is_whole
-from graphdsl.interop.keras.scene import Dims, Flow, Scene
+from graphdsl.interop.keras.scene import INNER, Dims, Flow, Scene
 from graphdsl.interop.keras.structure import Model, Unit, model_of
 from graphdsl.interop.keras.training import trained
 from graphdsl.interop.keras.walk import Walk
 from graphdsl.interop.names import Namer
 from graphdsl.interop.net import Net, Port
+from graphdsl.interop.refusal import cannot_say
 from graphdsl.report import dataclass, fail
 
 LETTERS = {1: ("T",), 2: ("T",), 3: ("H", "W"), 4: ("D", "H", "W")}
@@ -64,6 +65,10 @@ def _imported(path: Path, found: Found) -> Imported:
     masks = any(_masks(unit) for unit in _all(model)) and any(unit.kind in RECURRENT for unit in _all(model))
     flows = [_input(scene, model, ref.layer, first, masks) for ref in model.inputs]
     made = Walk(scene, found.generation, found.weights).model(model, flows, ())
+    for ref, flow in zip(model.outputs, made, strict=True):
+        if flow.name == INNER:
+            why = "it gives its state, and in the language that stays within the layer"
+            raise cannot_say(ref.layer, "output", why)
     layers = absorbed(scene.layers, {flow.name for flow in made}, scene.turned)
     ports = tuple(Port(flow.name, _type(scene, flow, i)) for i, flow in enumerate(flows))
     namer = Namer()

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphdsl.interop.keras.activations import MODERN, name_of
 from graphdsl.interop.keras.merges import joined
-from graphdsl.interop.keras.scene import Flow, Scene, Step
+from graphdsl.interop.keras.scene import INNER, Flow, Scene, Step
 from graphdsl.interop.keras.structure import Unit
 from graphdsl.interop.keras.table import rule
 from graphdsl.interop.keras.training_only import note_training
@@ -35,20 +35,16 @@ class Read:
 
 @rule(*GATES, many=True)
 def recurrent(scene: Scene, step: Step, xs: Sequence[Flow]) -> Flow | tuple[Flow, ...]:
-    """A sequence read once. Its states can be had where they are what it says in the end."""
+    """A sequence read once. Of its states only that which it says in the end can be read by others."""
     options = step.options
     sequence = options.flag("return_sequences", False)
-    if not options.flag("return_state", False):
-        return _turned(
-            scene, step, one_way(scene, step, _only(step, xs), sequence, options.flag("go_backwards", False))
-        )
-    x = _only(step, xs)
     reverse = options.flag("go_backwards", False)
-    last = one_way(scene, step, x, False, reverse, "state")
-    if not sequence:
-        return (last, last)
-    again = replace(step, uses=step.uses + 1)
-    raise again.refuse("it gives its steps and its state, and a recurrent layer of the language gives one of them")
+    made = _turned(scene, step, one_way(scene, step, _only(step, xs), sequence, reverse))
+    if not options.flag("return_state", False):
+        return made
+    inner = replace(made, name=INNER)
+    states = 2 if step.kind in ("LSTM", "CuDNNLSTM") else 1
+    return (made, *[inner] * states) if sequence else (made, made, *[inner] * (states - 1))
 
 
 def _turned(scene: Scene, step: Step, y: Flow) -> Flow:

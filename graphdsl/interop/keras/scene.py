@@ -26,6 +26,9 @@ from graphdsl.report import Failed, dataclass
 Dims = tuple[int | None, ...]
 """Sizes without the batch axis; None where a size is free."""
 
+INNER = "(state)"
+"""The name of a tensor that stays within its layer: a recurrent layer's state, which nobody may read."""
+
 ARITHMETIC = ("+", "-", "*", "/", "weight")
 
 
@@ -142,13 +145,18 @@ class Scene:
         learns: bool = False,
     ) -> str:
         """One layer; the name of what it makes. learns: whether it has weights, given or not."""
+        read = tuple(inputs)
+        if INNER in read:
+            raise step.refuse(
+                "it reads the state of a recurrent layer, and in the language that stays within the layer"
+            )
         if word not in LAYERS and word not in ARITHMETIC:
             raise step.refuse(f"the language has no `{word}`")
         first = f"{step.name}/{tag}" if tag else step.name
         name = self.unique(first)
         shares = first if learns and step.uses else ""
         given = {} if shares or weights is None else {n: np.asarray(w, np.float32) for n, w in weights.items()}
-        self.layers.append(Layer(name, word, tuple(inputs), (name,), dict(settings or {}), given, shares))
+        self.layers.append(Layer(name, word, read, (name,), dict(settings or {}), given, shares))
         return name
 
     def apply(self, step: Step, word: str, x: Flow, *others: Flow, tag: str = "", **settings: Any) -> Flow:

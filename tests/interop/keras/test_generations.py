@@ -229,3 +229,21 @@ def test_a_function_of_tensorflow(tmp_path: Path) -> None:
     ends = {"input_layers": [["x", 0, 0], ["y", 0, 0]], "output_layers": [["z", 0, 0]]}
     config = {"class_name": "Functional", "config": {"layers": listed, **ends}, "keras_version": "2.11.0"}
     assert spec(tmp_path, config) == ("input x: float[4] input y: float[4] half = x * 0.5 output z = half + y")
+
+
+@pytest.mark.parametrize(("result", "refused"), [(0, False), (1, False), (2, True)])
+def test_an_inner_state_stays_inside(result: int, refused: bool, tmp_path: Path) -> None:
+    """Of an lstm the memory, not what it says."""
+    reader = layer("LSTM", "r", units=4, recurrent_activation="sigmoid", return_state=True)
+    listed = [
+        {**layer("InputLayer", "x", batch_input_shape=[None, 5, 3]), "name": "x", "inbound_nodes": []},
+        {**reader, "name": "r", "inbound_nodes": [[["x", 0, 0, {}]]]},
+        {**layer("Dense", "d", units=2), "name": "d", "inbound_nodes": [[["r", 0, result, {}]]]},
+    ]
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["d", 0, 0]]}
+    config = {"class_name": "Functional", "config": {"layers": listed, **ends}, "keras_version": "2.11.0"}
+    if not refused:
+        assert spec(tmp_path, config) == "input x: float[5, 3] output d = x -> lstm(4) -> dense(2)"
+        return
+    with pytest.raises(Failed, match=r"E0901.*`d` .Dense.*the state of a recurrent layer"):
+        spec(tmp_path, config)

@@ -204,6 +204,15 @@ def pictures_over_time(keras: Any) -> Any:
 
 
 @family
+def states(keras: Any) -> Any:
+    L = keras.layers
+    x = keras.Input((5, 3))
+    said, state, _ = L.LSTM(4, return_state=True)(x)
+    steps, _ = L.GRU(4, return_state=True, return_sequences=True)(x)
+    return keras.Model(x, [L.Dense(2)(L.Concatenate()([said, state])), L.Dense(2)(steps)])
+
+
+@family
 def functions(keras: Any) -> Any:
     L, ops = keras.layers, keras.ops
     x = keras.Input((4, 3))
