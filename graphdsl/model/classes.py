@@ -41,7 +41,7 @@ class Classes:
 def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str, ...]]) -> dict[str, Classes]:
     """Of each output that a loss or metric compares with a target whose class names are known.
 
-    names  of classes, by target
+    names  of classes, by target; by output where they came with a network from elsewhere
     """
     found: dict[str, Classes] = {}
     for prediction, target in _pairs(plans):
@@ -51,7 +51,8 @@ def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str,
         if reading is Reading.CLASSES or (reading is Reading.YES_NO and prediction.type.kind == PROBABILITY):
             outputs = [name for name, value in spec.outputs.items() if _same(value, prediction)]
             found |= {name: Classes(names[target.node], reading) for name in outputs}
-    return found
+    own = {name: names[name] for name in spec.outputs if name in names and name not in found}
+    return found | {name: Classes(known, Reading.CLASSES) for name, known in own.items()}
 
 
 def top(values: Array, names: Sequence[str], count: int = TOP) -> list[list[Scored]]:

@@ -221,17 +221,21 @@ class Model:
         scores = {r.name for r in self.graph.of_role(Role.OUTPUT) if r.value.type.kind == PROBABILITIES}
         scores |= {name for name, classes in known.items() if classes.reading is Reading.CLASSES}
         rows = {name: values for name, values in outputs.items() if ranked(values)}
-        fitting = {name for name, values in rows.items() if values.shape[-1] == len(names)}
-        if names and not fitting and len(names) not in self._detectors.values():
-            sizes = (
-                ", ".join(f"`{name}` has {values.shape[-1]}" for name, values in rows.items()) or "none tells classes"
-            )
-            raise fail(
-                "E0518", f"{len(names)} names of classes fit no output: {sizes}", help="give a name for each class"
-            )
+        fitting = self.fitting(names) & set(rows) if names else set()
         own = {name: known[name].names if name in known else () for name in rows}
         said = {name: names if name in fitting else own[name] for name in rows}
         return {name: top(rows[name], said[name], count) for name in rows if name in scores | fitting}
+
+    def fitting(self, names: Sequence[str]) -> set[str]:
+        """The outputs that tell as many classes as there are names. Raises E0518 where there is none."""
+        values = {r.name: r.value for r in self.graph.of_role(Role.OUTPUT)}
+        sizes: dict[str, Any] = {n: v.type.channels for n, v in values.items() if v.type.rank > 1} | self._detectors
+        found = {name for name, size in sizes.items() if size == len(names)}
+        if not found:
+            told = ", ".join(f"`{name}` has {size}" for name, size in sizes.items()) or "none tells classes"
+            help = "give a name for each class"
+            raise fail("E0518", f"{len(names)} names of classes fit no output: {told}", help=help)
+        return found
 
     def found(
         self, outputs: Mapping[str, Array], names: Sequence[str] = (), files: Sequence[str] = ()
@@ -239,13 +243,14 @@ class Model:
         """For each output that is made by `nms`, what was found in each sample, best first.
 
         outputs  what `predict` gave
-        names    of the classes
+        names    of the classes, in place of those that the weights know
         files    that pictures were read from: boxes are in their pixels. Without them, and where `preprocess` cuts
                  parts out of pictures, boxes are fractions of what the network sees
         """
         detectors = [name for name in self._detectors if name in outputs]
         parts = parts_of(self.spec, files, len(outputs[detectors[0]])) if detectors else []
-        return {name: found_in(outputs[name], names, parts) for name in detectors}
+        known = {name: names or self._supply.names.get(name, ()) for name in detectors}
+        return {name: found_in(outputs[name], known[name], parts) for name in detectors}
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
