@@ -22,7 +22,7 @@ def dense(scene: Scene, step: Step, x: Flow) -> Flow:
     """A weighted sum of all features; over every pixel of a picture a 1x1 convolution is the same."""
     x = scene.last(step, x, x.rank - 1)
     units, bias = step.options.count("units"), step.options.flag("use_bias", True)
-    shapes = {"kernel": (x.ours[-1], units)} | ({"bias": (units,)} if bias else {})
+    shapes = {"kernel": (scene.features(step, x), units)} | ({"bias": (units,)} if bias else {})
     weights = step.parts(**shapes)
     settings: dict[str, Any] = {} if bias else {"bias": False}
     settings |= penalties(scene, step)

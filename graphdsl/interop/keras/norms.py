@@ -32,7 +32,7 @@ def batch_norm(scene: Scene, step: Step, x: Flow) -> Flow:
     settings |= {} if scale else {"scale": False}
     settings |= {} if center else {"center": False}
     note_training(scene, step)
-    weights = step.parts(**dict.fromkeys(names, (x.ours[-1],)))
+    weights = step.parts(**dict.fromkeys(names, (scene.features(step, x),)))
     scene.take_numbers(x)
     return scene.made(x, scene.emit(step, "batch_norm", [x.name], settings, weights, learns=True), x.ours)
 
@@ -129,9 +129,7 @@ def _kept_axis(step: Step, x: Flow) -> int:
 def group_norm(scene: Scene, step: Step, x: Flow) -> Flow:
     """Over groups of features, at all places together."""
     x = scene.last(step, x, axis_of(step, x))
-    channels, groups = x.ours[-1], step.options.integer("groups", 32)
-    if channels is None:
-        raise step.refuse("the number of channels is not in the file")
+    channels, groups = scene.features(step, x), step.options.integer("groups", 32)
     scale, center = step.options.flag("scale", True), step.options.flag("center", True)
     names = [*(["gamma"] if scale else []), *(["beta"] if center else [])]
     settings: dict[str, Any] = {"groups": channels if groups == -1 else groups}

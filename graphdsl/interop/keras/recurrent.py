@@ -126,7 +126,7 @@ def one_way(scene: Scene, step: Step, x: Flow, sequence: bool, reverse: bool, ta
     settings: dict[str, Any] = {"units": units} | ({"sequence": True} if sequence else {})
     settings |= {"reverse": True} if reverse else {}
     settings |= _gates(step)
-    weights = _weights(step, units, x.ours[-1])
+    weights = _weights(step, units, scene.features(step, x))
     scene.take_numbers(x)
     name = scene.emit(step, WORDS[kind], [x.name], settings, weights, tag=tag, learns=True)
     return scene.made(x, name, (x.ours[0], units) if sequence else (units,), (0, 1) if sequence else (0,))
@@ -160,7 +160,7 @@ def _biased(step: Step) -> bool:
     return step.options.flag("use_bias", True)
 
 
-def _weights(step: Step, units: int, features: int | None) -> Mapping[str, Array]:
+def _weights(step: Step, units: int, features: int) -> Mapping[str, Array]:
     """kernel, recurrent and biases in our layout. cuDNN's are turned by the file reader already."""
     if step.arrays is None:
         return {}

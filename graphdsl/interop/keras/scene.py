@@ -203,6 +203,12 @@ class Scene:
             return x
         return self.arranged(step, x, (*(a for a in x.order if a != axis), axis))
 
+    def features(self, step: Step, x: Flow) -> int:
+        """How many features x has. Raises E0901 where that is free: kernels have a size."""
+        if x.ours[-1] is None:
+            raise step.refuse("the number of features that it reads is not in the file")
+        return x.ours[-1]
+
     def spatial(self, step: Step, x: Flow, axes: int) -> Flow:
         """x with its features last, as the layer's data_format says where they are; a timed layer has time before.
 

@@ -11,7 +11,7 @@ from graphdsl.interop.keras.scene import Dims, Flow, Scene, Step
 from graphdsl.interop.keras.table import rule
 from graphdsl.interop.keras.training_only import penalties
 from graphdsl.ir import Array
-from graphdsl.report import dataclass
+from graphdsl.report import dataclass, fail
 
 Sizes = tuple[int, ...]
 
@@ -51,6 +51,19 @@ class Window:
         return (n + (2 * reach - 2 if self.pad == "full" else 0) - reach) // s + 1
 
 
+def slid(step: Step, view: Window, x: Flow) -> Dims:
+    """The sizes that a window leaves. Raises E0901 where they depend on one that is free, E0902 where none is left."""
+    spatial = x.ours[:-1]
+    if view.pad == "same" and any(n is None and s > 1 for n, s in zip(spatial, view.stride, strict=True)):
+        raise step.refuse(
+            "how much `same` pads depends on a size that is free", "give the model an input of a fixed size"
+        )
+    made = view.out(spatial)
+    if any(n is not None and n < 1 for n in made):
+        raise fail("E0902", f"{step.options.where}: a window of {list(view.size)} is larger than {list(spatial)}")
+    return made
+
+
 def axes_of(kind: str) -> int:
     """2 for `Conv2DTranspose`."""
     return next(int(c) for c in kind if c.isdigit())
@@ -81,14 +94,14 @@ def conv(scene: Scene, step: Step, x: Flow) -> Flow:
     view, options = window(step, axes), step.options
     filters, groups = options.count("filters"), options.count("groups", 1)
     bias = options.flag("use_bias", True)
-    inner = None if x.ours[-1] is None else x.ours[-1] // groups
+    inner = scene.features(step, x) // groups
     shapes = {"kernel": (*view.size[-axes:], inner, filters)} | ({"bias": (filters,)} if bias else {})
     weights = step.parts(**shapes)
     if step.timed and weights:
         weights["kernel"] = weights["kernel"][None]
     settings = {"filters": filters, "size": view.size} | view.settings()
     settings |= {"groups": groups} if groups > 1 else {}
-    return _learned(scene, step, x, "conv", settings, weights, (*view.out(x.ours[:-1]), filters))
+    return _learned(scene, step, x, "conv", settings, weights, (*slid(step, view, x), filters))
 
 
 def _learned(
@@ -109,7 +122,7 @@ def depthwise_conv(scene: Scene, step: Step, x: Flow) -> Flow:
     """A convolution of every channel by itself."""
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
-    view, channels = window(step, axes), _channels(step, x)
+    view, channels = window(step, axes), scene.features(step, x)
     times = step.options.count("depth_multiplier", 1)
     shapes: dict[str, Sizes] = {"kernel": (*view.size, channels, times)}
     shapes |= {"bias": (channels * times,)} if step.options.flag("use_bias", True) else {}
@@ -117,7 +130,7 @@ def depthwise_conv(scene: Scene, step: Step, x: Flow) -> Flow:
     if weights:
         weights["kernel"] = weights["kernel"].reshape(*view.size, 1, channels * times)
     settings = {"size": view.size} | view.settings() | ({"multiplier": times} if times > 1 else {})
-    ours = (*view.out(x.ours[:-1]), channels * times)
+    ours = (*slid(step, view, x), channels * times)
     return _learned(scene, step, x, "depthwise_conv", settings, weights, ours)
 
 
@@ -126,7 +139,7 @@ def separable_conv(scene: Scene, step: Step, x: Flow) -> Flow:
     """A depthwise convolution, then a 1x1 convolution."""
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
-    view, channels = window(step, axes), _channels(step, x)
+    view, channels = window(step, axes), scene.features(step, x)
     filters, times = step.options.count("filters"), step.options.count("depth_multiplier", 1)
     point = (1,) * axes
     shapes: dict[str, Sizes] = {
@@ -139,7 +152,7 @@ def separable_conv(scene: Scene, step: Step, x: Flow) -> Flow:
         weights["depthwise_kernel"] = weights["depthwise_kernel"].reshape(*view.size, 1, channels * times)
     settings = {"filters": filters, "size": view.size} | view.settings()
     settings |= {"multiplier": times} if times > 1 else {}
-    return _learned(scene, step, x, "separable_conv", settings, weights, (*view.out(x.ours[:-1]), filters))
+    return _learned(scene, step, x, "separable_conv", settings, weights, (*slid(step, view, x), filters))
 
 
 @rule("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
@@ -147,7 +160,7 @@ def conv_transpose(scene: Scene, step: Step, x: Flow) -> Flow:
     """The gradient of a convolution, used forward."""
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
-    view, filters, channels = window(step, axes), step.options.count("filters"), _channels(step, x)
+    view, filters, channels = window(step, axes), step.options.count("filters"), scene.features(step, x)
     settings = {"filters": filters, "size": view.size} | view.settings() | _wider(step, view)
     shapes: dict[str, Sizes] = {"kernel": (*view.size, filters, channels)}
     shapes |= {"bias": (filters,)} if step.options.flag("use_bias", True) else {}
@@ -170,12 +183,6 @@ def _grown(spatial: Dims, view: Window) -> Dims:
     if view.pad == "same":
         return tuple(None if n is None else n * s for n, _, s, _ in each)
     return tuple(None if n is None else n * s + max((k - 1) * d + 1 - s, 0) for n, k, s, d in each)
-
-
-def _channels(step: Step, x: Flow) -> int:
-    if x.ours[-1] is None:
-        raise step.refuse("the number of channels is not in the file")
-    return x.ours[-1]
 
 
 @rule("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", timed=True)
@@ -205,7 +212,7 @@ def _pool(scene: Scene, step: Step, x: Flow, word: str) -> Flow:
     settings |= {"pad": pad} if pad == "same" else {}
     scene.take_numbers(x)
     name = scene.emit(step, word, [x.name], settings)
-    return scene.made(x, name, (*view.out(x.ours[:-1]), x.ours[-1]))
+    return scene.made(x, name, (*slid(step, view, x), x.ours[-1]))
 
 
 GLOBAL = ("1D", "2D", "3D")
@@ -317,8 +324,8 @@ def local_conv(scene: Scene, step: Step, x: Flow) -> Flow:
     """A convolution with weights of its own at every place. Keras keeps them as rows of places."""
     axes = axes_of(step.kind)
     x = scene.spatial(step, x, axes)
-    view, filters, channels = window(step, axes), step.options.count("filters"), _channels(step, x)
-    out = view.out(x.ours[:-1])
+    view, filters, channels = window(step, axes), step.options.count("filters"), scene.features(step, x)
+    out = slid(step, view, x)
     known = [n for n in out if n is not None]
     if len(known) < len(out):
         raise step.refuse("it needs sizes that are in the file", "give the model an input of a fixed size")

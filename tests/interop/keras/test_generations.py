@@ -196,6 +196,26 @@ REFUSED = {
 }
 
 
+FREE = {
+    "stride": layer("Conv1D", "mine", filters=2, kernel_size=3, strides=2, padding="same"),
+    "flatten": layer("Flatten", "mine"),
+    "reshape": layer("Reshape", "mine", target_shape=[2, -1]),
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_free_sizes_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    start = layer("InputLayer", "x", batch_input_shape=[None, None, 4])
+    with pytest.raises(Failed, match=r"E0901.*`mine` .*fixed size"):
+        spec(tmp_path, sequential(start, FREE[name], version="2.3.0"))
+
+
+def test_free_features_are_refused_by_name(tmp_path: Path) -> None:
+    start = layer("InputLayer", "x", batch_input_shape=[None, None])
+    with pytest.raises(Failed, match=r"E0901.*`mine` .Dense.*features"):
+        spec(tmp_path, sequential(start, layer("Dense", "mine", units=2), version="2.3.0"))
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_said_is_refused_by_name(name: str, tmp_path: Path) -> None:
     description, message = REFUSED[name]

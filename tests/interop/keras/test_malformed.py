@@ -87,6 +87,10 @@ TEXTS = {
     "none at all": (sequential(changed(CONV, filters=0)), "at least 1"),
     "a kernel of three": (sequential(changed(CONV, kernel_size=[3, 3, 3])), "2 whole numbers"),
     "another padding": (sequential(changed(CONV, padding="round")), "must be valid, same or causal"),
+    "a large window": (
+        sequential(changed(CONV, kernel_size=[9, 9], padding="valid")),
+        r"`conv` .Conv2D.: a window of \[9, 9\] is larger",
+    ),
     "two of one name": (sequential(CONV, CONV), "two layers of a model are called `conv`"),
 }
 
