@@ -31,17 +31,17 @@ class Mix:
 class Flow:
     """A tensor that depends on the input.
 
-    name   ours
-    shape  ONNX's, with the batch
-    order  the ONNX axis of each of our axes; those that are missing have size 1
-    batch  which of ONNX's axes is the batch, NONE where the whole is one sample
-    dtype  ONNX's; ours are float32, and int32 for what counts classes
+    name     ours
+    shape    ONNX's, with the batch
+    order    the ONNX axis of each of our axes; those that are missing have size 1
+    batch    which of ONNX's axes is the batch, NONE where the whole is one sample
+    dtype    ONNX's; ours are float32, and int32 for what counts classes
     classes  above 0: ours holds whole numbers below this; otherwise it holds floats
-    local  places as our max_pool_places counts them
-    port   the input whose order may still be chosen, because nothing but formulas stand between
-    groups  set where ONNX has joined the batch with other axes, [time * batch, features]: for each of its axes those of
-           ours that it holds; shape, order and batch are those before that
-    mix    set on a flattened picture: its features stand in another order than ONNX's
+    local    whether these are places as our max_pool_places counts them
+    port     the input whose order may still be chosen, because nothing but formulas stand between
+    mix      set on a flattened picture: its features stand in another order than ONNX's
+    groups   set where ONNX has joined the batch with other axes, [time * batch, features]: for each of its axes those
+             of shape that it holds; shape, order and batch are those before that
     """
 
     name: str

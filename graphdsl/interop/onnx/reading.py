@@ -93,27 +93,27 @@ def imported(model: Model) -> Imported:
     model = _simplified(model)
     if not _looks_batched(model):
         return _checked(model, batched=False)
-    try:
-        return _checked(model, batched=True)
-    except Mixed as mixed:
-        return _as_one(model, mixed.step)
-    except Failed as first:
+    alone = tuple(replace(s, shape=(1, *s.shape[1:])) if isinstance(s.shape[0], str) else s for s in model.inputs)
+    problems: list[Mixed | Failed] = []
+    for inputs, batched in ((model.inputs, True), (alone, True), (model.inputs, False)):
         try:
-            return _checked(model, batched=False)
-        except Failed:
-            raise first from None
+            return _checked(replace(model, inputs=inputs), batched)
+        except (Mixed, Failed) as problem:
+            problems.append(problem)
+    raise _told(problems) from None
 
 
-def _as_one(model: Model, step: Step | None) -> Imported:
-    """The whole as one sample, because a step joins samples; where that fails too, it is this step that is to blame."""
-    try:
-        return _checked(model, batched=False)
-    except Failed as failed:
-        if step is None or failed.diagnostics[0].code != "E0901":
-            raise
-        second = failed.diagnostics[0].message
-        why = "it joins samples of a batch, and the whole cannot be read as one sample either"
-        raise cannot_say(step.name, step.op, why, second) from None
+def _told(problems: list[Mixed | Failed]) -> Failed:
+    """What to say when a graph can be read neither as a batch, nor as a batch of one, nor as one sample."""
+    first, *_, last = problems
+    assert isinstance(last, Failed)
+    found = last.diagnostics[0]
+    if isinstance(first, Failed):
+        return first if first.diagnostics[0].code == "E0901" else last
+    if first.step is None or found.code != "E0901":
+        return last
+    why = "it joins samples of a batch, and the whole cannot be read as one sample either"
+    return cannot_say(first.step.name, first.step.op, why, found.message)
 
 
 def _looks_batched(model: Model) -> bool:
@@ -273,6 +273,8 @@ def _take(sheet: Sheet, step: Step) -> None:
     except (Failed, Turned):
         raise
     except Exception as error:
+        # An attribute of another type, a missing one, shapes that do not meet: readers rely on what ONNX demands, and
+        # what goes wrong when a file does not keep to that is the fault of the file.
         raise fail("E0902", f"{step.label} makes no sense: {error or type(error).__name__}") from error
     results = made if isinstance(made, tuple) else (made,)
     sheet.values.update({name: value for name, value in zip(step.outputs, results, strict=False) if name})

@@ -74,17 +74,16 @@ def reduced(sheet: Sheet, word: str, x: Flow, axes: Sequence[int], keep: bool) -
 @reads("Softmax", "LogSoftmax", "Hardmax")
 def read_softmax(sheet: Sheet, step: Step) -> Value:
     """Before version 13 all axes from the given one on are one."""
+    word = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Hardmax": "hardmax"}[step.op]
     x, counts = parted(sheet.plain(sheet.raw_flow(0)))
     if len(counts) < x.rank:
         if counts[-1] != 1 or step.get("axis", -1) not in (-1, len(counts) - 1):
             raise Mixed
-        return rejoined(over_last(sheet, step.op.lower().replace("logs", "log_s"), x, x.rank - 1), counts)
+        return rejoined(over_last(sheet, word, x, x.rank - 1), counts)
     x = sheet.plain(sheet.flow(0))
     old = sheet.model.opset < 13
     axis = x.axis(int(step.get("axis", 1 if old else -1)))
-    word = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Hardmax": "hardmax"}[step.op]
-    together_ = [a for a in range(axis, x.rank) if x.shape[a] != 1 or a == axis] if old else [axis]
-    many = [a for a in together_ if x.shape[a] != 1]
+    many = [a for a in (range(axis, x.rank) if old else [axis]) if x.shape[a] != 1]
     if len(many) > 1:
         flat = sheet.reshaped(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
         return sheet.reshaped(over_last(sheet, word, sheet.plain(flat), 1), x.shape)

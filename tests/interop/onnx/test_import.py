@@ -250,6 +250,15 @@ def test_what_joins_samples_is_read_as_one_sample(tmp_path: Path) -> None:
     assert run_imported(made, given)["y"] == pytest.approx(theirs(path, given)["y"], rel=1e-5)
 
 
+def test_a_batch_of_one_written_into_the_graph_is_a_batch(tmp_path: Path) -> None:
+    """Exporters write [1, -1] where they saw one sample, though the input says N."""
+    nodes = [node("Reshape", ["x", "one row"], ["r"]), node("MatMul", ["r", "m"], ["y"])]
+    path = save(tmp_path / "m.onnx", nodes, {"x": ("N", 2, 4)}, ["y"], {"one row": whole(1, 8), "m": CONSTANTS["m"]})
+    made = imported(load(path))
+    assert made.batched
+    assert "x -> flatten -> dense(5, bias=false)" in written(made.net).text
+
+
 def test_a_step_that_joins_samples_is_named_where_nothing_helps(tmp_path: Path) -> None:
     nodes = [node("ReduceMean", ["x"], ["m"], axes=[0], name="over"), node("Sub", ["x", "m"], ["d"])]
     path = model(tmp_path, [*nodes, node("Conv", ["d", "k"], ["y"])], {"x": (2, 3, 8, 8)})
