@@ -34,6 +34,9 @@ OTHERS = [pytest.param(p, id=p.stem) for p in SPECS.glob("*.dag") if p.stem not 
 FREE = {"author_profile", "question_answering", "siamese"}
 """Lengths are free here. An ONNX file has them as a second input, which a spec cannot declare: it is refused."""
 
+ANOTHER = {"neocognitron"}
+"""ONNX has no s_cells: they go out as the arithmetic that they are in use, and come in as that."""
+
 
 @pytest.fixture(autouse=True)
 def quick_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,24 +61,27 @@ def drawn(name: str, node: Node, seed: int) -> Array:
 
 
 @pytest.mark.parametrize("path", [*ZOO, *OTHERS])
-def test_onnxruntime_says_the_same(path: Path, tmp_path: Path) -> None:
+def test_onnxruntime_says_the_same_and_what_goes_out_comes_in_again(path: Path, tmp_path: Path) -> None:
+    """In again isomorphic: the same operators of the same sizes on the same operands."""
     model = compile(path)
     file = export(exported(model.graph, model.executor.weights), tmp_path / "model.onnx")
     found = difference(file, model.graph, model.executor)
-    file.unlink()
     assert found is not None and found < EQUAL
-
-
-@pytest.mark.parametrize("path", [p for p in [*ZOO, *OTHERS] if p.id not in FREE | OPENED])
-def test_what_goes_out_comes_in_again(path: Path, tmp_path: Path) -> None:
-    """Isomorphic: the same operators of the same sizes on the same operands. All weights are alike, for speed."""
-    graph = compile(path).graph
-    alike = {n: np.full(node.types[0].bind({}), 0.5, np.float32) for n, node in graph.items() if is_weight(node)}
-    file = export(exported(graph, alike), tmp_path / "model.onnx")
-    text = written(read(file, None)).text
+    graph = model.graph
+    del model
+    if path.stem not in FREE | ANOTHER:
+        text = written(read(file, None)).text
+        assert canonical(Model(Source("again.dag", text)).graph) == canonical(graph)
     file.unlink()
-    assert canonical(Model(Source("again.dag", text)).graph) == canonical(graph)
 
 
 def is_weight(node: Node) -> bool:
     return isinstance(node.op, Weight)
+
+
+def test_a_file_that_takes_channels_first_comes_in_again(tmp_path: Path) -> None:
+    graph = compile(SPECS / "zoo" / "resnet20.dag").graph
+    alike = {n: np.full(node.types[0].bind({}), 0.5, np.float32) for n, node in graph.items() if is_weight(node)}
+    file = export(exported(graph, alike, nchw=True), tmp_path / "model.onnx")
+    text = written(read(file, None)).text
+    assert canonical(Model(Source("again.dag", text)).graph) == canonical(graph)

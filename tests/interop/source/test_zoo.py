@@ -21,14 +21,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 """Of Keras itself, about NumPy."""
 
 
-@pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.dag")), ids=lambda path: path.stem)
-def test_every_network_is_python(path: Path, tool: str) -> None:
+def test_every_network_is_python(path: Path) -> None:
     model = compile(path)
-    tree = ast.parse(TOOLS[tool](model.graph, model.name, path.name))
-    table = next(n for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "WEIGHTS")
-    weights = {entry[0] for entry in ast.literal_eval(table.value)}
-    assert weights == serving(model)
+    for tool in TOOLS.values():
+        tree = ast.parse(tool(model.graph, model.name, path.name))
+        table = next(n for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "WEIGHTS")
+        assert {entry[0] for entry in ast.literal_eval(table.value)} == serving(model)
 
 
 def serving(model: Model) -> set[str]:
