@@ -8,6 +8,7 @@ from typing import Any
 from graphdsl.interop.keras.options import Options
 from graphdsl.interop.keras.scene import Flow, Scene, Step, axis_at, axis_of
 from graphdsl.interop.keras.table import rule
+from graphdsl.report import fail
 
 WORDS = {
     "Add": "+",
@@ -89,6 +90,9 @@ def beside(scene: Scene, step: Step, xs: Sequence[Flow], axis: int) -> Flow:
         return alike[0]
     at = xs[0].order.index(axis)
     sizes = [x.ours[at] for x in alike]
+    if len({(*x.ours[:at], *x.ours[at + 1 :]) for x in alike}) > 1:
+        shapes = " and ".join(str(list(x.shape)) for x in alike)
+        raise fail("E0902", f"{step.options.where}: {shapes} differ in more than the axis that they are joined on")
     total = None if None in sizes else sum(n for n in sizes if n is not None)
     scene.same_lengths |= any(None in x.ours for x in alike)
     settings = {} if at == xs[0].rank - 1 else {"axis": at}

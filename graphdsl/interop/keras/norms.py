@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from graphdsl.interop.keras.options import FARTHEST
 from graphdsl.interop.keras.scene import Flow, Scene, Step, axis_at, axis_of
 from graphdsl.interop.keras.table import rule
 from graphdsl.interop.keras.training_only import note_training
@@ -77,7 +78,7 @@ def _numbers(step: Step, key: str, default: float) -> Array:
     while isinstance(value, list | tuple) and len(value) == 1 and isinstance(value[0], list | tuple):
         value = value[0]
     flat = value if isinstance(value, list | tuple) else [value]
-    if not flat or any(isinstance(v, bool) or not isinstance(v, int | float) for v in flat):
+    if not flat or any(isinstance(v, bool) or not isinstance(v, int | float) or not abs(v) < FARTHEST for v in flat):
         raise step.options.wrong(key, "a number, or a list of numbers")
     return np.asarray(flat, np.float32)
 
