@@ -50,9 +50,11 @@ def read_same(sheet: Sheet, step: Step) -> Value:
 
 
 def _target(step: Step) -> str:
-    from onnx import helper
+    from onnx import TensorProto, helper
 
-    found = helper.tensor_dtype_to_np_dtype(int(step.get("to", 1))).name if step.op == "Cast" else "float32"
+    to = step.get("to", 1)
+    to = TensorProto.DataType.Value(to) if isinstance(to, str) else int(to)
+    found = helper.tensor_dtype_to_np_dtype(to).name if step.op == "Cast" else "float32"
     return "float32" if found in ("float16", "bfloat16") else found
 
 
@@ -175,12 +177,24 @@ def read_arithmetic(sheet: Sheet, step: Step) -> Value:
         return sheet.scaled(left, word, shortest(right.ravel()[0]))
     left, right = sheet.value(0), sheet.value(1)
     assert left is not None and right is not None
+    if step.get("axis") is not None and isinstance(left, Flow):
+        right = _placed(sheet, right, int(step.get("axis")), left.rank)
     whole = word == "/" and all(np.dtype(_dtype(v)).kind in "iu" for v in (left, right))
     found = _with_constant(sheet, word, left, right)
     if found is None:
         a, b = together(sheet, left, right)
         found = replace(a, name=sheet.put(word, (a.name, b.name))[0], port="")
     return replace(truncated(sheet, found), dtype=found.dtype) if whole else found
+
+
+def _placed(sheet: Sheet, value: Value, axis: int, rank: int) -> Value:
+    """The second tensor of versions before 7, whose axes meet those of the first from one on."""
+    shape = value.shape
+    behind = rank - (axis % rank) - len(shape)
+    if behind <= 0:
+        return value
+    whole = (*shape, *(1,) * behind)
+    return value.reshape(whole) if isinstance(value, np.ndarray) else sheet.reshaped(value, whole)
 
 
 def _with_constant(sheet: Sheet, word: str, left: Value, right: Value) -> Flow | None:

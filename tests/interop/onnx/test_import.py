@@ -259,6 +259,15 @@ def test_a_batch_of_one_written_into_the_graph_is_a_batch(tmp_path: Path) -> Non
     assert "x -> flatten -> dense(5, bias=false)" in written(made.net).text
 
 
+def test_old_files_say_where_axes_meet(tmp_path: Path) -> None:
+    """Before version 7 a row was added to channels with broadcast=1, axis=1."""
+    nodes = [node("Add", ["x", "row3"], ["y"], broadcast=1, axis=1)]
+    path = save(tmp_path / "m.onnx", nodes, {"x": (2, 3, 4, 5)}, ["y"], {"row3": numbers(3)}, opset=6)
+    given = {"x": numbers(2, 3, 4, 5, seed=1)}
+    made = run_imported(imported(load(path)), given)["y"]
+    assert made == pytest.approx(given["x"] + numbers(3).reshape(3, 1, 1), rel=1e-6)
+
+
 def test_a_step_that_joins_samples_is_named_where_nothing_helps(tmp_path: Path) -> None:
     nodes = [node("ReduceMean", ["x"], ["m"], axes=[0], name="over"), node("Sub", ["x", "m"], ["d"])]
     path = model(tmp_path, [*nodes, node("Conv", ["d", "k"], ["y"])], {"x": (2, 3, 8, 8)})
