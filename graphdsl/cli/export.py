@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +15,8 @@ from graphdsl.model import Model, compile
 from graphdsl.report import write_whole
 
 ENDINGS = (".onnx", ".safetensors", ".py")
+LARGEST = "the largest output"
+UNPREPARED = "`preprocess` of the spec is not in it: whoever uses it prepares pictures so"
 
 
 @click.command()
@@ -52,11 +55,14 @@ def command(
     path = _path(spec, output, tool)
     model = compile(spec, settings)
     if tool is not None:
-        return _wrote(write_whole(path, TOOLS[tool](model.graph, model.name, spec).encode()))
+        wrote = write_whole(path, TOOLS[tool](model.graph, model.name, spec).encode())
+        return _wrote(
+            model, wrote, f"its `load` takes the weights that `graphdsl export {spec} -o F.safetensors` writes"
+        )
     if not untrained:
         load(model, weights)
     if path.suffix == ".safetensors":
-        return _wrote(model.save(path))
+        return _wrote(model, model.save(path))
     return _onnx(model, path, nchw=layout == "nchw", checked=checked)
 
 
@@ -69,14 +75,17 @@ def _path(spec: str, output: str | None, tool: str | None) -> Path:
     return path
 
 
-def _wrote(path: Path) -> Answer:
-    return Answer(f"wrote {path}", {"file": str(path)})
+def _wrote(model: Model, path: Path, *said: str, **data: Any) -> Answer:
+    """The file, and what is not in it."""
+    prepared = model.spec.preprocess and path.suffix != ".safetensors"
+    notes = [*said, *([UNPREPARED] if prepared else [])]
+    return Answer("\n".join([f"wrote {path}", *notes]), {"file": str(path)} | data)
 
 
 def _onnx(model: Model, path: Path, *, nchw: bool, checked: bool) -> Answer:
     export(exported(model.graph, model.executor.weights, nchw=nchw), path, title=model.name)
     found = difference(path, model.graph, model.executor, nchw=nchw) if checked else None
-    text = f"wrote {path}"
-    if found is not None:
-        text += f"\nagainst onnxruntime on random inputs: largest difference {found:.1e} of the largest output"
-    return Answer(text, {"file": str(path), "difference": found})
+    said = (
+        [] if found is None else [f"against onnxruntime on random inputs: largest difference {found:.1e} of {LARGEST}"]
+    )
+    return _wrote(model, path, *said, difference=found)

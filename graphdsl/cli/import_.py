@@ -12,10 +12,10 @@ import click
 
 from graphdsl.cli.given import class_names
 from graphdsl.cli.options import Answer, answers, settings_option
-from graphdsl.interop import Format, fitted, format_of, read_arrays, written
+from graphdsl.interop import Format, Net, fitted, format_of, read_arrays, written
 from graphdsl.ir import Array
 from graphdsl.model import Model, compile
-from graphdsl.report import write_whole
+from graphdsl.report import dataclass, write_whole
 from graphdsl.runtime import save_weights
 
 PICTURE = re.compile(r"float\[\w+, \w+, [13]\]")
@@ -24,8 +24,21 @@ SILENT = (
     "`preprocess = … -> …`"
 )
 
+UNTRAINED = "no weights were given: --weights FILE brings them, if there are any"
+
 Names = tuple[str, ...]
 """Of classes."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What to import, and where to."""
+
+    file: Path
+    weights: Path | None
+    names: Names
+    spec: Path
+    sizes: dict[str, str]
 
 
 @click.command()
@@ -37,6 +50,7 @@ Names = tuple[str, ...]
 @click.option(
     "--classes", metavar="FILE", type=click.Path(), help="Names of the classes, one a line; weights keep them."
 )
+@click.option("--overwrite", is_flag=True, help="Even if there is another spec of that name.")
 @click.option("--check/--no-check", "checked", default=True, help="Compare with the source's runtime, if installed.")
 @answers
 def command(
@@ -46,6 +60,7 @@ def command(
     spec: str | None,
     settings: dict[str, str],
     classes: str | None,
+    overwrite: bool,
     checked: bool,
 ) -> Answer:
     """A network of another tool as a spec, with its weights beside it.
@@ -59,9 +74,12 @@ def command(
     """
     names = class_names(classes) if classes is not None else ()
     if spec is not None:
-        model = compile(spec, settings)
-        return _bare(Path(file), model, names, Path(output or f"{Path(spec).stem}.safetensors"))
-    return _whole(Path(file), Path(weights) if weights else None, names, output, settings, checked)
+        target = _target(output, f"{Path(spec).stem}.safetensors")
+        return _bare(Path(file), compile(spec, settings), names, target)
+    asked = _Asked(
+        Path(file), Path(weights) if weights else None, names, _target(output, f"{Path(file).stem}.dag"), settings
+    )
+    return _whole(asked, overwrite, checked)
 
 
 def _bare(file: Path, model: Model, names: Names, output: Path) -> Answer:
@@ -80,26 +98,45 @@ def _metadata(model: Model, names: Names) -> dict[str, str]:
     return {"spec": model.spec.source.text, "names": json.dumps(known)}
 
 
-def _whole(
-    source: Path, given: Path | None, names: Names, output: str | None, sizes: dict[str, str], checked: bool
-) -> Answer:
-    form = format_of(source)
-    if sizes and not form.sized:
+def _target(output: str | None, usual: str) -> Path:
+    """Where to write. Another ending is a mistake: weights would go into a spec, or a spec to where nobody looks."""
+    path, ending = Path(output or usual), Path(usual).suffix
+    if path.suffix != ending:
+        raise click.UsageError(f"what is written here is a {ending} file, so `{path}` must end in that")
+    return path
+
+
+def _read(form: Format, asked: _Asked) -> Net:
+    if asked.sizes and not form.sized:
         raise click.UsageError(f"files of {form.name} tell all sizes: --set is for params of --spec, and for Caffe")
-    spec = Path(output) if output else Path(source.stem + ".dag")
-    net = form.read(source, given, sizes) if form.sized else form.read(source, given)
+    if asked.weights and not form.apart:
+        raise click.UsageError(f"files of {form.name} hold their weights: --weights is for other formats")
+    return form.read(asked.file, asked.weights, *([asked.sizes] if form.sized else []))
+
+
+def _whole(asked: _Asked, overwrite: bool, checked: bool) -> Answer:
+    form, spec = format_of(asked.file), asked.spec
+    net = _read(form, asked)
     made = written(net)
+    if spec.exists() and not overwrite and spec.read_bytes() != made.text.encode():
+        raise click.UsageError(f"`{spec}` is there already and says something else: -o another name, or --overwrite")
     write_whole(spec, made.text.encode())
     files, model = [spec], compile(spec)
-    if made.weights:
-        files.append(save_weights(made.weights, spec.with_suffix(".safetensors"), _metadata(model, names)))
     difference = None
-    if checked and made.weights:
+    if made.weights:
+        files.append(save_weights(made.weights, spec.with_suffix(".safetensors"), _metadata(model, asked.names)))
         model.load(files[1])
-        difference = form.check(source, given, partial(_outputs, model, [name for name, _ in net.heads]))
-    silent = any(map(PICTURE.fullmatch, (port.type for port in net.inputs))) and "preprocess" not in net.sections
-    lines = [*_said(form, files, model, difference), *([SILENT] if silent else [])]
+        heads = [name for name, _ in net.heads]
+        difference = form.check(asked.file, asked.weights, partial(_outputs, model, heads)) if checked else None
+    lines = [*_said(form, files, model, difference), *_notes(form, net, bool(made.weights))]
     return Answer("\n".join(lines), _data(form, files, difference))
+
+
+def _notes(form: Format, net: Net, weighted: bool) -> list[str]:
+    """What a user would otherwise find out late."""
+    silent = any(map(PICTURE.fullmatch, (port.type for port in net.inputs))) and "preprocess" not in net.sections
+    lacking = form.apart and not weighted
+    return [*([UNTRAINED] if lacking else []), *([SILENT] if silent else [])]
 
 
 def _outputs(model: Model, heads: Sequence[str], arrays: Mapping[str, Array]) -> Mapping[str, Array]:

@@ -39,7 +39,7 @@ class Formals:
     def written(self, call: Mapping[str, str]) -> list[str]:
         """What stands in the brackets of a use."""
         told = [f"{n}={call[n]}" for n, default in self.defaults.items() if call[n] != default]
-        return [*(call[n] for n in self.required), *told]
+        return [*(call[n] if _is_short(n) else f"{n}={call[n]}" for n in self.required), *told]
 
     def head(self) -> list[str]:
         """What stands in the brackets of the definition."""
@@ -57,7 +57,7 @@ def formals(uses: Sequence[Sequence[Part]]) -> Formals:
             column = tuple(_text(part, name) for part in parts)
             body[-1][name] = column[0] if len(set(column)) == 1 else _spoken(column, name, columns, namer)
     defaults = {name: usual for column, name in columns.items() if (usual := _usual(column, name)) is not None}
-    required = tuple(name for name in columns.values() if name not in defaults)
+    required = tuple(sorted((n for n in columns.values() if n not in defaults), key=lambda n: not _is_short(n)))
     calls = tuple({name: column[i] for column, name in columns.items()} for i in range(len(uses)))
     return Formals(required, defaults, tuple(body), calls)
 
@@ -90,4 +90,8 @@ def _factor(column: Sequence[str], other: Sequence[str]) -> int:
 def _usual(column: Sequence[str], name: str) -> str | None:
     """The value of at least half of the uses; None where there is no such value, or where it is always written."""
     value, count = Counter(column).most_common(1)[0]
-    return value if 2 * count >= len(column) and name.rstrip("_0123456789") not in SHORT.values() else None
+    return value if 2 * count >= len(column) and not _is_short(name) else None
+
+
+def _is_short(name: str) -> bool:
+    return name.rstrip("_0123456789") in SHORT.values()

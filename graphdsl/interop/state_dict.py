@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graphdsl.interop.formats import BARE, format_of
 from graphdsl.interop.refusal import malformed
 from graphdsl.ir import Array, Graph, Node, Symbolic, Weight
 from graphdsl.report import dataclass, fail
@@ -32,7 +33,10 @@ class Fitted:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of a .safetensors or .npz file, in order. Raises Failed E0604, E0902."""
+    """The arrays of a .safetensors or .npz file, in order. Raises Failed E0604, E0902, E0905."""
+    if path.suffix.lower() not in BARE:
+        format_of(path)
+        raise malformed(path, "bare weights are read from .safetensors and .npz files", "import it without --spec")
     if path.suffix.lower() != ".npz":
         return read_weights(path)[0]
     try:

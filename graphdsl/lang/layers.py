@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphdsl.ir import Either, Entry, Made, Setting, TensorDomain, TypeRuleError, Value
+from graphdsl.ir import LAYERS, Either, Entry, Made, Setting, TensorDomain, TypeRuleError, Value
 from graphdsl.lang import ast
 from graphdsl.lang.frame import Frame, LossUse
 from graphdsl.lang.limits import MAX_ELEMENTS, is_bounded
@@ -95,8 +95,16 @@ def gather(entry: Entry, flow: Flow, call: ast.Call) -> list[Value]:
     tensors = list(data) if many else [data]
     for index, tensor in enumerate(tensors):
         if not isinstance(tensor, Value):
-            raise refuse("E0310", f"`{entry.name}` takes tensors, got {describe(tensor)}", flow.span(index))
+            raise _no_tensor(entry, tensor, flow.span(index))
     return tensors
+
+
+def _no_tensor(entry: Entry, found: Datum, span: Span) -> Failed:
+    """A bare word that is a setting's word as well as a layer was read as that word: here the layer was meant."""
+    if isinstance(found, str) and found == span.text and found in LAYERS:
+        help = f"a tensor flows into it: `x -> {found}`"
+        return refuse("E0213", f"`{found}` is a layer, and stands where a value is needed", span, help=help)
+    return refuse("E0310", f"`{entry.name}` takes tensors, got {describe(found)}", span)
 
 
 def _wrong_count(entry: Entry, data: Datum, call: ast.Call) -> Failed:

@@ -72,7 +72,7 @@ def decode(data: bytes, path: str) -> Source:
     return Source(path, text)
 
 
-_SAVE = "a spec is plain text: save it as UTF-8"
+_SAVE = "a spec is plain text: save it as UTF-8; a network of another tool comes in by `graphdsl import`"
 
 
 def parse(source: Source, reporter: Reporter) -> ast.File:

@@ -27,7 +27,7 @@ def find_weights(path: str | Path | None, spec: Path) -> Path:
         beside = spec.with_suffix(".safetensors")
         found = newest_weights(RUNS, spec.stem) or (beside if beside.is_file() else None)
         if found is None:
-            help = "train it first, or name a file of weights"
+            help = "train it first, or name a file: `--weights FILE`; `graphdsl import` leaves one beside the spec"
             raise fail("E0616", f"no run of `{spec.stem}` in `{RUNS}` has left weights", help=help)
         return found
     if not Path(path).is_dir():

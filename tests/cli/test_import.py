@@ -79,3 +79,47 @@ def test_what_cannot_be_said_leaves_no_file(here: Path, capsys: pytest.CaptureFi
     assert app.run(["import", "model.odd"]) == 1
     assert "error[E0901]: `fc` (Odd) cannot be expressed: it is odd" in capsys.readouterr().err
     assert not list(here.glob("model.dag")) + list(here.glob("*.safetensors"))
+
+
+def test_a_spec_that_somebody_changed_is_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["import", "model.odd"]) == app.run(["import", "model.odd"]) == 0
+    (here / "model.dag").write_text("# mine\n")
+    assert app.run(["import", "model.odd"]) == 2
+    assert "`model.dag` is there already and says something else" in capsys.readouterr().err
+    assert (here / "model.dag").read_text() == "# mine\n"
+    assert app.run(["import", "model.odd", "--overwrite"]) == 0
+    assert "dense(3)" in (here / "model.dag").read_text()
+
+
+def test_endings(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["import", "model.odd", "-o", "model.txt"]) == 2
+    assert "what is written here is a .dag file, so `model.txt` must end in that" in capsys.readouterr().err
+    np.savez(here / "state.npz", weight=np.zeros((3, 12)), bias=np.zeros(3))
+    app.run(["import", "model.odd"])
+    assert app.run(["import", "state.npz", "--spec", "model.dag", "-o", "model.dag"]) == 2
+    assert "a .safetensors file" in capsys.readouterr().err
+    assert "dense(3)" in (here / "model.dag").read_text()
+
+
+def test_weights_that_are_never_apart(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(FORMATS, ".odd", Format("Odd", net, apart=False))
+    assert app.run(["import", "model.odd", "--weights", "names.txt"]) == 2
+    assert "files of Odd hold their weights" in capsys.readouterr().err
+
+
+@pytest.mark.triggers("E0905")
+@pytest.mark.parametrize(
+    ("file", "way"),
+    [
+        ("net.pt", "torch.onnx.export"),
+        ("net.npz", "--spec SPEC.dag"),
+        ("net.weights", "import the .cfg or .prototxt"),
+        ("folder", "have no ending"),
+        ("net.onx", "did you mean `.onnx`?"),
+    ],
+)
+def test_files_that_are_no_network(file: str, way: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["import", file]) == 1
+    err = capsys.readouterr().err
+    assert "E0905" in err
+    assert way in err
