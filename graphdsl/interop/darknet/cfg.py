@@ -87,7 +87,8 @@ class Section:
 def read_cfg(path: Path) -> tuple[Section, ...]:
     """The sections of a file, [net] first.
 
-    Raises E0902 where the text is no cfg: too long, a line that is neither a section nor `key=value`, no [net] first.
+    Raises E0902 where the text is no cfg: too long, a line that is neither a section nor `key=value`, a setting
+    before the first section, no [net] first.
     """
     text = read_text(path)
     if len(text) > LONGEST_TEXT:
@@ -123,8 +124,15 @@ def _head(line: str, number: int, span: Span) -> Section:
 
 def _option(line: str, sections: list[Section], span: Span) -> None:
     key, equals, value = (part.strip() for part in line.partition("="))
-    if not sections or not equals or not key:
+    if not equals or not key:
         raise fail("E0902", f"`{line[:80]}` is neither a section nor `key=value`", span)
+    if not sections:
+        raise fail(
+            "E0902",
+            f"the setting `{line[:80]}` stands before the first section, which should be `[net]`",
+            span,
+            help="write a line `[net]` above it",
+        )
     section = sections[-1]
     if value and key not in section.options:
         made = Section(

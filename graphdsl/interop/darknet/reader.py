@@ -8,6 +8,7 @@ from pathlib import Path
 from graphdsl.interop.darknet import convs, heads, joints, pools
 from graphdsl.interop.darknet.assembly import Assembly, Made
 from graphdsl.interop.darknet.cfg import Section, read_cfg
+from graphdsl.interop.darknet.keys import strange_keys
 from graphdsl.interop.darknet.training import lesson
 from graphdsl.interop.darknet.weights import Floats
 from graphdsl.interop.net import Layer, Net, Port
@@ -38,7 +39,9 @@ def assembled(path: Path, weights: Path | None = None) -> Assembly:
     net, *sections = read_cfg(path)
     if not sections:
         raise net.refuse("no layer follows", code="E0902")
+    strange = strange_keys((net, *sections))
     a = Assembly(net, sections, *_input(net), Floats(weights))
+    a.notes.extend(strange)
     for section in sections:
         a.begin(section)
         a.end(_reader(section)(a, section))

@@ -37,8 +37,8 @@ class Floats:
             raise section.refuse(
                 f"`{self.path}` ends here: {what} needs {count:,} numbers, {left:,} are left",
                 code="E0903",
-                help="the weights belong to another cfg, or the file was cut off; a backbone such as `x.conv.15` has "
-                "only the first layers",
+                help="the weights belong to another cfg, the file was cut off, or it is no file of Darknet weights; a "
+                "backbone such as `x.conv.15` has only the first layers",
             )
         found = self.numbers[self.at : self.at + count].reshape(shape)
         self.at += count
@@ -52,7 +52,7 @@ class Floats:
                 "E0903",
                 f"`{self.path}` goes on behind the last layer: {left:,} of its {len(self.numbers):,} numbers belong to "
                 "nothing",
-                help="the weights belong to another cfg",
+                help="the weights belong to another cfg, or the file is none of Darknet weights",
             )
 
 
@@ -67,5 +67,10 @@ def _opened(path: Path) -> tuple[Array, bool]:
     long = major * 10 + minor >= 2 and not transposed
     body = data[20 if long else 16 :]
     if len(body) % 4:
-        raise malformed(path, f"{len(body):,} bytes are not a whole number of float32 numbers, so it was cut off")
+        raise malformed(
+            path,
+            f"the {len(body):,} bytes behind its head are not a whole number of float32 numbers: it is no file of "
+            "Darknet weights, or it was cut off",
+            "give the `.weights` file that belongs to this cfg, or take it from its source again",
+        )
     return np.frombuffer(body, "<f4"), transposed

@@ -63,7 +63,12 @@ def test_a_missing_comma_is_said(tmp_path: Path) -> None:
     [
         ("", "does not begin with a [net] section"),
         ("[maxpool]\n", "does not begin with a [net] section"),
-        ("size=3\n", "net.cfg:1:1: error[E0902]: `size=3` is neither a section nor"),
+        ("size 3\n", "net.cfg:1:1: error[E0902]: `size 3` is neither a section nor"),
+        (
+            "# net\nbatch=32\n" + CONV,
+            "net.cfg:2:1: error[E0902]: the setting `batch=32` stands before the first section, which should be "
+            "`[net]`",
+        ),
         (NET + "stride 2\n" + CONV, "net.cfg:5:1: error[E0902]: `stride 2` is neither"),
         (NET + "[maxpool\n", "`[maxpool` is not a section"),
         (NET, "[net]: no layer follows"),
@@ -192,7 +197,11 @@ def test_weights_of_another_network(count: int, why: str, tmp_path: Path) -> Non
     ("data", "why"),
     [
         (b"", "it has 0 bytes, fewer than the head"),
-        (weights_file(COUNT)[:-1], "bytes are not a whole number of float32 numbers"),
+        (
+            weights_file(COUNT)[:-1],
+            "the 447 bytes behind its head are not a whole number of float32 numbers: it is no file of Darknet "
+            "weights, or it was cut off",
+        ),
         (b"\xff" * 64, "version -1.-1 at its head is none of Darknet's"),
     ],
 )
