@@ -112,14 +112,21 @@ def strange_keys(sections: Iterable[Section]) -> list[str]:
     """
     found: dict[str, list[str]] = {}
     for section in sections:
-        known = known_keys(section)
-        for key in section.options if known else ():
-            if key not in known:
-                _demand_far(section, key, known)
-                found.setdefault(key, []).append(section.name if section.number >= 0 else f"[{section.kind}]")
+        place = section.name if section.number >= 0 else f"[{section.kind}]"
+        for key in _unknown(section):
+            found.setdefault(key, []).append(place)
     told = [_remark(key, places) for key, places in list(found.items())[:MOST_TOLD]]
     more = len(found) - len(told)
     return [*told, f"{more:,} more such keys."] if more else told
+
+
+def _unknown(section: Section) -> list[str]:
+    """Its keys that no Darknet knows, none of them a slip."""
+    known = known_keys(section)
+    unknown = [key for key in section.options if known and key not in known]
+    for key in unknown:
+        _demand_far(section, key, known)
+    return unknown
 
 
 def _demand_far(section: Section, key: str, known: frozenset[str]) -> None:
