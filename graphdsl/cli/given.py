@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from graphdsl.data import ENDINGS, INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places, read_bytes
+from graphdsl.data import ENDINGS, INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places, read_bytes, unreadable
 from graphdsl.report import fail
 
 TABLES: dict[str, type[Npz | Npy | Csv]] = {".npz": Npz, ".npy": Npy, ".csv": Csv}
@@ -46,14 +46,24 @@ def pictures(given: Dataset | None) -> list[str]:
 def class_names(path: str) -> tuple[str, ...]:
     """The lines of a file, but for empty ones at its end; where each begins with its number, as `3,cat`, without that.
 
-    Raises E0501 and E0502 where it cannot be read.
+    Raises E0501 and E0502 where it cannot be read, or is no text.
     """
-    content = read_bytes(Places().find(path), LARGEST_NAMES)
-    lines = content.decode("utf-8", errors="replace").rstrip().splitlines()
+    lines = _text(Places().find(path, "file")).rstrip().splitlines()
     numbered = [re.fullmatch(rf"\s*{i}\s*[,:;\t ]\s*(.+)", line) for i, line in enumerate(lines)]
     return tuple(
         (match[1] if match and all(numbered) else line).strip() for match, line in zip(numbered, lines, strict=True)
     )
+
+
+def _text(path: Path) -> str:
+    """Of a file in UTF-8, with or without a byte order mark. Bytes of 0 stand in no text."""
+    content = read_bytes(path, LARGEST_NAMES)
+    try:
+        if b"\0" not in content:
+            return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    raise unreadable(path, "it is no text in UTF-8", "give a text file with the name of a class on each line")
 
 
 def _meant(path: str, places: Places) -> list[Path]:

@@ -9,7 +9,7 @@ from graphdsl.data.conform import Wanted
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
 from graphdsl.data.digits import Digits
-from graphdsl.data.files import Places, read_bytes
+from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.folder import Folder
 from graphdsl.data.idx import Idx
 from graphdsl.data.images import ENDINGS, Images, decode
@@ -59,4 +59,5 @@ __all__ = [
     "read_bytes",
     "shaped",
     "split",
+    "unreadable",
 ]

@@ -21,14 +21,14 @@ class Places:
     spec: Path = field(default_factory=Path)
     working: Path = field(default_factory=Path)
 
-    def find(self, path: str) -> Path:
-        """The file or folder of that name. Raises E0501, which lists every place tried."""
+    def find(self, path: str, what: str = "file or folder") -> Path:
+        """What has that name. Raises E0501, which says what is missing and lists every place tried."""
         tried = list(dict.fromkeys(folder / Path(path).expanduser() for folder in (self.spec, self.working)))
         for candidate in tried:
             if candidate.exists():
                 return candidate
         places = " and ".join(f"`{place}`" for place in tried)
-        raise fail("E0501", f"there is no file or folder `{path}`: tried {places}", help=_near(tried[0]))
+        raise fail("E0501", f"there is no {what} `{path}`: tried {places}", help=_near(tried[0]))
 
 
 def read_bytes(path: Path, largest: int = LARGEST_UNPACKED) -> bytes:

@@ -139,7 +139,9 @@ class Crop(Step):
 
     def shape(self, shape: Shape) -> Shape:
         if self.right <= self.left or self.bottom <= self.top:
-            raise _cannot(f"`crop` from {self.left}, {self.top} to {self.right}, {self.bottom} leaves nothing")
+            message = f"`crop` from {self.left}, {self.top} to {self.right}, {self.bottom} leaves nothing"
+            help = "`crop(left, top, right, bottom)`: right must be more than left, and bottom more than top"
+            raise _cannot(message, help)
         _demand(shape, self.bottom, self.right, f"`crop` cannot cut down to {self.bottom} x {self.right}")
         return self.bottom - self.top, self.right - self.left, shape[2]
 
@@ -153,8 +155,7 @@ class Bgr(Step):
         return values[..., ::-1]
 
     def shape(self, shape: Shape) -> Shape:
-        if shape[-1] != 3:
-            raise _cannot(f"`bgr` needs three channels, pictures have {shape[-1]} there")
+        _demand_colours(shape, "bgr")
         return shape
 
 
@@ -169,8 +170,7 @@ class Grey(Step):
         return (values @ (np.array(LUMA, np.float32) / 65536))[..., None]
 
     def shape(self, shape: Shape) -> Shape:
-        if shape[-1] != 3:
-            raise _cannot(f"`grey` needs three channels, pictures have {shape[-1]} there")
+        _demand_colours(shape, "grey")
         return (*shape[:-1], 1)
 
 
@@ -186,8 +186,11 @@ class Counting(Step):
         """The shape, where it has as many channels as numbers are given."""
         channels = shape[-1] if shape else 1
         for name, numbers in given.items():
-            if len(numbers) not in (1, channels):
-                raise _cannot(f"`{name}` has {len(numbers)} numbers; there are {channels} channels at that point")
+            if channels is not None and len(numbers) not in (1, channels):
+                message = f"`{name}` has {len(numbers)} numbers; {_counted(channels)} at that point"
+                raise _cannot(
+                    message, "give one number" if channels == 1 else f"give {channels} numbers, or one for all"
+                )
         return shape
 
 
@@ -231,7 +234,7 @@ class Divide(Counting):
 
     def shape(self, shape: Shape) -> Shape:
         if not all(self.numbers):
-            raise _cannot("`divide` by 0")
+            raise _cannot("`divide` by 0", "give a divisor other than 0")
         return self._checked(shape, divide=self.numbers)
 
 
@@ -254,7 +257,7 @@ class Normalize(Counting):
 
     def shape(self, shape: Shape) -> Shape:
         if not all(self.std):
-            raise _cannot("`normalize` divides by 0")
+            raise _cannot("`normalize` divides by 0", "give a standard deviation, `std`, other than 0")
         return self._checked(shape, mean=self.mean, std=self.std)
 
 
@@ -301,7 +304,8 @@ def shaped(steps: tuple[Step, ...], shape: Shape) -> Shape:
     """The shape of a sample after all steps. Raises E0518: steps that move pixels need pictures."""
     for step in steps:
         if not step.counts and len(shape) != 3:
-            raise _cannot("only pictures, `float[height, width, channels]`, can be scaled, cut or recoloured")
+            message = "only pictures, `float[height, width, channels]`, can be scaled, cut or recoloured"
+            raise _cannot(message, "leave the step out, or declare the input as a picture")
         shape = step.shape(shape)
     return shape
 
@@ -331,20 +335,35 @@ def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
     if isinstance(size, int):
         return size, size
     if len(size) != 2:
-        raise _cannot(f"a size of pictures needs two numbers, got {len(size)}")
+        help = f"write `{'x'.join(map(str, size[:2]))}`, height x width: channels stay as they are"
+        raise _cannot(f"a size of pictures needs two numbers, got {len(size)}", help)
     return size[0], size[1]
 
 
 def _demand(shape: Shape, height: int, width: int, message: str) -> None:
     have = [side or 0 for side in shape[:2]]
     if None not in shape[:2] and (have[0] < height or have[1] < width):
-        raise _cannot(f"{message} out of {have[0]} x {have[1]}")
+        raise _cannot(f"{message} out of {have[0]} x {have[1]}", "cut less, or `resize` to more before it")
 
 
 def _bound(height: int, width: int) -> None:
     if height * width > MOST_PIXELS:
-        raise _cannot(f"`resize` would make {height} x {width} pixels; at most {MOST_PIXELS:,} are accepted")
+        message = f"`resize` would make {height} x {width} pixels; at most {MOST_PIXELS:,} are accepted"
+        raise _cannot(message, "give a smaller size")
 
 
-def _cannot(message: str) -> Failed:
-    return fail("E0518", message, help="change the setting, or put `resize` before it")
+def _demand_colours(shape: Shape, step: str) -> None:
+    """Three channels; None where nobody knows yet."""
+    channels = shape[-1]
+    if channels not in (3, None):
+        message = f"`{step}` needs three channels, {_counted(channels)} at that point"
+        raise _cannot(message, f"leave `{step}` out" if channels == 1 else "give pictures of three channels")
+
+
+def _counted(channels: int) -> str:
+    """In words, for messages."""
+    return "there is 1 channel" if channels == 1 else f"there are {channels} channels"
+
+
+def _cannot(message: str, help: str) -> Failed:
+    return fail("E0518", message, help=help)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from graphdsl.ir import Input, Result, Role, Value
+from graphdsl.ir import Input, Result, Role, Value, show
 from graphdsl.lang.spec import LossTerm, MetricTerm, Named, Port, Section, Spec
 from graphdsl.report import Diagnostic, Severity, Span
+
+COUNTING = ("scale", "subtract", "divide", "normalize")
+"""Steps of `preprocess` that change numbers: the first of them says what bytes count as."""
+PICTURES = 4
+"""Axes of a batch of them."""
 
 
 def unread(spec: Spec) -> tuple[Diagnostic, ...]:
     """Warnings about a whole spec: E0225 (no output), E0226 (an input that nothing reads), E0220 (a tensor likewise),
-    E0227 (a spec inside whose `preprocess` nobody does).
+    E0227 (a spec inside whose `preprocess` nobody does), E0228 (numbers of 0 to 255 in `normalize`).
 
     Without sections a top-level tensor may be meant for them, or for a spec that takes it by `upto=`, and targets have
     nobody to read them; a block's own tensors are seen by nobody else.
     """
-    return (*_outputs(spec), *_ports(spec), *_tensors(spec), *_unprepared(spec))
+    return (*_outputs(spec), *_ports(spec), *_tensors(spec), *_unprepared(spec), *_unscaled(spec))
 
 
 def _unprepared(spec: Spec) -> Iterator[Diagnostic]:
@@ -28,6 +33,27 @@ def _unprepared(spec: Spec) -> Iterator[Diagnostic]:
             message = f"`{use.path}` preprocesses what it is fed; here `{raw[0]}` flows in as it is"
             help = f"take its recipe over: `preprocess = {raw[0]} -> …`"
             yield _warning("E0227", message, use.span, help)
+
+
+def _unscaled(spec: Spec) -> Iterator[Diagnostic]:
+    """Means above 1 where `normalize` meets pictures first: it sees their bytes as 0 to 1."""
+    for name, port in spec.inputs.items():
+        steps = [step for recipe in spec.preprocess if name in recipe.names for step in recipe.steps]
+        first = next((step for step in steps if step.name in COUNTING), None)
+        if port.type.rank == PICTURES and first is not None and first.name == "normalize" and first.span is not None:
+            yield from _wrong_range(first.settings, first.span)
+
+
+def _wrong_range(settings: Mapping[str, Any], span: Span) -> Iterator[Diagnostic]:
+    mean, std = settings["mean"], settings["std"]
+    if max(mean) > 1:
+        message = f"`normalize` counts pictures from 0 to 1, and a mean of {max(mean):g} is beyond that"
+        steps = f"`subtract({_plain(mean)}) -> divide({_plain(std)})`"
+        yield _warning("E0228", message, span, f"{steps} counts from 0 to 255; or divide the numbers by 255")
+
+
+def _plain(numbers: tuple[float, ...]) -> str:
+    return show(numbers[0] if len(numbers) == 1 else numbers)
 
 
 def _outputs(spec: Spec) -> Iterator[Diagnostic]:

@@ -101,7 +101,7 @@ class Model:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What the spec says without effect: E0220, E0225, E0226, E0227."""
+        """What the spec says without effect: E0220, E0225, E0226, E0227, E0228."""
         return unread(self.spec)
 
     @property
@@ -232,8 +232,9 @@ class Model:
         sizes: dict[str, Any] = {n: v.type.channels for n, v in values.items() if v.type.rank > 1} | self._detectors
         found = {name for name, size in sizes.items() if size == len(names)}
         if not found:
-            told = ", ".join(f"`{name}` has {size}" for name, size in sizes.items()) or "none tells classes"
-            help = "give a name for each class"
+            told = ", ".join(f"`{name}` has {size} classes" for name, size in sizes.items()) or "none tells classes"
+            wanted = " or ".join(str(size) for size in dict.fromkeys(sizes.values()))
+            help = f"give {wanted} names, one a class" if wanted else "leave the names out"
             raise fail("E0518", f"{len(names)} names of classes fit no output: {told}", help=help)
         return found
 

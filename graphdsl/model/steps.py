@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from graphdsl.data import NO_STEPS, STEPS, Preprocess, Wanted, shaped
+from graphdsl.ir import Made
 from graphdsl.lang import Recipe, Spec
+from graphdsl.model.loading import located
 from graphdsl.report import Failed, Reporter, Span, fail
+
+Sizes = tuple[int | None, ...]
+COLOURS = ("bgr", "grey")
+"""Steps that say how many channels there are."""
 
 
 def steps_of(spec: Spec) -> dict[str, Preprocess]:
     """By input. Raises E0518, for all recipes at once, where steps do not end in what the input declares."""
     reporter = Reporter()
     found: dict[str, Preprocess] = {}
+    written: dict[str, tuple[Made, ...]] = {}
     for name, recipe in _each(spec.preprocess):
+        found[name] = _longer(found.get(name, NO_STEPS), recipe)
+        written[name] = (*written.get(name, ()), *recipe.steps)
+    for name, preprocess in found.items():
         try:
-            found[name] = _longer(found.get(name, NO_STEPS), recipe)
-            _check(found[name], spec, name)
+            _check(preprocess, written[name], spec, name)
         except Failed as failed:
-            _report(failed, recipe.span, reporter)
+            _report(failed, preprocess.span, reporter)
     reporter.raise_if_failed()
     return found
 
@@ -32,12 +41,12 @@ def _each(recipes: tuple[Recipe, ...]) -> Iterator[tuple[str, Recipe]]:
     return ((name, recipe) for recipe in recipes for name in recipe.names)
 
 
-def _report(failed: Failed, span: Span, reporter: Reporter) -> None:
+def _report(failed: Failed, span: Span | None, reporter: Reporter) -> None:
     for diagnostic in failed.diagnostics:
         reporter.add(replace(diagnostic, span=diagnostic.span or span))
 
 
-def _check(preprocess: Preprocess, spec: Spec, name: str) -> None:
+def _check(preprocess: Preprocess, written: Sequence[Made], spec: Spec, name: str) -> None:
     """The shape that steps leave of a picture of any size, against that of the input."""
     if name not in spec.inputs:
         raise fail("E0518", f"`{name}` is a target, and only inputs are preprocessed")
@@ -47,15 +56,46 @@ def _check(preprocess: Preprocess, spec: Spec, name: str) -> None:
         raise fail("E0518", f"{wanted.title} is {port.type.describe()}; only numbers, `float`, are preprocessed")
     last = wanted.shape[-1] if wanted.shape else 1
     pictures = len(wanted.shape) == 3 and isinstance(last, int)
-    start = (None, None, preprocess.channels(int(last))) if pictures else _sizes(wanted)
-    left = shaped(preprocess.steps, start)
-    wrong = [(h, w) for h, w in zip(left, wanted.shape, strict=True) if h is not None and h != w and isinstance(w, int)]
-    if wrong:
-        message = f"`preprocess` leaves {list(left)} of a sample, {wanted.title} is {port.type.describe()}"
-        raise fail(
-            "E0518", message, help="give the last step that sets a size the size of the input, or the input that size"
-        )
+    sizes = [(None, None, preprocess.channels(int(last))) if pictures else _sizes(wanted)]
+    for made, step in zip(written, preprocess.steps, strict=True):
+        with located(made.span):
+            sizes.append(shaped((step,), sizes[-1]))
+    _compare(wanted, sizes, written)
 
 
-def _sizes(wanted: Wanted) -> tuple[int | None, ...]:
+def _compare(wanted: Wanted, sizes: Sequence[Sizes], written: Sequence[Made]) -> None:
+    """What is left at last against the input. Each error points at the step that made it so."""
+    errors: list[Failed] = []
+    if _differ(sizes[-1][:-1], wanted.shape[:-1]):
+        changed = [made for made, old, new in zip(written, sizes, sizes[1:], strict=False) if old[:-1] != new[:-1]]
+        errors.append(_wrong_size(wanted, sizes[-1], changed[-1].span))
+    if _differ(sizes[-1][-1:], wanted.shape[-1:]):
+        coloured = [made for made in written if made.name in COLOURS]
+        errors.append(_wrong_channels(wanted, sizes[-1], coloured[-1]))
+    if errors:
+        raise Failed(diagnostic for error in errors for diagnostic in error.diagnostics)
+
+
+def _differ(left: Sizes, wanted: Sequence[int | str]) -> bool:
+    pairs = zip(left, wanted, strict=True)
+    return any(have is not None and have != want and isinstance(want, int) for have, want in pairs)
+
+
+def _wrong_size(wanted: Wanted, left: Sizes, span: Span | None) -> Failed:
+    message = f"`preprocess` makes pictures of {left[0]}x{left[1]}, {wanted.title} takes `{wanted.type.describe()}`"
+    size = f"{wanted.shape[0]}x{wanted.shape[1]}"
+    declared = f"float[{left[0]}, {left[1]}, {wanted.shape[2]}]"
+    return fail("E0518", message, span, help=f"make them {size} in this step, or declare the input `{declared}`")
+
+
+def _wrong_channels(wanted: Wanted, left: Sizes, step: Made) -> Failed:
+    """Steps that know colours take three channels, whatever the input takes."""
+    channels = "1 channel" if left[-1] == 1 else f"{left[-1]} channels"
+    message = f"`preprocess` makes pictures of {channels}, {wanted.title} takes `{wanted.type.describe()}`"
+    declared = f"float[{', '.join(map(str, (*wanted.shape[:-1], left[-1])))}]"
+    grey = "write `grey` for one channel" if wanted.shape[-1] == 1 else f"leave `{step.name}` out"
+    return fail("E0518", message, step.span, help=f"{grey}, or declare the input `{declared}`")
+
+
+def _sizes(wanted: Wanted) -> Sizes:
     return tuple(size if isinstance(size, int) else None for size in wanted.shape)

@@ -73,6 +73,26 @@ def test_names_of_classes(folder: Path, text: str, names: tuple[str, ...]) -> No
     assert class_names("names.txt") == names
 
 
+@pytest.mark.triggers("E0502")
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n", b"cat\0dog", "cat\nMäuse".encode("latin-1"), "cat".encode("utf-16")]
+)
+def test_names_of_classes_are_text(folder: Path, content: bytes) -> None:
+    Path("names.txt").write_bytes(content)
+    with pytest.raises(Failed, match=r"E0502.*no text in UTF-8"):
+        class_names("names.txt")
+
+
+def test_a_byte_order_mark_is_in_no_name(folder: Path) -> None:
+    Path("names.txt").write_text("cat\ndog\n", encoding="utf-8-sig")
+    assert class_names("names.txt") == ("cat", "dog")
+
+
+def test_names_of_classes_that_are_nowhere(folder: Path) -> None:
+    with pytest.raises(Failed, match=r"E0501.*there is no file `nmes.txt`"):
+        class_names("nmes.txt")
+
+
 def test_a_number_in_a_name_is_no_number_of_a_line(folder: Path) -> None:
     (folder / "names.txt").write_text("0 percent\nfat\n")
     assert class_names("names.txt") == ("0 percent", "fat")

@@ -115,7 +115,7 @@ def test_names_from_a_file(pets: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert '"Katze, Kater"' in predict(MANY, capsys, "--classes", "names.txt", "--format", "csv")
     Path("names.txt").write_text("Katze\nHund\nMaus\n")
     assert app.run(["predict", "pet.dag", "pets/dog/0.png", "--classes", "names.txt"]) == 1
-    assert "3 names of classes fit no output: `pet` has 2" in capsys.readouterr().err
+    assert "3 names of classes fit no output: `pet` has 2 classes" in capsys.readouterr().err
 
 
 def test_folders_and_patterns(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from graphdsl.data.preprocess import Resize
 from graphdsl.model import compile
 from graphdsl.model.boxes import View, found_in
+from graphdsl.report import Failed
 
 SIZES = [(30, 50), (50, 30), (24, 24), (25, 61)]
 
@@ -42,6 +43,15 @@ def test_found() -> None:
 
 
 SPEC = "input image: float[24, 32, 14]\n{}output found = image -> decode_boxes(2, [3x4, 5x6]) -> nms(score=0.1)\n"
+
+
+def test_names_of_classes_are_as_many_as_a_detector_has(tmp_path: Path) -> None:
+    (tmp_path / "net.dag").write_text(SPEC.format(""))
+    model = compile(tmp_path / "net.dag")
+    assert model.fitting(["cat", "dog"]) == {"found"}
+    with pytest.raises(Failed, match="3 names of classes fit no output: `found` has 2 classes") as failed:
+        model.fitting(["cat", "dog", "cow"])
+    assert failed.value.diagnostics[0].help == "give 2 names, one a class"
 
 
 @pytest.mark.parametrize(

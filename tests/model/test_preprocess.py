@@ -84,6 +84,74 @@ def test_wrong_steps_are_told_before_any_data(tmp_path: Path, steps: str) -> Non
     assert span.source.position(span.start)[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("steps", "place", "said", "help"),
+    [
+        ("grey", "grey", "makes pictures of 1 channel, input `image` takes `float[4, 4, 3]`", "leave `grey` out"),
+        ("resize(5) -> bgr", "resize(5)", "makes pictures of 5x5, input `image` takes", "make them 4x4"),
+        ("bgr -> subtract([1, 2])", "subtract([1, 2])", "2 numbers; there are 3 channels", "give 3 numbers"),
+        ("grey -> scale([1, 2])", "scale([1, 2])", "2 numbers; there is 1 channel", "give one number"),
+        ("bgr -> divide(0)", "divide(0)", "by 0", "a divisor other than 0"),
+        ("bgr -> normalize(0.5, 0)", "normalize(0.5, 0)", "by 0", "`std`, other than 0"),
+        ("bgr -> crop(3, 3, 1, 1)", "crop(3, 3, 1, 1)", "leaves nothing", "right must be more than left"),
+        ("grey -> bgr", "bgr", "there is 1 channel at that point", "leave `bgr` out"),
+        ("resize(4x4x3) -> bgr", "resize(4x4x3)", "two numbers, got 3", "write `4x4`"),
+        ("resize(4) -> center_crop(5)", "center_crop(5)", "cannot cut 5 x 5 out of 4 x 4", "cut less"),
+    ],
+)
+def test_the_step_that_is_wrong_is_underlined(tmp_path: Path, steps: str, place: str, said: str, help: str) -> None:
+    (tmp_path / "wrong.dag").write_text(f"{HEAD}preprocess = image -> {steps}\noutput y = image * 1\n")
+    with pytest.raises(Failed) as failed:
+        graphdsl.compile(tmp_path / "wrong.dag")
+    (diagnostic,) = failed.value.diagnostics
+    assert diagnostic.span is not None
+    assert diagnostic.span.source.text[diagnostic.span.start : diagnostic.span.end] == place
+    assert said in diagnostic.message
+    assert help in diagnostic.help
+
+
+def test_wrong_size_and_wrong_channels_are_two_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "wrong.dag").write_text(f"{HEAD}preprocess = image -> resize(5) -> grey\noutput y = image * 1\n")
+    with pytest.raises(Failed) as failed:
+        graphdsl.compile(tmp_path / "wrong.dag")
+    assert [d.span.column for d in failed.value.diagnostics if d.span] == [23, 36]
+
+
+def test_recipes_for_one_input_are_one(tmp_path: Path) -> None:
+    steps = "[image -> resize(5), image -> center_crop(4)]"
+    (tmp_path / "two.dag").write_text(f"{HEAD}preprocess = {steps}\noutput y = image * 1\n")
+    assert graphdsl.compile(tmp_path / "two.dag").predict(np.ones((1, 9, 9, 3)))["y"].shape == (1, 4, 4, 3)
+
+
+def test_free_channels_are_looked_at_when_there_are_data(tmp_path: Path) -> None:
+    text = "input image: float[4, 4, C]\npreprocess = image -> bgr -> subtract([1, 2, 3])\noutput y = image * 1\n"
+    (tmp_path / "free.dag").write_text(text)
+    model = graphdsl.compile(tmp_path / "free.dag")
+    assert model.predict(np.ones((1, 4, 4, 3)))["y"][0, 0, 0].tolist() == [0, -1, -2]
+    with pytest.raises(Failed, match="there are 4 channels"):
+        model.predict(np.ones((1, 4, 4, 4)))
+
+
+@pytest.mark.triggers("E0320")
+@pytest.mark.parametrize(
+    ("name", "help"), [("image", "the inputs are `data_0`, `mask`"), ("data_1", "did you mean `data_0`?")]
+)
+def test_a_name_that_is_no_input(tmp_path: Path, name: str, help: str) -> None:
+    text = f"input data_0, mask: float[4, 4, 3]\npreprocess = {name} -> bgr\noutput y = data_0 + mask\n"
+    (tmp_path / "wrong.dag").write_text(text)
+    with pytest.raises(Failed, match=f"`{name}` is no input") as failed:
+        graphdsl.compile(tmp_path / "wrong.dag")
+    assert failed.value.diagnostics[0].help == help
+
+
+def test_a_mean_beyond_1_is_told_with_the_steps_that_are_meant(tmp_path: Path) -> None:
+    text = f"{HEAD}preprocess = image -> normalize([123.7, 116.8, 103.9], 58.4)\noutput y = image * 1\n"
+    (tmp_path / "bytes.dag").write_text(text)
+    (warning,) = graphdsl.compile(tmp_path / "bytes.dag").warnings
+    assert warning.code == "E0228"
+    assert "`subtract([123.7, 116.8, 103.9]) -> divide(58.4)` counts from 0 to 255" in warning.help
+
+
 def test_a_name_in_a_block_is_a_name(tmp_path: Path) -> None:
     text = (
         f"{HEAD}block b {{\n  preprocess = in -> flatten\n  out = preprocess -> dense(1)\n}}\noutput y = image -> b\n"
