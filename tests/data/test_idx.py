@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import struct
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import graphdsl.data.idx as idx
 from graphdsl.data import Digits, Idx, Places
 from graphdsl.data.files import read_bytes
 from graphdsl.report import Failed
+from tests.support.shared import DATA
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[3] / "shared"))
-MNIST = SHARED / "data" / "mnist"
+MNIST = DATA / "mnist"
 
 
 def idx_bytes(array: np.ndarray, code: int = 8) -> bytes:

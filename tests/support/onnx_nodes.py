@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from graphdsl.interop.onnx import imported, load
 from graphdsl.report import Failed
 from tests.support.onnx_models import run_imported
+from tests.support.shared import DATA
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[3] / "shared"))
-FOLDER = SHARED / "data" / "conformance" / "onnx_node"
+FOLDER = DATA / "conformance" / "onnx_node"
 
 SETTINGS = {
     **dict.fromkeys(["Conv", "ConvTranspose", "LSTM", "GRU", "RNN", "BatchNormalization", "InstanceNormalization"], 1),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from graphdsl.interop.caffe.files import read
 from graphdsl.runtime import save_weights
 from tests.interop.caffe.nets import data, layer
 from tests.support.caffemodel import write
+from tests.support.shared import DATA
 
 cv2 = pytest.importorskip("cv2", reason="opencv-python-headless below 5 is not installed")
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
 Array = np.ndarray[Any, Any]
 
 MIXED = (
@@ -88,9 +87,9 @@ def test_a_net_of_many_kinds_of_layers(tmp_path: Path, monkeypatch: pytest.Monke
     ["squeezenet_v1.1/deploy.prototxt", "spec_corpus/caffe_examples/cifar10/cifar10_full.prototxt"],
 )
 def test_nets_of_other_people(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (SHARED / file).exists():
+    if not (DATA / file).exists():
         pytest.skip("../shared is absent")
-    found = difference(SHARED / file, tmp_path, monkeypatch)
+    found = difference(DATA / file, tmp_path, monkeypatch)
     assert found is not None and found < 1e-4
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import networkx as nx
@@ -13,9 +12,9 @@ from graphdsl.interop import written
 from graphdsl.interop.caffe import read
 from graphdsl.ir import Role
 from graphdsl.report import Failed
+from tests.support.shared import DATA
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
-FOLDERS = [*sorted(SHARED.glob("spec_corpus/caffe_*")), SHARED / "squeezenet_v1.1"]
+FOLDERS = [*sorted(DATA.glob("spec_corpus/caffe_*")), DATA / "squeezenet_v1.1"]
 FILES = [file for folder in FOLDERS for file in sorted(folder.rglob("*.prototxt"))]
 
 pytestmark = pytest.mark.skipif(not FILES, reason="../shared is absent")
@@ -43,12 +42,12 @@ def test_imports_or_is_refused_by_name(file: Path, tmp_path: Path) -> None:
 )
 def test_parameters_are_the_published_ones(name: str, parameters: str, tmp_path: Path) -> None:
     """torchvision's VGG-13 with batch_norm, timm's DPN-131."""
-    model = imported(SHARED / "spec_corpus" / "caffe_soeaver" / f"{name}.prototxt", tmp_path)
+    model = imported(DATA / "spec_corpus" / "caffe_soeaver" / f"{name}.prototxt", tmp_path)
     assert f"parameters: {parameters} " in model.summary()
 
 
 def test_squeezenet_is_the_one_in_the_zoo(tmp_path: Path) -> None:
-    model = imported(SHARED / "squeezenet_v1.1" / "deploy.prototxt", tmp_path)
+    model = imported(DATA / "squeezenet_v1.1" / "deploy.prototxt", tmp_path)
     assert "1,235,496" in model.summary()
     ours = graphdsl.compile(Path(__file__).parents[3] / "specs" / "zoo" / "squeezenet11.dag")
     alike = nx.algorithms.isomorphism.categorical_node_match(["kind", "features"], [None, None])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,12 @@ import pytest
 from graphdsl.interop.caffe import read
 from tests.interop.caffe.nets import run
 from tests.support.caffemodel import write
+from tests.support.shared import DATA
 
 onnx = pytest.importorskip("onnx")
 Image = pytest.importorskip("PIL.Image")
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
-FOLDER, PHOTOGRAPHS = SHARED / "squeezenet_v1.1", SHARED / "imagenet_sample100"
+FOLDER, PHOTOGRAPHS = DATA / "squeezenet_v1.1", DATA / "imagenet_sample100"
 FEW = 20
 
 pytestmark = pytest.mark.skipif(not FOLDER.exists(), reason="../shared is absent")

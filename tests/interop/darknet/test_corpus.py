@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from graphdsl.interop import Net, written
 from graphdsl.interop.darknet.reader import assembled
 from graphdsl.lang import Vocabulary, elaborate
 from graphdsl.report import Failed, Source
+from tests.support.shared import DATA
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
 TABLE = re.compile(r"^\s*(\d+) (\w+) .*(?:->|outputs:) *(\d+) x *(\d+) x *(\d+)", re.MULTILINE)
 
 
@@ -28,16 +27,16 @@ def sizes(path: Path) -> list[tuple[object, ...]]:
     return [(1, 1, *shape) if len(shape) == 1 else shape for shape in found]
 
 
-@pytest.mark.skipif(not (SHARED / "yolo_fastest").is_dir(), reason="yolo-fastest is not at hand")
+@pytest.mark.skipif(not (DATA / "yolo_fastest").is_dir(), reason="yolo-fastest is not at hand")
 def test_sizes_that_darknet_printed() -> None:
-    table = TABLE.findall((SHARED / "yolo_fastest" / "mAP_log.txt").read_text())
+    table = TABLE.findall((DATA / "yolo_fastest" / "mAP_log.txt").read_text())
     assert len(table) > 100
-    ours = sizes(SHARED / "yolo_fastest" / "yolo-fastest-1.1.cfg")
+    ours = sizes(DATA / "yolo_fastest" / "yolo-fastest-1.1.cfg")
     for number, _, width, height, channels in table:
         assert ours[int(number)] == (int(height), int(width), int(channels)), number
 
 
-CORPUS = sorted((SHARED / "spec_corpus" / "darknet_alexey").glob("*.cfg"))
+CORPUS = sorted((DATA / "spec_corpus" / "darknet_alexey").glob("*.cfg"))
 REFUSED = {"gru": "layer 0 [gru]"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from graphdsl.interop.darknet.cfg import read_cfg
 from graphdsl.interop.darknet.keys import KNOWN, MOST_TOLD, strange_keys
 from graphdsl.interop.darknet.reader import READERS
 from graphdsl.report import Failed
+from tests.support.shared import DATA
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
 NET = "[net]\nheight=8\nwidth=8\nchannels=3\n"
 CONV = "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=leaky\n"
 ASKED = re.compile(r"\bs(?:ection)?\.(?:flag|whole|wholes|real|reals|text|has)\(\"(\w+)\"")
@@ -112,7 +111,7 @@ def test_keys_of_training_pass_without_a_word(tmp_path: Path) -> None:
     assert "means nothing" not in head
 
 
-CORPUS = sorted((SHARED / "spec_corpus" / "darknet_alexey").glob("*.cfg"))
+CORPUS = sorted((DATA / "spec_corpus" / "darknet_alexey").glob("*.cfg"))
 
 
 @pytest.mark.skipif(not CORPUS, reason="the corpus is not at hand")

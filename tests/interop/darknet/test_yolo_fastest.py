@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from graphdsl.interop.darknet import read
 from graphdsl.ir import Array
 from graphdsl.model import Model, compile
 from graphdsl.runtime import save_weights
+from tests.support.shared import DATA
 
-FOLDER = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data" / "yolo_fastest"
+FOLDER = DATA / "yolo_fastest"
 PICTURES = ("dog", "eagle", "giraffe", "horses", "person")
 HEADS = ("yolo_121", "yolo_130")
 NAMES = (FOLDER / "coco.names").read_text().split("\n") if FOLDER.is_dir() else []

@@ -16,7 +16,7 @@ import pytest
 from graphdsl.interop import written
 from graphdsl.interop.keras import files, read, stored
 from graphdsl.report import Failed
-from tests.support.keras.imported import SHARED
+from tests.support.shared import DATA
 
 CONV = {
     "class_name": "Conv2D",
@@ -220,10 +220,10 @@ def test_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read(model, tmp_path / "missing.h5")
 
 
-@pytest.mark.skipif(not (SHARED / "mini_xception").exists(), reason="the gender network is not here")
+@pytest.mark.skipif(not (DATA / "mini_xception").exists(), reason="the gender network is not here")
 def test_a_real_file_cut_off(tmp_path: Path) -> None:
     pytest.importorskip("h5py")
-    whole = next((SHARED / "mini_xception").glob("*.hdf5")).read_bytes()
+    whole = next((DATA / "mini_xception").glob("*.hdf5")).read_bytes()
     file = tmp_path / "model.h5"
     for length in (4, 100, 3_000, len(whole) // 2, len(whole) - 100):
         file.write_bytes(whole[:length])

@@ -11,10 +11,11 @@ from PIL import Image
 from graphdsl.interop import written
 from graphdsl.interop.keras import read
 from graphdsl.ir import Array
-from tests.support.keras.imported import SHARED, Imported
+from tests.support.keras.imported import Imported
+from tests.support.shared import DATA
 
-FACES = SHARED / "mini_xception"
-CORPUS = SHARED / "spec_corpus" / "keras_json"
+FACES = DATA / "mini_xception"
+CORPUS = DATA / "spec_corpus" / "keras_json"
 MODEL = "gender_mini_XCEPTION.21-0.95"
 
 
@@ -30,7 +31,7 @@ def test_gender_of_faces(backend: str, closeness: float) -> None:
     """A file of Keras 2.0.5. On the CPU some sums are of pairs of bfloat16."""
     pytest.importorskip("h5py")
     golden = np.load(FACES / f"golden_keras_{MODEL}.npz")
-    files = [SHARED / "lfw100" / name for name in golden["files"]]
+    files = [DATA / "lfw100" / name for name in golden["files"]]
     there = [i for i, file in enumerate(files) if file.exists()]
     if not there:
         pytest.skip("the photographs are not here")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,17 @@ import pytest
 from graphdsl.interop.onnx import imported, load
 from graphdsl.ir import Array
 from tests.support.onnx_models import Ready
+from tests.support.shared import DATA
 
 pytest.importorskip("onnx")
 Image = pytest.importorskip("PIL.Image")
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not SHARED.exists(), reason="no published models in ../shared")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not DATA.exists(), reason="no published models in ../shared")]
 
 
 def ready(name: str, device: str = "cpu") -> Ready:
-    return Ready(imported(load(SHARED / name)), device)
+    return Ready(imported(load(DATA / name)), device)
 
 
 def only(model: Ready, x: Array) -> Array:
@@ -47,10 +46,10 @@ def photograph(path: Path) -> Array:
 def test_squeezenet_knows_what_is_on_photographs() -> None:
     model = ready("squeezenet_v1.1/SqueezeNet_fp16.onnx")
     assert sum(a.size for a in model.weights.values()) == 1_235_496
-    golden = np.load(SHARED / "squeezenet_v1.1/golden_ort.npz")
-    with (SHARED / "imagenet_sample100/labels.csv").open(encoding="utf-8") as file:
+    golden = np.load(DATA / "squeezenet_v1.1/golden_ort.npz")
+    with (DATA / "imagenet_sample100/labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    pictures = [photograph(SHARED / "imagenet_sample100" / row["file"]) for row in rows]
+    pictures = [photograph(DATA / "imagenet_sample100" / row["file"]) for row in rows]
     found = np.concatenate([only(model, np.stack(pictures[i : i + 25]))[:, :, 0, 0] for i in range(0, 100, 25)])
     assert np.abs(found - golden["probs100"]).max() < 2e-3
     true = np.array([int(row["class_index"]) for row in rows])
@@ -62,11 +61,9 @@ def test_squeezenet_knows_what_is_on_photographs() -> None:
 def test_mobilefacenet_gives_the_same_embeddings() -> None:
     """By plain sums to 1e-4. With factors rounded as the CPU's tiles have them, to as much of the largest number."""
     fast, plain = ready("mobilefacenet/MobileFaceNet.onnx"), ready("mobilefacenet/MobileFaceNet.onnx", "reference")
-    golden = np.load(SHARED / "mobilefacenet/golden_ort_lfw100.npz")
+    golden = np.load(DATA / "mobilefacenet/golden_ort_lfw100.npz")
     mean, deviation = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
-    known = [
-        (SHARED / "lfw100" / str(name), wanted) for name, wanted in zip(golden["files"], golden["emb"], strict=True)
-    ]
+    known = [(DATA / "lfw100" / str(name), wanted) for name, wanted in zip(golden["files"], golden["emb"], strict=True)]
     there = [(path, wanted) for path, wanted in known if path.exists()]
     assert len(there) >= 50
     for index, (path, wanted) in enumerate(there):
@@ -80,8 +77,8 @@ def test_mobilefacenet_gives_the_same_embeddings() -> None:
 def test_candy_paints_the_same_picture() -> None:
     """A transposed convolution, instance norms, reflected borders, and crops that old exporters wrote."""
     model = ready("style_transfer/candy.onnx")
-    golden = np.load(SHARED / "style_transfer/golden_ort_candy.npz")
-    picture = Image.open(SHARED / "style_transfer/Input.jpg").convert("RGB").resize((720, 720), Image.BILINEAR)
+    golden = np.load(DATA / "style_transfer/golden_ort_candy.npz")
+    picture = Image.open(DATA / "style_transfer/Input.jpg").convert("RGB").resize((720, 720), Image.BILINEAR)
     painted = only(model, np.asarray(picture, np.float32).transpose(2, 0, 1)[None])[0]
     span = np.ptp(painted)
     assert np.abs(painted[:, :32, :32] - golden["corner"]).max() < 1e-3 * span
@@ -91,12 +88,10 @@ def test_candy_paints_the_same_picture() -> None:
 
 def test_mnist_reads_digits() -> None:
     model = ready("mnist_cnn_onnx/mnist.onnx")
-    golden = np.load(SHARED / "mnist_cnn_onnx/golden_ort.npz")["logits_first200"]
-    pixels = gzip.decompress((SHARED / "mnist/t10k-images-idx3-ubyte.gz").read_bytes())
+    golden = np.load(DATA / "mnist_cnn_onnx/golden_ort.npz")["logits_first200"]
+    pixels = gzip.decompress((DATA / "mnist/t10k-images-idx3-ubyte.gz").read_bytes())
     digits = np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 1, 28, 28).astype(np.float32)
-    labels = np.frombuffer(
-        gzip.decompress((SHARED / "mnist/t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8
-    )
+    labels = np.frombuffer(gzip.decompress((DATA / "mnist/t10k-labels-idx1-ubyte.gz").read_bytes()), np.uint8, offset=8)
     found = np.concatenate([only(model, digits[i : i + 1000]) for i in range(0, 10_000, 1000)])
     assert np.abs(found[:200] - golden).max() < 1e-4 * np.ptp(golden)
     assert (found.argmax(axis=1) == labels).sum() == 9891

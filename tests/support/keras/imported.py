@@ -17,8 +17,6 @@ from graphdsl.model import Model
 from graphdsl.report import Source
 from graphdsl.runtime import fill_weights
 
-SHARED = Path(os.environ.get("GRAPHDSL_SHARED", Path(__file__).parents[4] / "shared")) / "data"
-
 
 def keras_module() -> Any:
     """Keras on PyTorch; the test is skipped where they are not installed."""
