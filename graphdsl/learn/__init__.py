@@ -24,6 +24,7 @@ from graphdsl.learn.machine import Judge
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
+from graphdsl.learn.picture_files import as_bytes, grid, png
 from graphdsl.learn.plan import Objective, Plan, plans
 from graphdsl.learn.precision import DOUBLE, in_double, shared
 from graphdsl.learn.progress import Progress, progress
@@ -33,7 +34,6 @@ from graphdsl.learn.schedules import SCHEDULES, Cosine, Moment, Schedule, schedu
 from graphdsl.learn.section import STEP, TRAIN
 
 __all__ = [
-    "Action",
     "Batches",
     "Begun",
     "CALLBACKS",
@@ -77,7 +77,9 @@ __all__ = [
     "Stop",
     "TRAIN",
     "WEIGHTS",
+    "as_bytes",
     "curves",
+    "grid",
     "in_double",
     "load_callbacks",
     "load_state",
@@ -86,12 +88,14 @@ __all__ = [
     "new_folder",
     "newest_weights",
     "plans",
+    "png",
     "progress",
     "read_weights_or_checkpoint",
     "reading_of",
     "run",
     "schedule_of",
+    "shared",
     "steps_that_exist",
     "weights_of_run",
-    "shared",
+    "Action",
 ]
