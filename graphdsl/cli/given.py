@@ -1,4 +1,4 @@
-"""Data named on the command line: pictures, folders of them, patterns, or a .npz, .npy, .csv file; names of classes."""
+"""Data named on the command line: pictures, recordings, folders, patterns, a .npz, .npy, .csv file; class names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from graphdsl.data import ENDINGS, INPUT, Csv, Dataset, Folder, Images, Npy, Npz, Places, read_bytes, unreadable
+from graphdsl.data import (
+    ENDINGS,
+    INPUT,
+    SOUNDS,
+    Csv,
+    Dataset,
+    Folder,
+    Images,
+    Npy,
+    Npz,
+    Places,
+    Sounds,
+    read_bytes,
+    read_sounds,
+    unreadable,
+)
 from graphdsl.report import fail
 
 TABLES: dict[str, type[Npz | Npy | Csv]] = {".npz": Npz, ".npy": Npy, ".csv": Csv}
@@ -19,8 +34,9 @@ LARGEST_NAMES = 1 << 24
 def dataset(paths: tuple[str, ...]) -> Dataset | None:
     """The samples in these files, None when there are none: then the spec's own data are meant.
 
-    Several files must all be pictures or folders of pictures, one sample each. A path with `*`, `?` or `[` that is no
-    file is a pattern; `**` goes into folders. Columns bind to inputs by name, a lone one to a lone input.
+    Several files must all be pictures or folders of pictures, or all be recordings, one sample each. A path with `*`,
+    `?` or `[` that is no file is a pattern; `**` goes into folders. Columns bind to inputs by name, a lone one to a
+    lone input.
     Raises Failed E0501 (no such file), E0519 (another kind of file), and what reading them gives.
     """
     if not paths:
@@ -31,16 +47,18 @@ def dataset(paths: tuple[str, ...]) -> Dataset | None:
         return Folder(str(found[0])).read(places)
     if len(found) == 1 and found[0].suffix.lower() in TABLES:
         return _lone_is_input(TABLES[found[0].suffix.lower()](str(found[0])).read(places))
+    if all(path.suffix.lower() in SOUNDS for path in found):
+        return Dataset({"audio": read_sounds(found)}, {"audio": INPUT}, origin=str(found[0].parent))
     pictures = tuple(picture for path in found for picture in _pictures(path))
     if all(path.suffix.lower() in ENDINGS for path in pictures):
         return Dataset({"image": Images(pictures)}, {"image": INPUT}, origin=str(pictures[0].parent))
     raise _unknown(pictures)
 
 
-def pictures(given: Dataset | None) -> list[str]:
-    """The files that the samples were read from, where they are pictures."""
+def files_of(given: Dataset | None) -> list[str]:
+    """The files that the samples were read from, where they are pictures or recordings."""
     columns = given.columns.values() if given is not None else ()
-    return next(([str(path) for path in column.paths] for column in columns if isinstance(column, Images)), [])
+    return next(([str(path) for path in column.paths] for column in columns if isinstance(column, Images | Sounds)), [])
 
 
 def class_names(path: str) -> tuple[str, ...]:
@@ -80,7 +98,7 @@ def _meant(path: str, places: Places) -> list[Path]:
 
 def _pictures(path: Path) -> Iterable[Path]:
     """The picture itself, or those in a folder at any depth."""
-    return map(Path, pictures(Folder(str(path)).read(Places()))) if path.is_dir() else (path,)
+    return map(Path, files_of(Folder(str(path)).read(Places()))) if path.is_dir() else (path,)
 
 
 def _lone_is_input(read: Dataset) -> Dataset:
@@ -90,5 +108,5 @@ def _lone_is_input(read: Dataset) -> Dataset:
 
 def _unknown(found: tuple[Path, ...]) -> Exception:
     odd = next(path for path in found if path.suffix.lower() not in ENDINGS)
-    help = "give pictures, folders of pictures, or one .npz, .npy or .csv file"
+    help = "give pictures, folders of pictures, recordings (.wav), or one .npz, .npy or .csv file"
     return fail("E0519", f"`{odd}` cannot be read as data" if len(found) == 1 else f"`{odd}` is no picture", help=help)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from graphdsl.cli.given import class_names, dataset, pictures
+from graphdsl.cli.given import class_names, dataset, files_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, things
@@ -51,8 +51,8 @@ def command(
 ) -> Answer:
     """What a trained model says about DATA, or else about the test data of the spec.
 
-    DATA is pictures, folders of them, patterns such as "new/*.jpg", or a .npz, .npy or .csv file. SPEC may be a file of
-    weights, which holds its spec.
+    DATA is pictures, folders of them, recordings (.wav), patterns such as "new/*.jpg", or a .npz, .npy or .csv file.
+    SPEC may be a file of weights, which holds its spec.
 
     \b
     graphdsl predict model.dag seven.png eight.png
@@ -69,7 +69,7 @@ def command(
         return features(model, layer, given, output)
     outputs = model.predict(given)
     best = model.top(outputs, count, names)
-    files = pictures(given)
+    files = files_of(given)
     found = model.found(outputs, names, files)
     if output is not None:
         save(output, outputs, best, files)
@@ -113,7 +113,7 @@ def features(model: Model, layer: str, given: Dataset | None, output: str | None
     shapes = [f"{key} {list(values.shape)}" for key, values in arrays.items()]
     where = f"in {output}" if output is not None else "(to keep them: -o FILE.npz)"
     data = {"features": {key: list(values.shape) for key, values in arrays.items()}, "file": output}
-    return Answer(f"{', '.join(shapes)} {where}", data, csv=lambda: as_csv(arrays, {}, pictures(given)))
+    return Answer(f"{', '.join(shapes)} {where}", data, csv=lambda: as_csv(arrays, {}, files_of(given)))
 
 
 def labels(given: Dataset | None) -> dict[str, Array]:

@@ -13,10 +13,13 @@ from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.folder import Folder
 from graphdsl.data.idx import Idx
 from graphdsl.data.images import ENDINGS, Images, decode
+from graphdsl.data.named_files import Files
 from graphdsl.data.numpy_files import Npy, Npz
 from graphdsl.data.photo import SOURCES
 from graphdsl.data.preprocess import NO_STEPS, STEPS, Preprocess, Step, shaped
 from graphdsl.data.registry import READERS, Reader, read
+from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
+from graphdsl.data.wav import Sound, read_wav, wav_bytes
 
 __all__ = [
     "AUGMENTS",
@@ -24,6 +27,7 @@ __all__ = [
     "INPUT",
     "NO_STEPS",
     "READERS",
+    "SOUNDS",
     "SOURCES",
     "STEPS",
     "TARGET",
@@ -38,6 +42,7 @@ __all__ = [
     "Digits",
     "EachSample",
     "Feed",
+    "Files",
     "Folder",
     "Idx",
     "Images",
@@ -48,6 +53,8 @@ __all__ = [
     "Preprocess",
     "Ragged",
     "Reader",
+    "Sound",
+    "Sounds",
     "Step",
     "Texts",
     "Wanted",
@@ -57,7 +64,10 @@ __all__ = [
     "decode",
     "read",
     "read_bytes",
+    "read_sounds",
+    "read_wav",
     "shaped",
     "split",
     "unreadable",
+    "wav_bytes",
 ]

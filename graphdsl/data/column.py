@@ -113,6 +113,13 @@ class Labels(Column):
 
 
 @dataclass(frozen=True, eq=False)
+class Numerals(Dense):
+    """Whole numbers that were written in digits, [rows], with the texts that they were: `0042` may be either."""
+
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Ragged(Column):
     """Sequences of different lengths: all elements one after the other, and where each row starts.
 

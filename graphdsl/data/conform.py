@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from graphdsl.data.augment import Augment
-from graphdsl.data.column import Array, Column, Dense, Labels, Ragged, Rows, Shape, Texts
+from graphdsl.data.column import Array, Column, Dense, Labels, Numerals, Ragged, Rows, Shape, Texts
 from graphdsl.data.images import Images
 from graphdsl.data.preprocess import NO_STEPS, PLAIN, Preprocess, Step, applied, shaped
+from graphdsl.data.sounds import Sounds
 from graphdsl.data.words import numbered, vocabulary
 from graphdsl.ir import Symbolic, TensorType
 from graphdsl.report import Failed, Span, dataclass, did_you_mean, fail
@@ -132,7 +133,7 @@ def conform(
     """
     if isinstance(column, Labels) and column.classes and _takes_words(wanted):
         column = Texts(tuple(column.classes[number] for number in column.values))
-    column = _sequences(column, wanted)
+    column = _sequences(_plain(column, wanted), wanted)
     if isinstance(column, Texts):
         column, names = _from_texts(name, column, wanted, names)
     if isinstance(column, Labels):
@@ -158,6 +159,15 @@ def _is_picture(column: Column, wanted: Wanted) -> bool:
 def _takes_words(wanted: Wanted) -> bool:
     """`int(n)[T]`: short texts, which look like class names, are texts there too."""
     return wanted.classes > 0 and len(wanted.shape) == 1 and isinstance(wanted.shape[0], str)
+
+
+def _plain(column: Column, wanted: Wanted) -> Column:
+    """Recordings as sequences of numbers, and digits of names as classes where a class is asked."""
+    if isinstance(column, Sounds):
+        return column.sequences()
+    if isinstance(column, Numerals) and wanted.classes and not wanted.shape:
+        return Labels(column.values, tuple(map(str, range(wanted.classes))))
+    return column
 
 
 def _sequences(column: Column, wanted: Wanted) -> Column:

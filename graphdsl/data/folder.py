@@ -39,7 +39,7 @@ class Folder(Reader):
         paths = [picture for pictures in found.values() for picture in pictures]
         if not paths:
             raise _no_pictures(path)
-        height, width = _pair(self.size)
+        height, width = pixels(self.size)
         images = Images(tuple(paths), height, width)
         if tuple(found) == ("",):
             return Dataset({"image": images}, {"image": INPUT}, origin=str(path))
@@ -69,7 +69,8 @@ def _pictures(folder: Path) -> list[Path]:
     )
 
 
-def _pair(size: int | tuple[int, ...] | None) -> tuple[int | None, int | None]:
+def pixels(size: int | tuple[int, ...] | None) -> tuple[int | None, int | None]:
+    """Height and width of a setting `size`. Raises E0518."""
     if size is None or isinstance(size, int):
         return size, size
     if len(size) != 2:

@@ -1,0 +1,151 @@
+"""File names by pattern: `recordings/{digit}_{speaker}_[0-4].wav`, and what the names in braces stand for.
+
+`*` is any letters, `?` any one, `[0-4]` one of these, `[!0-4]` none of them, `{name}` one letter or more that are kept
+under that name; none of them crosses a `/`. A part that is `**` is folders at any depth, none included. Names that
+begin with a dot are left out unless the pattern has the dot. Where a name could end at several places, it ends at the
+first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from graphdsl.data.files import Places
+from graphdsl.report import Failed, dataclass, fail, nearest
+
+MOST_FILES = 1_000_000
+MOST_WILD = 8
+"""Wild stretches in one part of a pattern: each multiplies the work of a name that does not fit."""
+
+_TOKEN = re.compile(r"\*|\?|\[[!^]?\]?[^\]/]*\]|\{[^{}/]*\}|[^*?\[{]|.", re.DOTALL)
+_WILD = frozenset("*?[{")
+
+
+@dataclass(frozen=True)
+class Match:
+    """A file, and the text that each name of the pattern has in it."""
+
+    path: Path
+    names: Mapping[str, str]
+
+
+def matches(patterns: Sequence[str], places: Places) -> list[Match]:
+    """The files that fit, ordered by path, each once.
+
+    Raises E0501 (nothing fits a pattern) and E0518 (a pattern that makes no sense, or patterns with other names).
+    """
+    names = [_names(pattern) for pattern in patterns]
+    for pattern, own in zip(patterns, names, strict=True):
+        if set(own) != set(names[0]):
+            message = f"`{patterns[0]}` and `{pattern}` have different names in braces"
+            raise _senseless(message, "every file needs a value for every name: give all patterns the same names")
+    found = {match.path: match for pattern in patterns for match in _fitting(pattern, places)}
+    return [found[path] for path in sorted(found)]
+
+
+def _names(pattern: str) -> list[str]:
+    """Those in braces. Raises E0518 where one is no name, or stands twice."""
+    names = [token[1:-1] for token in _TOKEN.findall(pattern) if token[0] == "{"]
+    for name in names:
+        if not name.isidentifier():
+            raise _senseless(
+                f"`{{{name}}}` in `{pattern}` is no name", "write `{label}`, or `[{]` for a brace in a file's name"
+            )
+        if names.count(name) > 1:
+            raise _senseless(f"`{{{name}}}` stands twice in `{pattern}`", "one file has one value of each name")
+    return names
+
+
+def _fitting(pattern: str, places: Places) -> list[Match]:
+    """From beside the spec, or else from the working directory."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    fixed = next((i for i, part in enumerate(parts) if _WILD & set(part)), max(0, len(parts) - 1))
+    before = os.path.join("/" if pattern.startswith("/") else "", *parts[:fixed])
+    expressions = [_expression(part) for part in parts[fixed:]]
+    tried = list(dict.fromkeys(base / Path(before).expanduser() for base in (places.spec, places.working)))
+    for folder in tried:
+        found = list(_walk(folder, expressions, {}))
+        if found:
+            return found
+    looked = " and ".join(f"`{folder}`" for folder in tried)
+    raise fail("E0501", f"no file fits `{pattern}`: looked in {looked}", help=_near(tried[0], parts[fixed:]))
+
+
+def _walk(folder: Path, parts: Sequence[re.Pattern[str] | None], names: Mapping[str, str]) -> Iterator[Match]:
+    """Files below folder whose parts fit; None is folders at any depth."""
+    part, rest = parts[0], parts[1:]
+    if part is None and rest:
+        yield from _walk(folder, rest, names)
+    for name in _listed(folder):
+        path = folder / name
+        if part is None:
+            hidden = name.startswith(".") or path.is_symlink()
+            yield from _walk(path, parts, names) if path.is_dir() and not hidden else ()
+        elif fit := part.fullmatch(name):
+            known = {**names, **fit.groupdict()}
+            yield from _here(path, rest, known)
+
+
+def _here(path: Path, rest: Sequence[re.Pattern[str] | None], names: Mapping[str, str]) -> Iterator[Match]:
+    if rest:
+        yield from _walk(path, rest, names) if path.is_dir() else ()
+    elif path.is_file():
+        yield Match(path, names)
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    if len(names) > MOST_FILES:
+        raise fail("E0504", f"`{folder}` holds {len(names):,} names; at most {MOST_FILES:,} are accepted")
+    return names
+
+
+def _expression(part: str) -> re.Pattern[str] | None:
+    """None for `**`."""
+    if part == "**":
+        return None
+    tokens = _TOKEN.findall(part)
+    if sum(token[0] in "*{" for token in tokens) > MOST_WILD:
+        raise _senseless(f"`{part}` has more than {MOST_WILD} wild stretches", "use fewer of `*` and `{name}`")
+    first = "" if part.startswith(".") else r"(?!\.)"
+    return re.compile(first + "".join(map(_translated, tokens)), re.DOTALL)
+
+
+def _translated(token: str) -> str:
+    if token == "*":
+        return ".*"
+    if token == "?":
+        return "."
+    if len(token) == 1:
+        return re.escape(token)
+    if token[0] == "{":
+        return f"(?P<{token[1:-1]}>.+?)"
+    inner, negated = (token[2:-1], "^") if token[1] in "!^" else (token[1:-1], "")
+    body = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner)
+    try:
+        re.compile(f"[{negated}{body}]")
+    except re.error as error:
+        raise _senseless(f"`{token}` is no set of letters", "write `[0-4]` or `[abc]`") from error
+    return f"[{negated}{body}]"
+
+
+def _near(folder: Path, rest: Sequence[str]) -> str:
+    """What is there instead: the nearest name in the deepest folder that exists."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder, rest = folder.parent, (folder.name, *rest)
+    names = [name for name in _listed(folder) if not name.startswith(".")]
+    meant = nearest(rest[0], names)
+    if meant and len(rest) > 1:
+        return f"did you mean `{folder / meant}`?"
+    listed = ", ".join(f"`{name}`" for name in names[:3])
+    return f"`{folder}` holds {listed}{' …' if len(names) > 3 else ''}" if names else f"`{folder}` is empty"
+
+
+def _senseless(message: str, help: str) -> Failed:
+    return fail("E0518", message, help=help)
