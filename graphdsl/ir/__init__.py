@@ -66,6 +66,7 @@ from graphdsl.ir.registry import (
 from graphdsl.ir.rewrite import Answers, Look, Rule, fold, rebuild, replay
 from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSetting, Slot
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
+from graphdsl.ir.stepping import POSITION, STATE, Moving, Stepper, Streamed, states_of
 from graphdsl.ir.text import GraphTextError, node_text, parse_graph, print_graph
 from graphdsl.ir.types import IMAGE, PLAIN, PROBABILITIES, PROBABILITY, DType, Kind, TensorType, boxes, indices
 from graphdsl.ir.verify import RULES, InvalidGraph, Violation, demand_valid, verify
@@ -109,6 +110,7 @@ __all__ = [
     "Look",
     "Many",
     "ModalOperator",
+    "Moving",
     "Natural",
     "Node",
     "NonNegative",
@@ -118,6 +120,7 @@ __all__ = [
     "OneOrMore",
     "Operator",
     "PLAIN",
+    "POSITION",
     "PROBABILITIES",
     "PROBABILITY",
     "Padding",
@@ -145,7 +148,11 @@ __all__ = [
     "SizeDomain",
     "SizeValue",
     "Slot",
+    "STATE",
+    "states_of",
+    "Stepper",
     "Storage",
+    "Streamed",
     "Symbolic",
     "TensorDomain",
     "TensorType",

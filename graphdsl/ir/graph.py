@@ -66,6 +66,8 @@ class Role(StrEnum):
     TAP = "tap"
     UPDATE = "update"
     """The new value of the weight of the same name, after the step."""
+    STATE = "state"
+    """What the input `state/NAME` is at the next step, in a graph that reads a sequence step by step."""
     GRADIENT = "gradient"
     """The derivative of the total loss by the weight or input of the same name."""
 

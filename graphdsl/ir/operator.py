@@ -17,6 +17,7 @@ from graphdsl.report import dataclass
 if TYPE_CHECKING:
     from graphdsl.ir.builder import Builder
     from graphdsl.ir.graph import Value
+    from graphdsl.ir.stepping import Moving, Stepper, Streamed
 
 Array = np.ndarray[Any, Any]
 Types = TensorType | tuple[TensorType, ...]
@@ -109,6 +110,15 @@ class Operator(ABC):
     def narrowed(self, read: Collection[int]) -> Operator | None:
         """The operator that gives only these of the results, in their order. None: it cannot do less."""
         return None
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        """Emits what it does at one step of a sequence that is read step by step, with s.b.
+
+        operands  at one step; at least one of them has an axis of steps, none sums up the steps so far
+        Gives each result with the axis of its steps. Raises TypeRuleError where it needs later steps. What it must
+        remember is a state: `s.state`, `s.carry`. `s.apart` does for whatever mixes no steps.
+        """
+        raise TypeRuleError(f"{self.name} cannot be done step by step")
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         """Multiplications and additions, counted apart; 0 where only memory moves."""

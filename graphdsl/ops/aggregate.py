@@ -19,8 +19,11 @@ from graphdsl.ir import (
     Dim,
     Flag,
     Fusion,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -68,6 +71,11 @@ class Max(Operator):
 
     def reference(self, x: Array) -> Array:  # type: ignore[override]
         return np.asarray(x.max(axis=self.axes, keepdims=True))
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        s.demand_apart(x, self.axes, "the largest is sought among")
+        return s.apart(self, x, axis=x.axis)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count

@@ -14,8 +14,11 @@ from graphdsl.ir import (
     Dim,
     DType,
     Flag,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -64,6 +67,11 @@ class TopPlaces(Operator):
         else:
             order = np.argsort(-known, axis=self.axis, kind="stable")
         return np.ascontiguousarray(np.take(order, range(self.count), self.axis).astype(np.int32))
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        s.demand_apart(x, [self.axis], "the largest are sought among")
+        return s.apart(self, x, axis=x.axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -20,8 +20,11 @@ from graphdsl.ir import (
     Dim,
     Either,
     Many,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     Symbolic,
     TensorType,
     TypeRuleError,
@@ -67,6 +70,14 @@ class Concat(Operator):
 
     def simplify(self, b: Builder, inputs: tuple[Value, ...]) -> Value | None:
         return inputs[0] if len(inputs) == 1 else None
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        axes = {o.axis for o in operands if o.axis is not None}
+        if len(axes) > 1 or self.axis in axes:
+            raise TypeRuleError("steps are joined that are not the same")
+        (axis,) = axes
+        rows = (o.value if o.axis is not None else s.row(o, axis) for o in operands)
+        return ((s.b.emit(self, *rows), axis),)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -134,6 +145,13 @@ class Slice(Operator):
     def simplify(self, b: Builder, inputs: tuple[Value, ...]) -> Value | None:
         return inputs[0] if self.size == inputs[0].type.shape else None
 
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        assert x.axis is not None
+        if self.size[x.axis] != x.whole.shape[x.axis]:
+            raise TypeRuleError("some of all steps are taken, and there is one at a time", operand=0)
+        return s.apart(Slice(self.start, s.single(s.whole[0], x.axis)), x, axis=x.axis)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         x = np.arange(24.0).reshape(2, 3, 4)
@@ -170,6 +188,13 @@ class Pad(Operator):
 
     def simplify(self, b: Builder, inputs: tuple[Value, ...]) -> Value | None:
         return inputs[0] if not any((*self.before, *self.after)) else None
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        assert x.axis is not None
+        if self.before[x.axis] != 0 or self.after[x.axis] != 0:
+            raise TypeRuleError("steps are added to the sequence, and there is one at a time", operand=0)
+        return s.apart(self, x, axis=x.axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

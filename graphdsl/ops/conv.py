@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -24,13 +25,17 @@ from graphdsl.ir import (
     Builder,
     Cotangents,
     Dim,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
     operator,
 )
+from graphdsl.ops.concat import Concat, sliced_axis
 from graphdsl.ops.window import Pads, Sizes, blocks, cropped, numbers, out_sizes, padded, places, reach, unfolded
 from graphdsl.report import dataclass
 
@@ -115,6 +120,18 @@ class Conv(Sliding):
             y[part] = product.transpose(1, 0, 2).reshape(y[part].shape)
         return y
 
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        """The window over the last inputs, which are remembered; zeros stand before the first."""
+        x, kernel = operands
+        if x.axis is None or not 0 < x.axis < x.whole.rank - 1:
+            raise TypeRuleError("its kernel changes from step to step")
+        over = x.axis - 1
+        behind = reach(window_of(kernel.whole), self.dilation)[over] - 1
+        if self.stride[over] != 1 or self.pad[over] != (behind, 0):
+            raise TypeRuleError("its window reaches later steps", operand=0, help="write `pad=causal` and no stride")
+        op = replace(self, pad=(*self.pad[:over], (0, 0), *self.pad[over + 1 :]))
+        return ((s.b.emit(op, _last(s, x, behind), kernel.value), x.axis),)
+
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return outputs[0].count * (2 * prod(numbers(inputs[1].shape[:-1])))
 
@@ -135,6 +152,18 @@ class Conv(Sliding):
             BadSample(plain, (x, TensorType((3, 3, 4)))),
             BadSample(cls((1, 1), ((0, 0), (0, 0)), (1, 1), 2), (x, TensorType((3, 3, 1, 4)))),
         ]
+
+
+def _last(s: Stepper, x: Moving, count: int) -> Value:
+    """So many inputs before this one, and this one, along the axis of the steps."""
+    if count == 0:
+        return x.value
+    assert x.axis is not None
+    shape = x.value.type.shape
+    before = s.state("last", (*shape[: x.axis], count, *shape[x.axis + 1 :]), x.value.type.dtype)
+    seen = s.b.emit(Concat(x.axis), before, x.value)
+    s.carry(before, sliced_axis(s.b, seen, x.axis, 1, count))
+    return seen
 
 
 @operator("conv_input_gradient")

@@ -14,14 +14,18 @@ from graphdsl.ir import (
     Cotangents,
     Dim,
     Flag,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
     layer,
     operator,
 )
+from graphdsl.ops.elementwise import formula
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.shape import written_axis
 from graphdsl.ops.window import demand_float
@@ -59,6 +63,17 @@ class CumulativeSum(Operator):
             y = np.concatenate([np.zeros_like(y[:1]), y[:-1]])
         y = np.moveaxis(y, 0, self.axis)
         return np.ascontiguousarray(np.flip(y, self.axis) if self.reverse else y)
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        if x.axis != self.axis:
+            return s.apart(self, x, axis=x.axis)
+        if self.reverse:
+            raise TypeRuleError("a sum from the end begins with the last step", operand=0)
+        before = s.state("sum", x.value.type.shape, x.value.type.dtype)
+        total = formula(s.b, lambda a, c: a + c, before, x.value, title="running_sum")
+        s.carry(before, total)
+        return ((before if self.exclusive else total, x.axis),)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count

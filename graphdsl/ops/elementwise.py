@@ -26,9 +26,12 @@ from graphdsl.ir import (
     Entry,
     Fusion,
     Kind,
+    Moving,
     Operator,
     Sample,
     Setting,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -77,6 +80,14 @@ class Elementwise(Operator):
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
         return np.broadcast_to(e.compute(self.tree, arrays), shape).astype(dtype.numpy)
 
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        rank = max(o.whole.rank for o in operands)
+        axes = {o.axis + rank - o.whole.rank for o in operands if o.axis is not None}
+        if len(axes) > 1:
+            raise TypeRuleError("the steps of its operands stand on different axes")
+        (axis,) = axes
+        return ((s.b.emit(self, *(_at_step(s, o, axis - rank + o.whole.rank) for o in operands)), axis),)
+
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return outputs[0].count * e.work(self.tree)
 
@@ -105,6 +116,12 @@ class Elementwise(Operator):
     def bad_samples(cls) -> Sequence[BadSample]:
         pair = cls(Operand(0) + Operand(1), 2, title="add")
         return [BadSample(pair, (TensorType((2, 3)), TensorType((2, 4))))]
+
+
+def _at_step(s: Stepper, operand: Moving, axis: int) -> Value:
+    """The operand at this step: its row where it stands still and has one for every step."""
+    rows = operand.axis is None and axis >= 0 and operand.whole.shape[axis] != 1
+    return s.row(operand, axis) if rows else operand.value
 
 
 def chain(b: Builder, tree: Expression, inputs: tuple[Value, ...], dy: Value, title: str) -> Value:

@@ -17,9 +17,12 @@ from graphdsl.ir import (
     Dim,
     DType,
     Init,
+    Moving,
     NonNegative,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -60,6 +63,11 @@ class Gather(Operator):
 
     def reference(self, table: Array, places: Array) -> Array:  # type: ignore[override]
         return table[places]
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        table, places = operands
+        s.demand_apart(table, [0, 1], "a table is made of")
+        return s.apart(self, *operands, axis=places.axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

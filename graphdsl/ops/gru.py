@@ -19,15 +19,19 @@ from graphdsl.ir import (
     DType,
     Flag,
     Init,
+    Moving,
     NonNegative,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     Value,
     Zeros,
     layer,
     operator,
 )
+from graphdsl.ops import cells
 from graphdsl.ops.recurrence import (
     KERNEL,
     RECURRENT,
@@ -110,6 +114,13 @@ class Gru(Operator):
             h = np.where(real, z * h + (1 - z) * candidate, h)
             hidden[:, t] = np.where(real, h, 0)
         return tuple((hidden, h, gates, inner)[i] for i in self.gives)
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        step = cells.begun(s, operands, 2, self.reverse)
+        hidden, gates, inner = cells.gru(step, False, cells.CURVES["sigmoid"], cells.CURVES["tanh"])
+        s.carry(step.hidden, hidden)
+        results = (step.back(hidden), 1), (hidden, None), (step.back(gates), 1), (step.back(inner), 1)
+        return tuple(results[i] for i in self.gives)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return work(inputs, 30)

@@ -17,9 +17,12 @@ from graphdsl.ir import (
     Dim,
     Flag,
     Init,
+    Moving,
     NonNegative,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -80,6 +83,17 @@ class MatMul(Operator):
         left = a.swapaxes(-1, -2) if self.transpose_a else a
         right = b.swapaxes(-1, -2) if self.transpose_b else b
         return np.asarray(left @ right)
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        a, c = operands
+        rank = a.whole.rank
+        s.demand_apart(a, [rank - 2 if self.transpose_a else rank - 1], "a product sums over")
+        s.demand_apart(c, [rank - 1 if self.transpose_b else rank - 2], "a product sums over")
+        pairs = [(a.axis, rank - 2), (c.axis, rank - 1)]
+        axes = {axis if axis < rank - 2 else own for axis, own in pairs if axis is not None}
+        if len(axes) > 1:
+            raise TypeRuleError("a product of every step with every other needs them all")
+        return s.apart(self, *operands, axis=axes.pop())
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return outputs[0].count * inputs[0].shape[-2 if self.transpose_a else -1] * 2

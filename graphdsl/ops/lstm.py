@@ -19,15 +19,19 @@ from graphdsl.ir import (
     Flag,
     Init,
     Initializer,
+    Moving,
     NonNegative,
     Number,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     Value,
     layer,
     operator,
 )
+from graphdsl.ops import cells
 from graphdsl.ops.recurrence import (
     KERNEL,
     RECURRENT,
@@ -108,6 +112,14 @@ class Lstm(Operator):
             cells[:, t] = np.where(real, c, 0)
             hidden[:, t] = np.where(real, h, 0)
         return tuple((hidden, h, gates, cells)[i] for i in self.gives)
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        step, cell = cells.begun(s, operands, int(self.biased), self.reverse), cells.remembered(s, "cell", operands)
+        hidden, after, gates = cells.lstm(step, cell, cells.CURVES["sigmoid"], cells.CURVES["tanh"])
+        s.carry(step.hidden, hidden)
+        s.carry(cell, after)
+        results = (step.back(hidden), 1), (hidden, None), (step.back(gates), 1), (step.back(after), 1)
+        return tuple(results[i] for i in self.gives)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return work(inputs, 33)

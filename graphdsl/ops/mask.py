@@ -12,8 +12,11 @@ from graphdsl.ir import (
     Builder,
     Cotangents,
     DType,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -57,6 +60,10 @@ class StepMask(Operator):
         x, lengths = inputs
         masked = b.operation(x) == self and b.operands(x)[1] == lengths
         return x if masked else None
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        """Nothing: whoever goes step by step makes only steps that exist."""
+        return ((operands[0].value, operands[0].axis),)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

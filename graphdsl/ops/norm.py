@@ -17,10 +17,13 @@ from graphdsl.ir import (
     DType,
     Flag,
     ModalOperator,
+    Moving,
     Operator,
     Positive,
     Rate,
     Sample,
+    Stepper,
+    Streamed,
     Symbolic,
     TensorType,
     TypeRuleError,
@@ -122,6 +125,11 @@ class Standardize(Operator):
             exist = np.arange(x.shape[axis]) < own[:, None]
             real = real & exist.reshape(len(x), *(1,) * (axis - 1), -1, *(1,) * (x.ndim - axis - 1))
         return real
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands[:1]
+        s.demand_apart(x, self.axes, "mean and variance are over")
+        return tuple((value, None if value.type.rank == 0 else x.axis) for value, _ in s.apart(self, x, axis=x.axis))
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count * 7

@@ -16,8 +16,11 @@ from graphdsl.ir import (
     Dim,
     DType,
     Fusion,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -51,6 +54,11 @@ class Sum(Operator):
 
     def reference(self, x: Array) -> Array:  # type: ignore[override]
         return np.asarray(x.sum(axis=self.axes, keepdims=True, dtype=x.dtype))
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        s.demand_apart(x, self.axes, "a sum is over")
+        return s.apart(self, x, axis=x.axis)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count
@@ -88,6 +96,11 @@ class Broadcast(Operator):
 
     def reference(self, x: Array) -> Array:  # type: ignore[override]
         return np.broadcast_to(x, self.shape)  # type: ignore[arg-type]
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        axis = self.shape.index(s.length) if x.axis is None else x.axis + len(self.shape) - x.whole.rank
+        return s.apart(Broadcast(s.single(s.whole[0], axis)), x, axis=axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

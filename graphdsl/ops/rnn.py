@@ -21,15 +21,19 @@ from graphdsl.ir import (
     DType,
     Flag,
     Init,
+    Moving,
     NonNegative,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     Value,
     Zeros,
     layer,
     operator,
 )
+from graphdsl.ops import cells
 from graphdsl.ops.recurrence import (
     KERNEL,
     RECURRENT,
@@ -226,6 +230,20 @@ class Rnn(Operator):
     def reference(self, x: Array, kernel: Array, recurrent: Array, *rest: Array) -> tuple[Array, ...]:  # type: ignore[override]
         made = walk(self, x, kernel, recurrent, rest)
         return made.hidden, made.last
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        step = cells.begun(s, operands, self.biases, self.reverse)
+        gate, squash = cells.CURVES[self.gate], cells.CURVES[self.squash]
+        if self.cell == "lstm":
+            cell = cells.remembered(s, "cell", operands)
+            hidden, after, _ = cells.lstm(step, cell, gate, squash)
+            s.carry(cell, after)
+        elif self.cell == "rnn":
+            hidden = cells.rnn(step, squash)
+        else:
+            hidden, _, _ = cells.gru(step, self.cell == "gru_before", gate, squash)
+        s.carry(step.hidden, hidden)
+        return (step.back(hidden), 1), (hidden, None)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return work(inputs, 30)

@@ -22,9 +22,12 @@ from graphdsl.ir import (
     Either,
     Fusion,
     Many,
+    Moving,
     Operator,
     Sample,
     SizeDomain,
+    Stepper,
+    Streamed,
     Symbolic,
     TensorType,
     TypeRuleError,
@@ -72,6 +75,11 @@ class Reshape(Operator):
         inner = b.operation(x)
         return reshape(b, b.operands(x)[0], self.shape) if isinstance(inner, Reshape) else None
 
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        axis = s.moved(x, self.shape)
+        return s.apart(Reshape(s.single(s.whole[0], axis)), x, axis=axis)
+
     @classmethod
     def samples(cls) -> Sequence[Sample]:
         return [Sample(cls((4, 6)), (np.arange(24.0).reshape(2, 3, 4),), torch=lambda torch, x: x.reshape(4, 6))]
@@ -112,6 +120,11 @@ class Transpose(Operator):
         if isinstance(inner, Transpose):
             return transposed(b, b.operands(x)[0], tuple(inner.axes[a] for a in self.axes))
         return x if self.axes == tuple(range(x.type.rank)) else None
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        assert x.axis is not None
+        return s.apart(self, x, axis=self.axes.index(x.axis))
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -14,9 +14,12 @@ from graphdsl.ir import (
     Cotangents,
     Dim,
     DType,
+    Moving,
     Operator,
     Positive,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -55,6 +58,11 @@ class Softmax(Operator):
     def reference(self, x: Array) -> Array:  # type: ignore[override]
         powers = np.exp(x - x.max(axis=-1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        (x,) = operands
+        s.demand_apart(x, [x.whole.rank - 1], "softmax compares")
+        return s.apart(self, x, axis=x.axis)
 
     def flops(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> Dim:
         return inputs[0].count * 5

@@ -16,8 +16,11 @@ from graphdsl.ir import (
     Cotangents,
     Count,
     DType,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
@@ -62,6 +65,9 @@ class Cast(Operator):
 
     def reference(self, x: Array) -> Array:  # type: ignore[override]
         return x.astype(self.dtype.numpy)
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        return s.apart(self, *operands, axis=operands[0].axis)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

@@ -9,12 +9,24 @@ from graphdsl.passes.lower import lower
 from graphdsl.passes.memory import Block, plan
 from graphdsl.passes.narrow import narrow
 from graphdsl.passes.order import order
-from graphdsl.passes.pipeline import MACHINE, Hook, Pass, Stage, apply, for_machine, inference, training, unaided
+from graphdsl.passes.pipeline import (
+    MACHINE,
+    Hook,
+    Pass,
+    Stage,
+    apply,
+    for_machine,
+    inference,
+    streaming,
+    training,
+    unaided,
+)
 from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shortest import shortest
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, needs_no_loss, specialise
+from graphdsl.passes.stream import stream
 from graphdsl.passes.sums import sums
 from graphdsl.passes.total_loss import TOTAL, total_loss
 from graphdsl.passes.update import RATE, UpdateRule, learned, update
@@ -48,6 +60,8 @@ __all__ = [
     "shrink",
     "simplify",
     "specialise",
+    "stream",
+    "streaming",
     "sums",
     "total_loss",
     "training",

@@ -20,6 +20,7 @@ from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.specialise import Mode, specialise
 from graphdsl.passes.statistics import statistics
+from graphdsl.passes.stream import stream
 from graphdsl.passes.sums import sums
 from graphdsl.passes.together import together
 from graphdsl.passes.total_loss import total_loss
@@ -80,6 +81,13 @@ def inference() -> tuple[Stage, ...]:
         Stage("hoist", hoist),
         Stage("fuse", fuse),
     )
+
+
+def streaming(inputs: Collection[str], context: int = 0) -> tuple[Stage, ...]:
+    """From what a spec says to a graph of one step of these inputs, with its states fed in and given out."""
+    first, second, *rest = inference()
+    here = Stage("stream", partial(stream, inputs=inputs, context=context))
+    return first, second, here, Stage("simplify_step", simplify), *rest
 
 
 def unaided(frozen: Collection[str] = ()) -> tuple[Stage, ...]:
