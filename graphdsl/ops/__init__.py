@@ -31,6 +31,8 @@ from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SoftmaxCrossentropy
+from graphdsl.ops.ctc import Ctc, SoftmaxCtc
+from graphdsl.ops.ctc_text import CtcBeam, CtcGreedy
 from graphdsl.ops.cumulative import CumulativeSum
 from graphdsl.ops.demand import demand_equal
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
@@ -72,6 +74,9 @@ __all__ = [
     "Conv",
     "ConvInputGradient",
     "ConvKernelGradient",
+    "Ctc",
+    "CtcBeam",
+    "CtcGreedy",
     "CumulativeSum",
     "DimNumber",
     "Dropout",
@@ -111,6 +116,7 @@ __all__ = [
     "Sliding",
     "Softmax",
     "SoftmaxCrossentropy",
+    "SoftmaxCtc",
     "Standardize",
     "StepMask",
     "Sum",

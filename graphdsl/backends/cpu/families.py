@@ -8,6 +8,7 @@ from graphdsl.backends.cpu import (  # noqa: F401
     conv,
     conv_kernel,
     crossentropy,
+    ctc,
     elementwise,
     embedding,
     fused,

@@ -16,6 +16,8 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "rnn_gradient": "cells that went out of use: lstm and gru have kernels",
     "cumulative_sum": "few networks have one, and NumPy is quick enough",
     "top_places": "the end of a network: a few places of each sample",
+    "ctc": "always simplifies to softmax_ctc, which has a kernel",
+    "ctc_beam": "a search that sorts texts, after training",
     "fused_pool": "kernels would have to keep rows of a window; no pass asks for it yet",
 }
 
