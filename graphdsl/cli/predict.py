@@ -12,7 +12,7 @@ import numpy as np
 from graphdsl.cli.given import class_names, dataset, files_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
-from graphdsl.cli.said import as_csv, lines, things
+from graphdsl.cli.said import as_csv, lines, spoken, things
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Labels
 from graphdsl.ir import Array
@@ -70,17 +70,22 @@ def command(
     outputs = model.predict(given)
     best = model.top(outputs, count, names)
     files = files_of(given)
-    found = model.found(outputs, names, files)
+    found, texts = model.found(outputs, names, files), model.texts(outputs, names)
+    table = outputs | {name: np.array(said) for name, said in texts.items()}
     if output is not None:
-        save(output, outputs, best, files)
-    text = "\n".join(
-        things(name, found[name], files)
-        if name in found
-        else lines(name, values, best.get(name), said(model, name, values), files)
-        for name, values in outputs.items()
-    )
+        save(output, table, best, files)
+
+    def shown(name: str, values: Array) -> str:
+        if name in found:
+            return things(name, found[name], files)
+        if name in texts:
+            return spoken(name, texts[name], files)
+        return lines(name, values, best.get(name), said(model, name, values), files)
+
+    text = "\n".join(shown(name, values) for name, values in outputs.items())
     answer = told(model, outputs, best, files) | listed(found)
-    return Answer(text, answer, csv=lambda: as_csv(outputs, best, files))
+    answer["predicted"] |= texts
+    return Answer(text, answer, csv=lambda: as_csv(table, best, files))
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

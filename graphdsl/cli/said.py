@@ -30,13 +30,23 @@ def lines(name: str, values: Array, best: Sequence[Any] | None, classes: Sequenc
     classes  the class of each sample, where one number tells it
     """
     shown = len(values) if best is not None and files else SHOWN
-    heads = list(files[:shown]) or [str(i) for i in range(min(shown, len(values)))]
-    width = max(map(len, heads), default=0)
     told = _ranks(best[:shown]) if best is not None else _numbers(values[:shown], classes)
+    return _listed(f"{name} {list(values.shape)}", told, len(values), files)
+
+
+def spoken(name: str, texts: Sequence[str], files: Sequence[str]) -> str:
+    """An output of texts, a line each sample: its file or number, then what it says."""
+    return _listed(f"{name} [{len(texts)}]", texts if files else texts[:SHOWN], len(texts), files)
+
+
+def _listed(title: str, told: Sequence[str], count: int, files: Sequence[str]) -> str:
+    """What is told of the first samples, and how many of count are not shown."""
+    heads = list(files[: len(told)]) or [str(i) for i in range(len(told))]
+    width = max(map(len, heads), default=0)
     rows = [f"  {head:<{width}}  {text}".rstrip() for head, text in zip(heads, told, strict=True)]
-    hidden = len(values) - shown
+    hidden = count - len(told)
     more = [f"  and {hidden} more (all of them: -o FILE.npz)"] if hidden > 0 else []
-    return "\n".join([f"{name} {list(values.shape)}", *rows, *more])
+    return "\n".join([title, *rows, *more])
 
 
 def things(name: str, found: Sequence[Sequence[Found]], files: Sequence[str]) -> str:

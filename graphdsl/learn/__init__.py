@@ -32,6 +32,7 @@ from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
 from graphdsl.learn.run import Done, Job, run
 from graphdsl.learn.schedules import SCHEDULES, Cosine, Moment, Schedule, schedule_of
 from graphdsl.learn.section import STEP, TRAIN
+from graphdsl.learn.texts import edits
 
 __all__ = [
     "Batches",
@@ -79,6 +80,7 @@ __all__ = [
     "WEIGHTS",
     "as_bytes",
     "curves",
+    "edits",
     "grid",
     "in_double",
     "load_callbacks",

@@ -21,7 +21,12 @@ WANTED = {
     DECISIONS: "classes and yes-or-no answers",
     DECISIONS[:2]: "classes",
     MEASURES: "a prediction that has the shape of the truth",
+    (Reading.TEXT,): "a text that was read off frames",
 }
+HELP: dict[tuple[Reading, ...], str] = {
+    (Reading.TEXT,): "put `ctc_greedy` or `ctc_beam` behind the `softmax`: they read texts"
+}
+OTHERWISE = "`mae` and `mse` judge numbers, `accuracy` judges classes and yes-or-no answers"
 
 
 class Metric(ABC):
@@ -61,7 +66,7 @@ class Metric(ABC):
                 f"({prediction.kind}) against {target.describe()}",
                 code="E0303",
                 operand=0,
-                help="`mae` and `mse` judge numbers, `accuracy` judges classes and yes-or-no answers",
+                help=HELP.get(self.readings, OTHERWISE),
             )
         return found
 

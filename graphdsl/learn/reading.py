@@ -22,11 +22,17 @@ class Reading(StrEnum):
     """Each number for itself is a probability, the truth is 0 or 1."""
     NUMBERS = "numbers"
     """Quantities: prediction and truth are compared as they are."""
+    FRAMES = "frames"
+    """Scores of frames that say a text, the blank among them; the truth is the text, shorter than they are many."""
+    TEXT = "text"
+    """A text read off frames; the truth is a text."""
 
 
 def reading_of(prediction: TensorType, target: TensorType) -> Reading:
     """How this pair is understood. Raises TypeRuleError E0303 where the shapes do not fit."""
     is_class = target.kind.name == "indices"
+    if is_class and target.rank == 2 and (prediction.kind.name == "text" or _says_text(prediction, target)):
+        return Reading.TEXT if prediction.kind.name == "text" else Reading.FRAMES
     if is_class and prediction.rank == target.rank + 1 and prediction.channels != 1:
         _demand(prediction.shape[:-1] == target.shape, prediction, target)
         return Reading.CLASSES
@@ -37,6 +43,12 @@ def reading_of(prediction: TensorType, target: TensorType) -> Reading:
     if prediction.kind.name == "probabilities":
         return Reading.ONE_HOT
     return Reading.YES_NO if prediction.kind == PROBABILITY else Reading.NUMBERS
+
+
+def _says_text(prediction: TensorType, target: TensorType) -> bool:
+    """Whether ctc could compare them: steps of their own, and an output more than there are classes."""
+    apart = prediction.shape[1:2] != target.shape[1:]
+    return prediction.rank == 3 and apart and prediction.channels == target.kind.classes + 1
 
 
 def _demand(fits: bool, prediction: TensorType, target: TensorType) -> None:

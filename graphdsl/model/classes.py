@@ -28,7 +28,12 @@ class Classes:
     reading: Reading
 
     def of(self, values: Array) -> Any:
-        """The name of the class that each of values speaks for, as nested lists; its number where it has no name."""
+        """The name of the class that each of values speaks for, as nested lists; its number where it has no name.
+
+        Of texts: one string each, the names joined by nothing where each is one character, else by spaces.
+        """
+        if self.reading is Reading.TEXT:
+            return [self._text(row[row >= 0].tolist()) for row in values]
         if self.reading is Reading.CLASSES:
             chosen, count = values.argmax(-1), values.shape[-1]
         else:
@@ -36,6 +41,10 @@ class Classes:
             chosen, count = (one >= HALF).astype(np.int64), 2
         names = [*self.names, *map(str, range(len(self.names), count))]
         return np.array(names, dtype=object)[chosen].tolist()
+
+    def _text(self, numbers: list[int]) -> str:
+        names = [self.names[k] if k < len(self.names) else str(k) for k in numbers]
+        return ("" if all(len(name) == 1 for name in self.names) and self.names else " ").join(names)
 
 
 def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str, ...]]) -> dict[str, Classes]:
@@ -48,11 +57,13 @@ def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str,
         if target.node not in spec.targets or target.node not in names:
             continue
         reading = reading_of(prediction.type, target.type)
-        if reading is Reading.CLASSES or (reading is Reading.YES_NO and prediction.type.kind == PROBABILITY):
+        if reading in (Reading.CLASSES, Reading.TEXT) or (
+            reading is Reading.YES_NO and prediction.type.kind == PROBABILITY
+        ):
             outputs = [name for name, value in spec.outputs.items() if _same(value, prediction)]
             found |= {name: Classes(names[target.node], reading) for name in outputs}
     own = {name: names[name] for name in spec.outputs if name in names and name not in found}
-    return found | {name: Classes(known, Reading.CLASSES) for name, known in own.items()}
+    return found | {name: Classes(known, _usual(spec.outputs[name])) for name, known in own.items()}
 
 
 def top(values: Array, names: Sequence[str], count: int = TOP) -> list[list[Scored]]:
@@ -77,6 +88,10 @@ def _pairs(plans: Sequence[Plan]) -> list[tuple[Value, Value]]:
     terms = [(t.prediction, t.target) for o in objectives for t in o.terms]
     judged = [(p, t) for p, t in terms if p is not None and t is not None]
     return [*judged, *((w.prediction, w.target) for o in objectives for w in o.watches)]
+
+
+def _usual(output: Value) -> Reading:
+    return Reading.TEXT if output.type.kind.name == "text" else Reading.CLASSES
 
 
 def _same(one: Value, other: Value) -> bool:

@@ -229,7 +229,8 @@ class Model:
     def fitting(self, names: Sequence[str]) -> set[str]:
         """The outputs that tell as many classes as there are names. Raises E0518 where there is none."""
         values = {r.name: r.value for r in self.graph.of_role(Role.OUTPUT)}
-        sizes: dict[str, Any] = {n: v.type.channels for n, v in values.items() if v.type.rank > 1} | self._detectors
+        sizes: dict[str, Any] = {n: v.type.channels for n, v in values.items() if v.type.rank > 1}
+        sizes |= self._of_kind("detections") | self._of_kind("text")
         found = {name for name, size in sizes.items() if size == len(names)}
         if not found:
             told = ", ".join(f"`{name}` has {size} classes" for name, size in sizes.items()) or "none tells classes"
@@ -248,10 +249,16 @@ class Model:
         files    that pictures were read from: boxes are in their pixels. Without them, and where `preprocess` cuts
                  parts out of pictures, boxes are fractions of what the network sees
         """
-        detectors = [name for name in self._detectors if name in outputs]
+        detectors = [name for name in self._of_kind("detections") if name in outputs]
         parts = parts_of(self.spec, files, len(outputs[detectors[0]])) if detectors else []
         known = {name: names or self._supply.names.get(name, ()) for name in detectors}
         return {name: found_in(outputs[name], known[name], parts) for name in detectors}
+
+    def texts(self, outputs: Mapping[str, Array], names: Sequence[str] = ()) -> dict[str, list[str]]:
+        """For each output that `ctc_greedy` or `ctc_beam` reads, the text of each sample; arguments as in `found`."""
+        known = {name: self.classes.get(name) for name in self._of_kind("text") if name in outputs}
+        said = {name: tuple(names) or (own.names if own else ()) for name, own in known.items()}
+        return {name: Classes(own, Reading.TEXT).of(outputs[name]) for name, own in said.items()}
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
@@ -328,12 +335,10 @@ class Model:
         outputs = self.graph.with_results(self.graph.of_role(Role.OUTPUT))
         return Compiled(apply(outputs, inference()), self.executor)
 
-    @property
-    def _detectors(self) -> dict[str, int]:
-        """How many classes there are, for each output that is made by `nms`."""
-        results = self.graph.of_role(Role.OUTPUT)
-        kinds = {r.name: r.value.type.kind for r in results}
-        return {name: kind.classes for name, kind in kinds.items() if kind.name == "detections"}
+    def _of_kind(self, wanted: str) -> dict[str, int]:
+        """How many classes there are, for each output of this kind: `nms` makes detections, `ctc_greedy` text."""
+        kinds = {r.name: r.value.type.kind for r in self.graph.of_role(Role.OUTPUT)}
+        return {name: kind.classes for name, kind in kinds.items() if kind.name == wanted}
 
     @property
     def _metadata(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What text a row of frames says: the decoders that belong to the loss `ctc`.
 
 A text has at most as many characters as there are frames, and how many depends on the numbers. It stands at the front
-of as many places as there are frames; behind its end stands n, which is the number of no character.
+of as many places as there are frames, and -1 behind its end.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ from graphdsl.ops.ctc import Lengths, demand_frames
 from graphdsl.ops.softmax import Softmax
 from graphdsl.report import dataclass
 
+END = -1
+"""What stands behind the end of a text."""
+
 Width = Annotated[int, Whole(1, 1000)]
 
 
 def texts(classes: int) -> Kind:
-    """The kind of what decoders give: whole numbers below classes, then nothing but classes itself."""
+    """The kind of what decoders give: whole numbers below classes, then nothing but -1."""
     return Kind("text", classes)
 
 
@@ -59,7 +62,7 @@ class Decoder(Operator):
         return TensorType(p.shape[:2], DType.INT32, texts(p.channels - 1))
 
     def reference(self, p: Array, *lengths: Array) -> Array:  # type: ignore[override]
-        found = np.full(p.shape[:2], p.shape[2] - 1, np.int32)
+        found = np.full(p.shape[:2], END, np.int32)
         for row, frames, real in zip(found, p, self._lengths(p, lengths), strict=True):
             said = [k - (k > self.blank) for k in self.read(frames[:real])]
             row[: len(said)] = said
@@ -84,7 +87,7 @@ class CtcGreedy(Decoder):
 
     p        [batch, frames, outputs]
     lengths  int32 [batch], left out where all frames are real
-    returns  int32 [batch, frames]: classes, then outputs - 1 behind the end
+    returns  int32 [batch, frames]: classes, then -1 behind the end
 
     Of equally probable outputs the first counts; NaN counts as the largest.
     """
@@ -115,7 +118,7 @@ class CtcBeam(Decoder):
 
     p        [batch, frames, outputs], probabilities
     lengths  int32 [batch], left out where all frames are real
-    returns  int32 [batch, frames]: classes, then outputs - 1 behind the end
+    returns  int32 [batch, frames]: classes, then -1 behind the end
 
     How probable a beginning is, is summed over the ways of writing it that the search has met. Of equally probable
     beginnings the one that comes first by its outputs is kept. Probabilities below 1e-300 count as that much.
@@ -199,7 +202,7 @@ def ctc_greedy(b: Builder, x: Value, *, blank: Natural | None = None) -> Value:
 
     x        probabilities [frames, n + 1], from `softmax`, as `ctc` learns them
     blank    which of the n + 1 is the blank; none: the last
-    returns  whole numbers [frames]: the text, and n behind its end
+    returns  whole numbers [frames]: the text, and -1 behind its end
 
     Fast, and right where the network is sure; `ctc_beam` also adds up what several ways of writing a text say.
     `predict` shows the text. No gradient.
@@ -218,7 +221,7 @@ def ctc_beam(b: Builder, x: Value, width: Width = 25, *, blank: Natural | None =
     x        probabilities [frames, n + 1], from `softmax`, as `ctc` learns them
     width    how many beginnings are kept after each frame
     blank    which of the n + 1 is the blank; none: the last
-    returns  whole numbers [frames]: the text, and n behind its end
+    returns  whole numbers [frames]: the text, and -1 behind its end
 
     Texts are ranked by the sum of all ways of writing them, so it may find a text that no single way makes likely:
     [0.4, 0, 0.6] twice, the blank last, says `a` (0.64), where frame by frame the blank wins. No gradient.

@@ -141,7 +141,7 @@ def test_a_wide_beam_finds_the_most_probable_text(seed: int) -> None:
 
 def said(op: Operator, p: Array) -> tuple[int, ...]:
     (found,) = op.reference(p)
-    return tuple(int(k) for k in found if k != p.shape[2] - 1)
+    return tuple(int(k) for k in found if k >= 0)
 
 
 def test_the_example_of_the_decoders_page() -> None:
@@ -158,11 +158,11 @@ def test_equal_neighbours_are_one_character_unless_a_blank_stands_between_them()
 
 
 @pytest.mark.parametrize("machine", ["reference", "cpu"])
-def test_a_decoder_ends_a_text_with_the_number_of_no_character(machine: str) -> None:
+def test_behind_the_end_of_a_text_stands_no_character(machine: str) -> None:
     p = np.eye(3, dtype=np.float32)[None, [1, 0, 0, 2]]
     lengths = np.array([3], np.int32)
     (found,) = made(backend(machine), CtcGreedy(0), [p, lengths])
-    np.testing.assert_array_equal(found, [[0, 2, 2, 2]])
+    np.testing.assert_array_equal(found, [[0, -1, -1, -1]])
 
 
 # --- the loss --------------------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ EXPORT void softmax_ctc(const void *task, const context *at) {
     for (i64 b = first; b < last; b++) sample(t, b, w);
 }
 
-/* --- the text, frame by frame ------------------------------------------------------------------------------------- */
+/* --- the text, frame by frame; -1 behind its end --------------------------------------------------------- */
 
 typedef struct {
     const float *p;
@@ -197,6 +197,6 @@ EXPORT void ctc_greedy(const void *task, const context *at) {
             if (k != before && k != t->blank) text[count++] = (int32_t)(k > t->blank ? k - 1 : k);
             before = k;
         }
-        for (; count < t->frames; count++) text[count] = (int32_t)(t->outputs - 1);
+        for (; count < t->frames; count++) text[count] = -1;
     }
 }
