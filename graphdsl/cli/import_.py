@@ -24,6 +24,14 @@ SILENT = (
     "`preprocess = … -> …`"
 )
 
+IN_USE = """\
+# Numbers as close to the source's as float32 allows. Without it some machines are faster, and 1e-5 off.
+predict {
+  precision = strict
+}
+"""
+"""What is written where weights came along: who brings a trained network compares it with where it came from."""
+
 UNTRAINED = "no weights were given: --weights FILE brings them, if there are any"
 
 Names = tuple[str, ...]
@@ -93,9 +101,11 @@ def _bare(file: Path, model: Model, names: Names, output: Path) -> Answer:
 
 
 def _metadata(model: Model, names: Names) -> dict[str, str]:
-    """What the file of weights says besides numbers: the spec, and the names of classes by output."""
+    """What the file of weights says besides numbers: all of the model, used like what it came from."""
     known = {output: list(names) for output in sorted(model.fitting(names))} if names else {}
-    return {"spec": model.spec.source.text, "names": json.dumps(known)}
+    uses = any(section.kind == "predict" for section in model.spec.sections)
+    spec = model.spec.source.text + ("" if uses else f"\n{IN_USE}")
+    return {**model.metadata, "spec": spec, "names": json.dumps(known)}
 
 
 def _target(output: str | None, usual: str) -> Path:
@@ -118,9 +128,10 @@ def _whole(asked: _Asked, overwrite: bool, checked: bool) -> Answer:
     form, spec = format_of(asked.file), asked.spec
     net = _read(form, asked)
     made = written(net)
-    if spec.exists() and not overwrite and spec.read_bytes() != made.text.encode():
+    text = f"{made.text}\n{IN_USE}" if made.weights else made.text
+    if spec.exists() and not overwrite and spec.read_bytes() != text.encode():
         raise click.UsageError(f"`{spec}` is there already and says something else: -o another name, or --overwrite")
-    write_whole(spec, made.text.encode())
+    write_whole(spec, text.encode())
     files, model = [spec], compile(spec)
     difference = None
     if made.weights:

@@ -26,7 +26,7 @@ from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
 from graphdsl.learn.picture_files import as_bytes, grid, png
 from graphdsl.learn.plan import Objective, Plan, plans
-from graphdsl.learn.precision import DOUBLE, in_double, shared
+from graphdsl.learn.precision import DOUBLE, in_double, in_use, shared
 from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
 from graphdsl.learn.run import Done, Job, run
@@ -83,6 +83,7 @@ __all__ = [
     "edits",
     "grid",
     "in_double",
+    "in_use",
     "load_callbacks",
     "load_state",
     "metric",

@@ -1,4 +1,4 @@
-"""What `precision` in a train section means: of products of float32 numbers, or float64 for everything."""
+"""What `precision` in a section means: of products of float32 numbers, or float64 for everything."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from graphdsl.backends import BF16, SINGLE, STRICT, TF32
 from graphdsl.ir import Builder, Constant, DType, Node, Operator, TensorType, Value, fold
 from graphdsl.lang import Port, Spec
+from graphdsl.report import fail
 
 DOUBLE = "float64"
 CHOICES = (SINGLE, STRICT, TF32, BF16, DOUBLE)
@@ -18,6 +19,14 @@ def shared(asked: Collection[str]) -> str:
     """The one for all sections, which share their weights: float64 or strict where any of them asks for it, else the
     fastest that any of them asks for."""
     return next((precision for precision in (DOUBLE, STRICT, BF16, TF32) if precision in asked), SINGLE)
+
+
+def in_use(spec: Spec) -> str:
+    """What the `predict` section asks for; empty where it is that of training. Raises E0206 for a second section."""
+    sections = [section for section in spec.sections if section.kind == "predict"]
+    if len(sections) > 1:
+        raise fail("E0206", "`predict` is given twice", sections[1].span, help="put all settings into one section")
+    return str(sections[0].settings.get("precision", "")) if sections else ""
 
 
 def in_double(spec: Spec) -> Spec:

@@ -19,6 +19,20 @@ _OBJECTIVE = (
     SectionSetting("freeze", Slot.WEIGHTS, doc="these weights do not change, nor do running averages"),
 )
 
+PREDICT = SECTIONS.add(
+    SectionKind(
+        "predict",
+        (
+            SectionSetting(
+                "precision",
+                Choice((SINGLE, STRICT, TF32, BF16)),
+                doc=f"of predictions; that of the train sections unless set; {STRICT}: {SINGLE} without shortcuts",
+            ),
+        ),
+        doc="How the model is used once it is trained.",
+    )
+)
+
 STEP = SectionKind(
     "step",
     _OBJECTIVE,

@@ -33,6 +33,7 @@ from graphdsl.learn import (
     Reading,
     State,
     in_double,
+    in_use,
     load_state,
     new_folder,
     plans,
@@ -52,13 +53,13 @@ from graphdsl.model.supply import Given, Supply
 from graphdsl.model.words import VOCABULARY
 from graphdsl.passes import apply, inference
 from graphdsl.report import Diagnostic, Reporter, Source, fail, write_whole
-from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, save_weights
+from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, WeightStore, save_weights
 
 
 def compile(path: str | Path, settings: Mapping[str, Any] | None = None, *, backend: str = DEFAULT) -> Model:
     """The model that a spec describes. Nothing is read but specs; weights are made when they are first needed.
 
-    path      of a .dag file, or of a .safetensors file that a run or `save` has left: it holds its spec
+    path      of a .dag file, or of a .safetensors file that a run or `save` has left: it holds its spec too
     settings  values for its params, as Python values or as text: {"width": 32}
     backend   what the model runs on
     Raises Failed with every mistake of the spec.
@@ -87,6 +88,7 @@ class Model:
         reporter.raise_if_failed()
         self.plans = plans(self.spec)
         self._precision = shared([plan.precision for plan in self.plans])
+        self._precision_in_use = in_use(self.spec)
         if self._precision == DOUBLE:
             self.spec = in_double(self.spec)
         self._backend = backend
@@ -122,6 +124,8 @@ class Model:
             report = fill_used(made.weights, file, self.graph)
             self._told.append(f"loaded {file.written}: {report.describe()}")
             self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
+        if self._opened.weights:
+            self._take(made.weights, self._opened.weights)
         return made
 
     # --- training
@@ -262,7 +266,7 @@ class Model:
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
-        return self._run(Compiled(apply(self._down_to(layer), inference()), self.executor), inputs)[layer]
+        return self._run(self._in_use(self._down_to(layer)), inputs)[layer]
 
     def filters(self, layer: str) -> Array:
         """The kernel of a layer. layer: as the summary calls it."""
@@ -271,17 +275,14 @@ class Model:
     def save(self, path: str | Path) -> Path:
         """Writes the weights to a .safetensors file that also holds the spec."""
         weights = self.executor.weights
-        return save_weights({n: weights[n] for n in weights if not n.startswith(STATES)}, Path(path), self._metadata)
+        return save_weights({n: weights[n] for n in weights if not n.startswith(STATES)}, Path(path), self.metadata)
 
     def load(self, path: str | Path | None = None) -> LoadReport:
         """Takes weights by name, then by position and shape. path: see `find_weights`.
 
         Raises E0616 where there are none, E0604 and E0605 where the file does not suit.
         """
-        report, names = fill(self.executor.weights, self.find_weights(path))
-        self._supply.names |= names
-        self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
-        return report
+        return self._take(self.executor.weights, self.find_weights(path))
 
     def find_weights(self, path: str | Path | None = None) -> Path:
         """The file that `load` takes: path itself, or what is in that folder of a run; None: of this spec's newest run,
@@ -312,6 +313,14 @@ class Model:
         return stage_text(self.graph, self.plans, after)
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What files of weights hold besides numbers: the spec, the files it names, params, names of classes."""
+        params = {name: show(parameter.value) for name, parameter in self.spec.params.items()}
+        names = {name: list(classes) for name, classes in self._supply.names.items()}
+        files = packed(self.spec, self._opened.load)
+        return {"spec": self.spec.source.text, "files": files, "params": json.dumps(params), "names": json.dumps(names)}
+
+    @property
     def identity(self) -> str:
         """What a checkpoint belongs to: the same texts with the same params."""
         texts = [self._opened.load(file).text.encode() for file in self.spec.files[1:]]
@@ -320,6 +329,12 @@ class Model:
         return sha256(whole).hexdigest()
 
     # --- inside
+
+    def _take(self, weights: WeightStore, path: Path) -> LoadReport:
+        report, names = fill(weights, path)
+        self._supply.names |= names
+        self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
+        return report
 
     def _load_named(self, plan: Plan) -> LoadReport:
         """What `load` in a section means."""
@@ -332,20 +347,15 @@ class Model:
 
     @cached_property
     def _predictor(self) -> Compiled:
-        outputs = self.graph.with_results(self.graph.of_role(Role.OUTPUT))
-        return Compiled(apply(outputs, inference()), self.executor)
+        return self._in_use(self.graph.with_results(self.graph.of_role(Role.OUTPUT)))
+
+    def _in_use(self, graph: Graph) -> Compiled:
+        return Compiled(apply(graph, inference()), self.executor, precision=self._precision_in_use)
 
     def _of_kind(self, wanted: str) -> dict[str, int]:
         """How many classes there are, for each output of this kind: `nms` makes detections, `ctc_greedy` text."""
         kinds = {r.name: r.value.type.kind for r in self.graph.of_role(Role.OUTPUT)}
         return {name: kind.classes for name, kind in kinds.items() if kind.name == wanted}
-
-    @property
-    def _metadata(self) -> dict[str, str]:
-        params = {name: show(parameter.value) for name, parameter in self.spec.params.items()}
-        names = {name: list(classes) for name, classes in self._supply.names.items()}
-        files = packed(self.spec, self._opened.load)
-        return {"spec": self.spec.source.text, "files": files, "params": json.dumps(params), "names": json.dumps(names)}
 
     @property
     def _judging_plan(self) -> Plan:
@@ -368,7 +378,7 @@ class Model:
     def _keeper(self, runs: str | Path | None, resume: str | Path | None) -> Keeper:
         """Where the run writes: the folder that is resumed, a new one, or nowhere."""
         if resume is not None:
-            return KeepsFolder(Path(resume), self.identity, self._metadata)
+            return KeepsFolder(Path(resume), self.identity, self.metadata)
         if runs is None:
             return KeepsNothing()
         folder = new_folder(Path(runs), self.name)
@@ -376,7 +386,7 @@ class Model:
         params = [f"{name} = {show(parameter.value)}\n" for name, parameter in self.spec.params.items()]
         write_whole(folder / SUMMARY, "\n".join([self.summary(), "".join(params)]).encode())
         render(self.graph, folder / "graph.svg", title=self.name)
-        return KeepsFolder(folder, self.identity, self._metadata)
+        return KeepsFolder(folder, self.identity, self.metadata)
 
     def _how_to_go_on(self, folder: Path, epochs: int | None) -> str:
         settings = [f"--set {name}={shlex.quote(str(value))}" for name, value in self.settings.items()]

@@ -16,11 +16,12 @@ from graphdsl.runtime.executor import Executor, Ready
 class Compiled:
     """graph (what a pipeline of passes has made) on an executor, whose arena and weights it shares with others.
 
-    Weights that the executor does not have yet begin as seed says.
+    Weights that the executor does not have yet begin as seed says. precision: of the kernels; "": the executor's.
     """
 
-    def __init__(self, graph: Graph, executor: Executor, *, seed: int = 0) -> None:
+    def __init__(self, graph: Graph, executor: Executor, *, seed: int = 0, precision: str = "") -> None:
         self._given = graph
+        self._precision = precision
         self._made_for = executor.backend
         self.graph = graph = apply(graph, for_machine(executor.backend.passes))
         self.executor = executor
@@ -69,11 +70,10 @@ class Compiled:
         key = tuple(sorted(sizes.items()))
         found = self._ready.get(key)
         if found is None:
-            found = self._ready[key] = self.executor.prepare(
-                lower(self.graph, sizes, apart=self.executor.backend.apart)
-            )
+            program = lower(self.graph, sizes, apart=self.executor.backend.apart)
+            found = self._ready[key] = self.executor.prepare(program, self._precision)
         elif found.generation != self.executor.generation:
-            found = self._ready[key] = self.executor.prepare(found.program)
+            found = self._ready[key] = self.executor.prepare(found.program, self._precision)
         return found
 
     def arrays(self, inputs: Mapping[str, Any]) -> dict[str, Array]:

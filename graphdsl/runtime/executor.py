@@ -87,25 +87,26 @@ class Executor:
         self.generation += 1
         self.weights.move(self.backend)
 
-    def prepare(self, program: Program) -> Ready:
-        """The program, ready to run. Raises Failed E0602 where there is no memory for it, before any is taken if the
-        backend can tell.
+    def prepare(self, program: Program, precision: str = "") -> Ready:
+        """The program, ready to run; precision: of its kernels, where it is another than the executor's.
+
+        Raises Failed E0602 where there is no memory for it, before any is taken if the backend can tell.
         """
         needed = self._grown(program)
         size = sum([*needed.values(), program.kept_bytes, *(a.nbytes for a in program.constants.values())])
         with demanded(self.backend, "a step", size, partial(smaller, program)):
             self._reserve(needed)
-            return self._bound(program)
+            return self._bound(program, self.backend.precise(precision) if precision else self.backend)
 
-    def _bound(self, program: Program) -> Ready:
-        """The program with its memory and its kernels."""
+    def _bound(self, program: Program, machine: Backend) -> Ready:
+        """The program with its memory and its kernels, which machine makes."""
         own = {name: self._constant(array) for name, array in program.constants.items()}
         kept = self.backend.alloc(program.kept_bytes) if program.kept_bytes else None
         views = [self._view(buffer, own, kept) for buffer in program.buffers]
         outputs = tuple(tuple(views[i] for i in call.outputs) for call in program.calls)
         fixed = _fixed(program)
         kernels = [
-            self.backend.kernel(
+            machine.kernel(
                 call,
                 [views[i] for i in call.inputs],
                 makes,
@@ -119,23 +120,10 @@ class Executor:
             {key: views[index] for key, index in program.results.items()},
             tuple(zip(program.calls, kernels, strict=True)),
             outputs,
-            self.backend.sequence(kernels[program.once :]),
+            machine.sequence(kernels[program.once :]),
             self.generation,
-            Preparation(self._preparation(kernels, program.once), writes=bool(_written(program))),
+            Preparation(_preparation(machine, kernels, program.once), writes=bool(_written(program))),
         )
-
-    def _preparation(self, kernels: Sequence[Kernel], once: int) -> Kernel:
-        """What is computed of weights alone, then what the other kernels make of weights and of that."""
-        if not once:
-            return self.backend.preparation(kernels)
-        first, rest = kernels[:once], kernels[once:]
-        steps = (self.backend.preparation(first), self.backend.sequence(first), self.backend.preparation(rest))
-
-        def prepare() -> None:
-            for step in steps:
-                step()
-
-        return prepare
 
     def fill(self, ready: Ready, inputs: Mapping[str, Array]) -> None:
         """Copies what is fed into the program's input buffers, and prepares what is made of weights, for one run.
@@ -197,6 +185,20 @@ class Executor:
                 return self.weights.place(buffer.key)
             case Storage.CONSTANT:
                 return constants[buffer.key], 0
+
+
+def _preparation(machine: Backend, kernels: Sequence[Kernel], once: int) -> Kernel:
+    """What is computed of weights alone, then what the other kernels make of weights and of that."""
+    if not once:
+        return machine.preparation(kernels)
+    first, rest = kernels[:once], kernels[once:]
+    steps = (machine.preparation(first), machine.sequence(first), machine.preparation(rest))
+
+    def prepare() -> None:
+        for step in steps:
+            step()
+
+    return prepare
 
 
 def _written(program: Program) -> set[str]:

@@ -38,7 +38,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_spec_and_its_weights(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["import", "model.odd"]) == 0
     assert (here / "model.dag").read_text() == (
-        "# Pictures of things\n\ninput data: float[2, 2, 3]\n\noutput prob = data -> flatten -> dense(3) -> softmax\n"
+        "# Pictures of things\n\ninput data: float[2, 2, 3]\n\noutput prob = data -> flatten -> dense(3) -> softmax\n\n"
+        "# Numbers as close to the source's as float32 allows. Without it some machines are faster, and 1e-5 off.\n"
+        "predict {\n  precision = strict\n}\n"
     )
     assert capsys.readouterr().out.splitlines() == [
         "wrote model.dag and model.safetensors",

@@ -13,7 +13,6 @@ from graphdsl.cli import app
 from graphdsl.interop import fitted, read_arrays
 from graphdsl.ir import Array
 from graphdsl.report import Failed
-from tests.support.shared import DATA, needs
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -107,25 +106,3 @@ def test_objects_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "w.npz").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(Failed, match=r"E0902"):
         read_arrays(tmp_path / "w.npz")
-
-
-@needs("resnet_cifar10", "cifar10")
-def test_a_published_resnet20(tmp_path: Path) -> None:
-    """Logits as PyTorch gave them, and its share of right answers on 5,000 pictures."""
-    image = pytest.importorskip("PIL.Image")
-    spec = SPECS / "zoo" / "resnet20.dag"
-    model = graphdsl.compile(spec)
-    found = fitted(read_arrays(DATA / "resnet_cifar10" / "resnet20-12fca82f.npz"), model.graph, spec)
-    model.executor.weights.restore(dict(found.weights))
-    golden = np.load(DATA / "resnet_cifar10" / "golden_torch_resnet20_test_00.npz")
-    right = []
-    for part in range(5):
-        tiles = np.asarray(image.open(DATA / "cifar10" / f"test_{part:02}.webp").convert("RGB"))
-        pictures = tiles.reshape(25, 32, 40, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3)
-        lines = (DATA / "cifar10" / f"test_{part:02}.txt").read_text().splitlines()
-        logits = model.features("logits", pictures)
-        right += list(logits.argmax(1) == np.array([int(line.split()[0]) for line in lines]))
-        if part == 0:
-            assert abs(logits - golden["logits"]).max() < 1e-4 * abs(golden["logits"]).max()
-    assert len(right) == 5000
-    assert np.mean(right) == pytest.approx(0.9156, abs=0.001)

@@ -1,0 +1,48 @@
+"""`predict { … }`: a precision of its own for predictions, and files of weights as whole models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphdsl
+from graphdsl.model import Model
+from graphdsl.report import Failed
+
+SPEC = """
+input x: float[12, 12, 32]
+output y = x -> conv(32, 3) -> relu -> conv(32, 3)
+"""
+
+
+def model(folder: Path, sections: str) -> Model:
+    (folder / "net.dag").write_text(SPEC + sections)
+    return graphdsl.compile(folder / "net.dag", backend="cpu")
+
+
+def test_predictions_have_a_precision_of_their_own(tmp_path: Path) -> None:
+    """Plain sums are plain whatever else runs on the same weights: the bits of a model whose training is strict too."""
+    x = np.random.default_rng(0).normal(size=(4, 12, 12, 32)).astype(np.float32)
+    train = "train { loss = [y, y] -> mse  data = npz('no.npz') precision = strict }".replace("'", '"')
+    target = "target t: float[8, 8, 32]\n"
+    strict = model(tmp_path, target + train.replace("[y, y]", "[y, t]")).predict(x)["y"]
+    mixed = model(tmp_path, "predict { precision = strict }").predict(x)["y"]
+    assert np.array_equal(strict, mixed)
+
+
+@pytest.mark.triggers("E0206")
+def test_one_section_is_enough(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match=r"net.dag:5:1: error\[E0206\]: `predict` is given twice"):
+        model(tmp_path, "predict { precision = strict }\npredict { precision = float32 }")
+
+
+def test_a_file_of_weights_is_compiled_with_its_weights(tmp_path: Path) -> None:
+    x = np.ones((1, 12, 12, 32), np.float32)
+    one = model(tmp_path, "")
+    one.executor.weights.restore({name: one.executor.weights[name] + 1 for name in one.executor.weights})
+    one.save(tmp_path / "one.safetensors")
+    assert np.array_equal(
+        graphdsl.compile(tmp_path / "one.safetensors", backend="cpu").predict(x)["y"], one.predict(x)["y"]
+    )
