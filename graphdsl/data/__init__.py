@@ -13,6 +13,7 @@ from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.folder import Folder
 from graphdsl.data.idx import Idx
 from graphdsl.data.images import ENDINGS, Images, decode
+from graphdsl.data.joined import Joined
 from graphdsl.data.named_files import Files
 from graphdsl.data.numpy_files import Npy, Npz
 from graphdsl.data.photo import SOURCES
@@ -46,6 +47,7 @@ __all__ = [
     "Folder",
     "Idx",
     "Images",
+    "Joined",
     "Labels",
     "Npy",
     "Npz",

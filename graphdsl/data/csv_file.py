@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import compress
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import numpy as np
 
 from graphdsl.data.arrays import labels
+from graphdsl.data.attached import Attached, complete_files, found
 from graphdsl.data.column import Array, Column, Dense, Ragged, Texts
 from graphdsl.data.dataset import Dataset
 from graphdsl.data.files import Places
+from graphdsl.data.images import ENDINGS, Images
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.data.table import Table, is_number, read_table
 from graphdsl.ir import Choice, Words
 from graphdsl.report import dataclass, did_you_mean, fail
 
 LONGEST_NAME = 4
+PICTURES = "pictures"
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
 STATE = "fill it in, or give `missing=drop` to leave such rows out"
 
@@ -31,12 +36,15 @@ class Csv(Reader):
     text          columns of running text, numbered by words when bound to `int(n)[T]`
     ignore        columns to leave out
     missing       `stop`, or `drop` to leave out rows that lack a value
-    delimiter     between cells
-    A column that is not named above is a sequence when every cell is numbers and some cell several, with blanks between
-    (`3 17 4`), numeric when at least half of its cells are numbers, text when some cell has five words or more, and
-    categorical otherwise. Where a column of numbers is bound to `int(n)[T]`, each is a sequence of one.
-    Missing is an empty cell; in numeric columns also NA, N/A, NaN, null, none and ?.
-    Raises E0501, E0502, E0504, E0505 (rows), E0506 (a missing value, no number), E0508, E0516 (infinite), E0518.
+    delimiter     between cells; " " is any number of blanks and tabs
+    A column that is not named above holds pictures when every cell names a picture file (`photos/7.jpg`), is a sequence
+    when every cell is numbers and some cell several, with blanks between (`3 17 4`), numeric when at least half of its
+    cells are numbers, text when some cell has five words or more, and categorical otherwise. Where a column of numbers
+    is bound to `int(n)[T]`, each is a sequence of one. Pictures are looked for beside the table, beside the spec and in
+    the working directory.
+    Missing is an empty cell, or a picture that is not there; in numeric columns also NA, N/A, NaN, null, none and ?.
+    Raises E0501 (no such file or picture), E0502, E0504, E0505 (rows), E0506 (a missing value, no number), E0508,
+    E0516 (infinite), E0518.
     """
 
     path: Words
@@ -49,13 +57,31 @@ class Csv(Reader):
 
     def read(self, places: Places) -> Dataset:
         path = places.find(self.path)
-        table = read_table(path, self.delimiter)
+        table = self.table(path)
         self._check_names(table)
         table = table.without(self.ignore)
         kinds = {name: self._kind(name, cells) for name, cells in table.cells.items()}
-        table = _complete(table, kinds, self.missing == "drop")
-        columns = {name: _column(table, name, kind) for name, kind in kinds.items()}
-        return Dataset(columns, origin=str(path), lines=table.lines)
+        named = {
+            name: found(cells, path.parent, places) for name, cells in table.cells.items() if kinds[name] == PICTURES
+        }
+        more = self.attached(table, places)
+        files = {**named, **more.files}
+        keep = _complete(table, {n: k for n, k in kinds.items() if n not in more.files}, self.missing == "drop")
+        keep = complete_files(table, files, keep, self.missing == "drop")
+        table = table.only(keep)
+        columns: dict[str, Column] = {n: _column(table, n, kind) for n, kind in kinds.items() if n not in files}
+        columns |= {
+            name: Images(tuple(path for path in compress(paths, keep) if path)) for name, paths in files.items()
+        }
+        return Dataset(columns, optional=more.keys | set(more.files), origin=str(path), lines=table.lines)
+
+    def table(self, path: Path) -> Table:
+        """The cells of the file."""
+        return read_table(path, self.delimiter)
+
+    def attached(self, table: Table, places: Places) -> Attached:
+        """Files that belong to the rows without standing in them."""
+        return Attached()
 
     def _check_names(self, table: Table) -> None:
         declared = [*self.numeric, *self.categorical, *self.text, *self.ignore]
@@ -75,6 +101,8 @@ class Csv(Reader):
 
 def _kind_of(cells: list[str]) -> str:
     """What present cells look like; the rule is in the docstring of Csv."""
+    if cells and all(PurePath(cell).suffix.lower() in ENDINGS for cell in cells):
+        return PICTURES
     numbers = sum(map(is_number, cells))
     if numbers < len(cells) and all(is_number(part) for cell in cells for part in cell.split()):
         return "sequence"
@@ -87,8 +115,8 @@ def _is_missing(cell: str) -> bool:
     return cell.lower() in MISSING
 
 
-def _complete(table: Table, kinds: dict[str, str], drop: bool) -> Table:
-    """The table without rows that lack a value. Raises E0506 when there are any and they are not to be dropped."""
+def _complete(table: Table, kinds: dict[str, str], drop: bool) -> list[bool]:
+    """Which rows have every value. Raises E0506 when some lack one and are not to be dropped."""
     keep = [True] * len(table.lines)
     culprit: dict[int, str] = {}
     for name, kind in kinds.items():
@@ -98,7 +126,7 @@ def _complete(table: Table, kinds: dict[str, str], drop: bool) -> Table:
             culprit.setdefault(row, name)
     if culprit and not drop:
         raise table.wrong("E0506", sorted(culprit), lambda row: f"`{culprit[row]}` has no value", STATE, culprit)
-    return table.only(keep) if culprit else table
+    return keep
 
 
 def _is_empty(cell: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
@@ -14,8 +14,10 @@ from graphdsl.data.files import LARGEST_TEXT, line_span, read_bytes
 from graphdsl.report import Diagnostic, Failed, Span, dataclass, fail
 
 MOST_TOLD = 5
+BLANK = " "
 WINDOW = 200
 """Characters of a line that a message may need."""
+_CELL = re.compile(r'"(?:[^"\r\n]|"")*"(?!\S)|\S+')
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class Table:
     ) -> Failed:
         """One diagnostic for each of these rows at its line; from the sixth on they are only counted.
 
-        columns  by row the column whose cell is to blame; None: the whole row is
+        columns  by row the column whose cell is to blame; None, or a row without one: the whole row is
         """
         told = [Diagnostic(code, message(r), self._span(r, columns), help=help) for r in rows[:MOST_TOLD]]
         if len(rows) > MOST_TOLD:
@@ -64,7 +66,7 @@ class Table:
 
     def _span(self, row: int, columns: Mapping[int, str] | None) -> Span:
         line = self.lines[row]
-        if columns is None:
+        if columns is None or row not in columns:
             return line_span(self.path, line, _line(self.text, line)[:WINDOW])
         index = self.columns.index(columns[row])
         start, end = _cell(self.text, _start(self.text, line), index, self.delimiter)
@@ -74,30 +76,33 @@ class Table:
         return Span(whole.source, whole.start + column, whole.start + column + max(1, end - start))
 
 
-def read_table(path: Path, delimiter: str) -> Table:
-    """Reads a csv file in UTF-8 with a header row; cells may be quoted, blank lines are passed over.
+def read_table(path: Path, delimiter: str, names: Sequence[str] = ()) -> Table:
+    """Reads a csv file in UTF-8; cells may be quoted, blank lines are passed over.
 
+    delimiter  one character; a blank stands for blanks and tabs, as many as there are
+    names      of the columns, where the file has no header row
     Raises E0502, E0504 (over 2 GiB) and E0505 (not UTF-8, bad quotes, no header, a row of another length).
     """
     if len(delimiter) != 1:
         raise fail("E0518", f"`delimiter` needs one character, got `{delimiter}`")
     text = _decoded(path)
-    rows = [(line, row) for line, row in _rows(path, text, delimiter) if row]
+    read = _blank_rows(text) if delimiter == BLANK else _rows(path, text, delimiter)
+    rows = [(line, row) for line, row in read if row]
     if not rows:
         raise fail("E0505", f"`{path}` is empty", help="a csv file begins with a row of column names")
-    header = _header(path, text, *rows[0])
-    lines = tuple(line for line, _ in rows[1:])
-    uneven = [i for i, (_, row) in enumerate(rows[1:]) if len(row) != len(header)]
+    header = list(names) or _header(path, text, *rows.pop(0))
+    lines = tuple(line for line, _ in rows)
+    uneven = [i for i, (_, row) in enumerate(rows) if len(row) != len(header)]
     if uneven:
         table = Table(path, text, {}, lines)
-        need = f"the header has {len(header)}"
+        need = f"`names` has {len(header)}" if names else f"the header has {len(header)}"
         raise table.wrong(
             "E0505",
             uneven,
-            lambda i: f"row has {_cells(len(rows[i + 1][1]))}, {need}",
+            lambda i: f"row has {_cells(len(rows[i][1]))}, {need}",
             "quote cells that hold the delimiter",
         )
-    columns = zip(*(row for _, row in rows[1:]), strict=True) if lines else ((),) * len(header)
+    columns = zip(*(row for _, row in rows), strict=True) if lines else ((),) * len(header)
     return Table(path, text, dict(zip(header, columns, strict=True)), lines, tuple(header), delimiter)
 
 
@@ -131,6 +136,13 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
         ) from error
 
 
+def _blank_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row of a table whose cells have blanks between; in quotes, on one line, a cell may hold blanks itself."""
+    for line, row in enumerate(text.split("\n"), 1):
+        cells = _CELL.findall(row)
+        yield line, [cell[1:-1].replace('""', '"').strip() if cell[0] == '"' else cell for cell in cells]
+
+
 def _header(path: Path, text: str, line: int, names: list[str]) -> list[str]:
     span = line_span(path, line, _line(text, line)[:WINDOW])
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -148,7 +160,7 @@ def _header(path: Path, text: str, line: int, names: list[str]) -> list[str]:
             "E0505",
             "the first row holds numbers, not the names of columns",
             span,
-            help="put a row of column names before it",
+            help="put a row of column names before it, or use the reader `table`, which takes `names`",
         )
     return names
 
@@ -177,8 +189,8 @@ def _line(text: str, number: int) -> str:
 
 def _cell(text: str, start: int, index: int, delimiter: str) -> tuple[int, int]:
     """Where a cell is written, in the row that begins at start; of one with line breaks inside, its first line."""
-    edge = re.escape(delimiter)
-    cell = re.compile(rf' *((?:"(?:[^"]+|"")*")?[^{edge}\r\n]*){edge}?')
+    edge = r" \t" if delimiter == BLANK else re.escape(delimiter)
+    cell = re.compile(rf'[ {edge if delimiter == BLANK else ""}]*((?:"(?:[^"]+|"")*")?[^{edge}\r\n]*)[{edge}]?')
     found = cell.match(text, start)
     for _ in range(index):
         found = cell.match(text, found.end()) if found else None

@@ -39,6 +39,9 @@ from graphdsl.ops.shape import reshape
 LOSS_WEIGHT = Setting("weight", Real(0.0), 1.0)
 """What a loss is multiplied by before losses are added up."""
 
+NEAREST = 1e-7
+"""How near to 0 a target counts when errors are divided by it."""
+
 ClassWeights = tuple[NonNegative, ...]
 
 
@@ -63,6 +66,21 @@ def mae(b: Builder, prediction: Value, target: Value, *, sample_weight: Value | 
     """
     _demand_numbers("mae", prediction, target)
     each = formula(b, lambda p, t: abs(p - t), prediction, target, title="absolute_error")
+    return _mean(b, each, sample_weight)
+
+
+@loss()
+def mape(b: Builder, prediction: Value, target: Value, *, sample_weight: Value | None = None) -> Value:
+    """Mean absolute percentage error: the mean of |prediction - target| / |target|, a fraction: 0.25 is a quarter off.
+
+    prediction, target  float, of one shape; a target nearer to 0 than 1e-7 counts as 1e-7 away from it
+    sample_weight       a tensor that says what each sample counts
+
+    What is too high can cost more than all of the target, what is too low at most that: the best guess under it is a
+    low one. For prices, which differ by factors, let the network end in `exp`.
+    """
+    _demand_numbers("mape", prediction, target)
+    each = formula(b, lambda p, t: abs(p - t) / e.maximum(abs(t), NEAREST), prediction, target, title="relative_error")
     return _mean(b, each, sample_weight)
 
 

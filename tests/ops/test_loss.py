@@ -79,6 +79,12 @@ def test_losses_of_numbers(name: str, settings: dict[str, object], expected: flo
     assert pair(name, X, Y, **settings) == pytest.approx(expected)
 
 
+def test_relative_errors() -> None:
+    x, t = np.array([[1.0], [3.0], [-3.0]]), np.array([[2.0], [2.0], [-4.0]])
+    assert pair("mape", x, t) == pytest.approx((0.5 + 0.5 + 0.25) / 3)
+    assert pair("mape", np.array([[2e-7]]), np.array([[0.0]])) == pytest.approx(2), "0 counts as 1e-7"
+
+
 def test_hinge() -> None:
     x, side = np.array([[0.5], [-2.0], [3.0]]), np.array([[1.0], [1.0], [-1.0]])
     assert pair("hinge", x, side) == pytest.approx((0.5 + 3 + 4) / 3)
@@ -229,7 +235,7 @@ def test_head_size_against_classes() -> None:
     refused(lambda: graph_of("binary_crossentropy", ONE, LABEL), "E0304", 1, "the target has 10", "`softmax`")
 
 
-@pytest.mark.parametrize("name", ["mse", "mae", "huber", "hinge", "binary_crossentropy"])
+@pytest.mark.parametrize("name", ["mse", "mae", "mape", "huber", "hinge", "binary_crossentropy"])
 def test_shapes_must_be_equal(name: str) -> None:
     flat = TensorType((BATCH,))
     said = "got a prediction of float[1] for a target of float"
