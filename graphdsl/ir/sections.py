@@ -20,6 +20,8 @@ class Slot(StrEnum):
     """Names whose weights are meant, one or a list: `freeze = body`."""
     RATES = "rates"
     """Names and what the learning rate of their weights is multiplied with, one such list or several: `[body, 0.1]`."""
+    BOUNDS = "bounds"
+    """Names and between which numbers their weights stay, one such list or several: `[canvas, 0, 1]`."""
     RECIPE = "recipe"
     """What is done to samples as they are read, one or a list: `image -> random_crop(224) -> flip`."""
     TENSORS = "tensors"

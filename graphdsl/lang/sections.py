@@ -16,7 +16,7 @@ from graphdsl.lang.metrics import Heads, items_of, read_metrics
 from graphdsl.lang.names import Names
 from graphdsl.lang.recipes import read_recipes
 from graphdsl.lang.refusal import refuse
-from graphdsl.lang.selection import Chosen, Rated, Weights, read_chosen, read_rates
+from graphdsl.lang.selection import Bounded, Chosen, Rated, Weights, read_bounds, read_chosen, read_rates
 from graphdsl.lang.settings import read_setting
 from graphdsl.lang.spec import Section
 from graphdsl.lang.values import describe, is_unknown
@@ -109,6 +109,8 @@ class _Reading:
                 return read_chosen(expression, frame)
             case Slot.RATES:
                 return read_rates(expression, frame)
+            case Slot.BOUNDS:
+                return read_bounds(expression, frame)
             case Slot.RECIPE:
                 return read_recipes(expression, frame)
             case Slot.TENSORS:
@@ -159,7 +161,7 @@ def _tensors(expression: ast.Expression, frame: Frame) -> tuple[Value, ...]:
 
 
 def finished(sections: Iterable[Section], weights: Weights) -> tuple[Section, ...]:
-    """The same sections with names of weights in place of what `learn`, `freeze` and `rates` say."""
+    """The same sections with names of weights in place of what `learn`, `freeze`, `rates` and `within` say."""
     return tuple(
         replace(
             section,
@@ -176,4 +178,6 @@ def _named(value: Any, weights: Weights) -> Any:
             return weights.chosen(value)
         case (Rated(), *_):
             return tuple((weights.chosen(rated.chosen), rated.factor) for rated in value)
+        case (Bounded(), *_):
+            return tuple((weights.chosen(each.chosen), each.low, each.high) for each in value)
     return value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from math import inf
+from typing import TypeGuard, TypeVar
 
 from graphdsl.ir import Graph, Input, Value, Weight
 from graphdsl.lang import ast
@@ -12,8 +13,10 @@ from graphdsl.lang.evaluate import read
 from graphdsl.lang.frame import Frame
 from graphdsl.lang.metrics import items_of
 from graphdsl.lang.refusal import refuse, told
-from graphdsl.lang.values import BlockWord, SharedWord, describe, is_unknown
+from graphdsl.lang.values import BlockWord, Datum, SharedWord, describe, is_unknown
 from graphdsl.report import Failed, dataclass
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,34 @@ class Rated:
     factor: float
 
 
+@dataclass(frozen=True)
+class Bounded:
+    """Weights that stay between two numbers."""
+
+    chosen: Chosen
+    low: float
+    high: float
+
+
 def read_rates(expression: ast.Expression, frame: Frame) -> tuple[Rated, ...]:
     """`[body, 0.1]`: names as of `learn`, and a factor at the end; or a list of such lists."""
+    return _each(expression, _rated, frame)
+
+
+def read_bounds(expression: ast.Expression, frame: Frame) -> tuple[Bounded, ...]:
+    """`[canvas, 0, 1]`: names as of `learn`, and two numbers at the end; or a list of such lists."""
+    return _each(expression, _bounded, frame)
+
+
+def _each(
+    expression: ast.Expression, read_one: Callable[[ast.Expression, Frame], Found], frame: Frame
+) -> tuple[Found, ...]:
+    """What one list says, or each of a list of lists. What is wrong with one is told."""
     several = isinstance(expression, ast.ListOf) and all(isinstance(i, ast.ListOf) for i in expression.items)
     found = []
     for item in items_of(expression) if several else (expression,):
         try:
-            found.append(_rated(item, frame))
+            found.append(read_one(item, frame))
         except Failed as failed:
             frame.session.tell(failed, frame)
     return tuple(found)
@@ -68,6 +92,24 @@ def _rated(item: ast.Expression, frame: Frame) -> Rated:
         message = f"`rates` needs a number from 0 at the end, got {describe(factor)}"
         raise refuse("E0208", message, last.span, help="the learning rate of these weights is multiplied with it")
     return Rated(read_chosen(ast.ListOf(tuple(names), item.span), frame), float(factor))
+
+
+def _bounded(item: ast.Expression, frame: Frame) -> Bounded:
+    if not isinstance(item, ast.ListOf) or len(item.items) < 3:
+        help = "write `within = [canvas, 0, 1]`, or `[[canvas, 0, 1], [critic, -0.01, 0.01]]`"
+        raise refuse("E0208", "`within` needs names and two numbers", item.span, help=help)
+    *names, first, last = item.items
+    low, high = (read(bound, frame) for bound in (first, last))
+    if is_unknown(low) or is_unknown(high):
+        raise told()
+    if not (_finite(low) and _finite(high) and low < high):
+        message = f"`within` needs a number and a larger one at the end, got {describe(low)} and {describe(high)}"
+        raise refuse("E0208", message, first.span.to(last.span), help="after every step these weights lie between them")
+    return Bounded(read_chosen(ast.ListOf(tuple(names), item.span), frame), float(low), float(high))
+
+
+def _finite(bound: Datum) -> TypeGuard[float]:
+    return isinstance(bound, int | float) and not isinstance(bound, bool) and -inf < bound < inf
 
 
 class Weights:

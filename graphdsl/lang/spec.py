@@ -136,8 +136,8 @@ class Section:
     """`train finetune { … }`, read.
 
     settings  by key. What each kind of key gives: loss a tuple of LossTerm, metrics of MetricTerm, learn and freeze
-              names of weights, rates pairs of such names and a factor, augment a tuple of Recipe; others what their
-              domain accepts
+              names of weights, rates pairs of such names and a factor, within such names and two bounds,
+              augment a tuple of Recipe; others what their domain accepts
     spans     where each key's value was written
     nested    sections inside it, in order
     """

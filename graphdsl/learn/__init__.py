@@ -20,6 +20,7 @@ from graphdsl.learn.files import metrics_lines
 from graphdsl.learn.folder import CHECKPOINT, SUMMARY, WEIGHTS, new_folder, newest_weights, weights_of_run
 from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
+from graphdsl.learn.lbfgs import Lbfgs
 from graphdsl.learn.machine import Judge
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
@@ -54,6 +55,7 @@ __all__ = [
     "Keeper",
     "KeepsFolder",
     "KeepsNothing",
+    "Lbfgs",
     "METRICS",
     "Memory",
     "Metric",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -40,6 +40,7 @@ class Objective:
     learn   names of the weights that change
     frozen  names of the weights that `freeze` names; without terms also of those that `learn` does not name
     rates   what the learning rate is multiplied with, by weight; 1 where nothing is said
+    within  between which numbers a weight stays, by weight
     """
 
     name: str
@@ -49,6 +50,7 @@ class Objective:
     learn: tuple[str, ...]
     frozen: frozenset[str]
     rates: Mapping[str, float] = field(default_factory=dict)
+    within: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def losses(self) -> list[Result]:
@@ -67,7 +69,14 @@ class Objective:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The passes that make of such a graph one that trains."""
-        return training(self.optimizer, learn=self.learn, frozen=self.frozen, factors=self.factors, rates=self.rates)
+        return training(
+            self.optimizer,
+            learn=self.learn,
+            frozen=self.frozen,
+            factors=self.factors,
+            rates=self.rates,
+            within=self.within,
+        )
 
     def graph(self, whole: Graph) -> Graph:
         """The graph of the spec, run for this objective: its losses, or the outputs, and what its metrics compare."""
@@ -207,6 +216,7 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
         learning,
         frozen,
         _rates(part if "rates" in part.settings else section, learning, reporter),
+        _bounds(part if "within" in part.settings else section, learning, reporter),
     )
 
 
@@ -230,12 +240,26 @@ def _rates(section: Section, learning: Collection[str], reporter: Reporter) -> d
     """By weight; of several factors the last. Reports E0218 where names stand for nothing that learns."""
     rates: dict[str, float] = {}
     for names, factor in section.settings.get("rates", ()):
-        if names and not set(names) & set(learning):
-            message = f"`rates` names `{names[0]}`{' and others' if len(names) > 1 else ''}, but nothing there learns"
-            help = "leave it out, or let it learn"
-            reporter.add(Diagnostic("E0218", message, section.spans["rates"], help=help))
+        _demand_learning("rates", names, learning, section, reporter)
         rates |= dict.fromkeys(names, factor)
     return rates
+
+
+def _bounds(section: Section, learning: Collection[str], reporter: Reporter) -> dict[str, tuple[float, float]]:
+    """By weight; of several bounds the last. Reports E0218 where names stand for nothing that learns."""
+    found: dict[str, tuple[float, float]] = {}
+    for names, low, high in section.settings.get("within", ()):
+        _demand_learning("within", names, learning, section, reporter)
+        found |= dict.fromkeys(names, (low, high))
+    return found
+
+
+def _demand_learning(
+    key: str, names: Sequence[str], learning: Collection[str], section: Section, reporter: Reporter
+) -> None:
+    if names and not set(names) & set(learning):
+        message = f"`{key}` names `{names[0]}`{' and others' if len(names) > 1 else ''}, but nothing there learns"
+        reporter.add(Diagnostic("E0218", message, section.spans[key], help="leave it out, or let it learn"))
 
 
 def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:

@@ -16,6 +16,7 @@ _OBJECTIVE = (
     SectionSetting("optimizer", EntryOf("optimizer"), doc=f"how weights change; {OPTIMIZER} unless set"),
     SectionSetting("learn", Slot.WEIGHTS, doc="only these weights change"),
     SectionSetting("rates", Slot.RATES, doc="what the learning rate of some weights is multiplied with"),
+    SectionSetting("within", Slot.BOUNDS, doc="between which numbers some weights stay: every step ends there"),
     SectionSetting("freeze", Slot.WEIGHTS, doc="these weights do not change, nor do running averages"),
 )
 

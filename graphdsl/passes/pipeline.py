@@ -105,6 +105,7 @@ def training(
     frozen: Collection[str] = (),
     factors: Mapping[str, float] | None = None,
     rates: Mapping[str, float] | None = None,
+    within: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Stage, ...]:
     """From what a spec says to a graph that makes one step.
 
@@ -112,6 +113,7 @@ def training(
     frozen   weights that nothing changes, no running average either
     factors  of the losses in their sum, by name; 1 where nothing is said
     rates    what the learning rate of a weight is multiplied with, by name; 1 where nothing is said
+    within   between which numbers a weight stays, by name
     """
     names = None if learn is None else tuple(learn)
     return (
@@ -120,7 +122,7 @@ def training(
         Stage("simplify", simplify),
         Stage("shrink", shrink),
         Stage("gradient", lambda graph: gradient(graph, learned(graph, names))),
-        Stage("update", partial(update, rule=rule, rates=rates or {})),
+        Stage("update", partial(update, rule=rule, rates=rates or {}, within=within or {})),
         Stage("simplify_step", simplify),
         Stage("sums", sums),
         Stage("narrow", narrow),

@@ -64,10 +64,16 @@ class UpdateRule(Protocol):
         """The weight and the states after a step."""
 
 
-def update(graph: Graph, rule: UpdateRule, rates: Mapping[str, float] = MappingProxyType({})) -> Graph:
+Bounds = Mapping[str, tuple[float, float]]
+NO_RATES: Mapping[str, float] = MappingProxyType({})
+NO_BOUNDS: Bounds = MappingProxyType({})
+
+
+def update(graph: Graph, rule: UpdateRule, rates: Mapping[str, float] = NO_RATES, within: Bounds = NO_BOUNDS) -> Graph:
     """graph with the updates that rule makes of its gradients.
 
     rates   what the learning rate is multiplied with, by weight; 1 where nothing is said
+    within  between which numbers a weight stays, by weight: what a step makes of it is put back there
     """
     gradients = graph.of_role(Role.GRADIENT)
     b = Builder.on(graph.with_results(()), merge=True)
@@ -83,19 +89,35 @@ def update(graph: Graph, rule: UpdateRule, rates: Mapping[str, float] = MappingP
     recorded: set[str] = set()
     for result, d in zip(gradients, clipped, strict=True):
         own = _times(b, rate, rates.get(result.name, 1))
-        _step(b, rule, graph.value(result.name), d, own, recorded)
+        _step(b, rule, graph.value(result.name), d, own, recorded, within.get(result.name))
     return b.finish()
 
 
-def _step(b: Builder, rule: UpdateRule, weight: Value, d: Value, rate: Value, recorded: set[str]) -> None:
+def _step(
+    b: Builder,
+    rule: UpdateRule,
+    weight: Value,
+    d: Value,
+    rate: Value,
+    recorded: set[str],
+    bounds: tuple[float, float] | None,
+) -> None:
     node = weight.node
     with b.within(Place(path=f"update/{node}")):
         states = tuple(_state(b, weight, s) for s in rule.states(weight.type))
         new, after = rule.step(b, weight, d, states, rate)
+        new = _bounded(b, new, bounds)
     for old, value in zip((weight, *states), (new, *after), strict=True):
         if old.node not in recorded:
             b.update(old, value)
             recorded.add(old.node)
+
+
+def _bounded(b: Builder, new: Value, bounds: tuple[float, float] | None) -> Value:
+    if bounds is None:
+        return new
+    low, high = bounds
+    return formula(b, lambda w: expression.maximum(expression.minimum(w, high), low), new, title="within")
 
 
 def _times(b: Builder, rate: Value, factor: float) -> Value:
