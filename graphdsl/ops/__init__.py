@@ -2,6 +2,7 @@
 
 from graphdsl.ops import (
     activation,
+    attention_layers,
     blocks,
     border,
     comparison,
@@ -28,6 +29,7 @@ from graphdsl.ops import (
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
 from graphdsl.ops.argmax import TopPlaces
+from graphdsl.ops.attention import Attention, AttentionGradient
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
 from graphdsl.ops.conv import Conv, ConvInputGradient, ConvKernelGradient, Sliding
@@ -62,6 +64,8 @@ from graphdsl.ops.window import Pads, Sizes, numbers, reach, resolve_pad
 
 __all__ = [
     "Ahead",
+    "Attention",
+    "AttentionGradient",
     "AvgPool",
     "AvgPoolGradient",
     "BatchNorm",
@@ -127,6 +131,7 @@ __all__ = [
     "Transpose",
     "activation",
     "add_bias",
+    "attention_layers",
     "batch_matmul",
     "blocks",
     "border",

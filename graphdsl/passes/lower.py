@@ -25,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
+import numpy as np
+
 from graphdsl.ir import (
     Array,
     Buffer,
@@ -44,7 +46,7 @@ from graphdsl.ir import (
     Weight,
     collector_paused,
 )
-from graphdsl.ops import Elementwise, expression
+from graphdsl.ops import Elementwise, Slice, expression
 from graphdsl.passes.memory import aligned, plan
 from graphdsl.passes.order import Roots, Slot, order
 from graphdsl.passes.place import Access, Home, Step, place, straight
@@ -59,7 +61,8 @@ COPY = Elementwise(expression.Operand(0), 1, title="copy")
 def lower(graph: Graph, binding: Mapping[str, int], *, apart: int = 0) -> Program:
     """The program that runs graph with these sizes. apart: bytes of values up to which their memory is not used again.
 
-    Raises Failed E0408 where a free size leaves nothing: a sequence too short for a window.
+    Raises Failed E0408 where a free size leaves nothing, or wants more than there is: a sequence too short for a
+    window, or longer than there are positions.
     """
     with collector_paused():
         return _lower(graph, binding, apart)
@@ -144,6 +147,8 @@ class _Reading:
                 continue
             op = self._bound(node.op)
             reads = tuple(self.access(v) for v in self.graph.operands(name))
+            if isinstance(op, Slice) and op is not node.op:
+                _demand_within(op, reads[0].shape, name, node, self.binding)
             makes = tuple(self.access(v) for v in self.graph.values(name))
             if not self._folds(name, op, reads, makes):
                 found.append(Step(name, op, reads, makes, node.spans))
@@ -210,6 +215,19 @@ def _demand_positive(
         node.spans[0] if node.spans else None,
         label=f"makes {type.describe()}",
         help="the samples are too small for this layer: give larger ones, or pad them",
+    )
+
+
+def _demand_within(op: Slice, full: tuple[int, ...], name: str, node: Node, binding: Mapping[str, int]) -> None:
+    """Whether there is as much as a free size wants: positions for every step."""
+    if (np.array(op.start, int) + np.array(op.size, int) <= full).all():
+        return
+    given = ", ".join(f"{symbol} = {size}" for symbol, size in binding.items() if symbol != "batch")
+    raise fail(
+        "E0408",
+        f"`{name}` wants {list(op.size)} of {list(full)} where {given}",
+        node.spans[0] if node.spans else None,
+        help="the samples are too long for this layer: give shorter ones, or raise its limit",
     )
 
 

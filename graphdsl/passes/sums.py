@@ -67,7 +67,7 @@ def _rule(
     made: Value | None
     match b.operation(x):
         case Broadcast():
-            made = _total(b, op.axes, x, Operand(0), b.operands(x))
+            made = _stretched(b, op.axes, x, *b.operands(x))
         case Elementwise() as inner:
             made = _factored(b, op.axes, x, inner, graph.operands(name)[0].node in summed)
         case _:
@@ -124,10 +124,25 @@ def _split(tree: Expression, fixed: frozenset[int]) -> tuple[Expression, Express
     return one, tree
 
 
-def _total(b: Builder, axes: tuple[int, ...], x: Value, tree: Expression, values: tuple[Value, ...]) -> Value:
-    """The sum over axes of x, which is tree everywhere along them."""
+def _stretched(b: Builder, axes: tuple[int, ...], x: Value, c: Value) -> Value:
+    """The sum over axes of x, which is c stretched: c summed along those that it has, times how many the others are."""
+    own = tuple(a for a in axes if _varies(c, x, a))
+    first = x.type.rank - c.type.rank
+    left = sum_over(b, c, tuple(a - first for a in own), keep=True)
+    return _total(b, axes, x, Operand(0), (left,), tuple(a for a in axes if a not in own))
+
+
+def _total(
+    b: Builder,
+    axes: tuple[int, ...],
+    x: Value,
+    tree: Expression,
+    values: tuple[Value, ...],
+    same: tuple[int, ...] | None = None,
+) -> Value:
+    """The sum over axes of x, which is tree everywhere along them. same: tree is summed along the others already."""
     shape = tuple(1 if a in axes else s for a, s in enumerate(x.type.shape))
-    count = counted(b, x, axes)
+    count = counted(b, x, axes if same is None else same)
     made = over(b, tree * Operand(len(values)), (*values, count), "total")
     alike = prod(made.type.shape, start=1) == prod(shape, start=1)
     return reshape(b, made, shape) if alike else broadcast_to(b, made, shape)

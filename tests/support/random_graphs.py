@@ -32,7 +32,7 @@ BINARY = (lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x - 0.3 * y, lamb
 
 
 @dataclass(frozen=True)
-class Normal(Initializer):
+class Bell(Initializer):
     """Small normal numbers."""
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
@@ -53,7 +53,7 @@ def random_graph(seed: int, size: int = 12, dtype: DType = DType.FLOAT32) -> Gra
     y = made[-1]
     for other in random.sample(made, 2):
         y = formula(b, BINARY[0], y, other, title="join")
-    y = formula(b, BINARY[0], y, b.weight("head", (WIDTH,), Normal(), dtype=dtype), title="head")
+    y = formula(b, BINARY[0], y, b.weight("head", (WIDTH,), Bell(), dtype=dtype), title="head")
     b.result("y", Role.OUTPUT, y)
     b.result("middle", Role.TAP, random.choice(made))
     total = sum_over(b, formula(b, lambda v: e.tanh(v) * 0.1, y, title="small"), (0, 1))
@@ -72,10 +72,10 @@ def _next(b: Builder, random: Random, made: list[Value], dtype: DType) -> Value:
     x = random.choice(made[-4:])
     match random.randrange(6):
         case 0:
-            kernel = b.weight("kernel", (WIDTH, WIDTH), Normal(), dtype=dtype, l2=random.choice((0.0, 0.01)))
+            kernel = b.weight("kernel", (WIDTH, WIDTH), Bell(), dtype=dtype, l2=random.choice((0.0, 0.01)))
             return b.emit(OPERATORS["matmul"](), x, kernel)
         case 1:
-            return formula(b, BINARY[0], x, b.weight("bias", (WIDTH,), Normal(), dtype=dtype), title="bias")
+            return formula(b, BINARY[0], x, b.weight("bias", (WIDTH,), Bell(), dtype=dtype), title="bias")
         case 2:
             return formula(b, random.choice(UNARY), x, title="unary")
         case 3:

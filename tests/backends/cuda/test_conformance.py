@@ -25,6 +25,8 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "ctc_greedy": "the end of a network: one number a frame",
     "ctc_beam": "a search that sorts texts, after training",
     "ahead": "no pass asks for it here",
+    "attention": "networks of sequences run on the CPU so far; the reference serves",
+    "attention_gradient": "networks of sequences run on the CPU so far; the reference serves",
 }
 """Operators without a kernel, with the reason."""
 
