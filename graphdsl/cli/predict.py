@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,11 +11,11 @@ from graphdsl.cli.given import class_names, dataset, files_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, spoken, things
+from graphdsl.cli.saving import save
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Labels
 from graphdsl.ir import Array
 from graphdsl.model import TOP, Found, Model, compile
-from graphdsl.report import fail, write_whole
 
 
 @click.command()
@@ -35,7 +33,11 @@ from graphdsl.report import fail, write_whole
     help="Names of the classes, one a line. Default: those of the training data.",
 )
 @click.option("--features", "layer", metavar="LAYER", help="What this layer makes, in place of the outputs.")
-@click.option("-o", "--output", metavar="FILE", help="Save all numbers as arrays (.npz), or the table (.csv).")
+@click.option(
+    "--draw", "drawn", metavar="N", type=click.IntRange(1), help="N samples of the outputs made of noise alone."
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="With --draw: other noise.")
+@click.option("-o", "--output", metavar="FILE", help="Save all numbers (.npz), the table (.csv) or pictures (.png).")
 @backend_option
 @tables
 def command(
@@ -46,6 +48,8 @@ def command(
     count: int,
     classes: str | None,
     layer: str | None,
+    drawn: int | None,
+    seed: int,
     output: str | None,
     backend: str,
 ) -> Answer:
@@ -60,6 +64,7 @@ def command(
     graphdsl predict runs/model-1/weights.safetensors photos/ -o answers.csv
     graphdsl predict model.dag new.csv --weights best.safetensors --format json
     graphdsl predict model.dag photos/ --features pooled -o features.npz
+    graphdsl predict generator.dag --draw 64 -o made.png
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, layer=layer)
@@ -67,7 +72,7 @@ def command(
     names = class_names(classes) if classes is not None else ()
     if layer is not None:
         return features(model, layer, given, output)
-    outputs = model.predict(given)
+    outputs = model.predict(given) if drawn is None else model.draw(drawn, seed=seed)
     best = model.top(outputs, count, names)
     files = files_of(given)
     found, texts = model.found(outputs, names, files), model.texts(outputs, names)
@@ -129,18 +134,3 @@ def labels(given: Dataset | None) -> dict[str, Array]:
         for name, column in found
         if isinstance(column, Labels)
     }
-
-
-def save(path: str, arrays: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> None:
-    """Raises E0519 for another ending than .npz and .csv, E0701 where the file cannot be written."""
-    ending = Path(path).suffix.lower()
-    if ending == ".csv":
-        write_whole(Path(path), as_csv(arrays, best, files).encode())
-        return
-    if ending != ".npz":
-        raise fail(
-            "E0519", f"answers cannot be written as `{path}`", help="end it in .npz (all numbers) or .csv (a table)"
-        )
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_whole(Path(path), buffer.getvalue())

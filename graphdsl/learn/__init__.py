@@ -21,7 +21,7 @@ from graphdsl.learn.folder import CHECKPOINT, SUMMARY, WEIGHTS, new_folder, newe
 from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.lbfgs import Lbfgs
-from graphdsl.learn.machine import Judge
+from graphdsl.learn.machine import IN_USE, Judge, counter
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
@@ -48,6 +48,7 @@ __all__ = [
     "EpochDone",
     "Feeder",
     "Feeds",
+    "IN_USE",
     "Interrupted",
     "Job",
     "Judge",
@@ -81,6 +82,7 @@ __all__ = [
     "TRAIN",
     "WEIGHTS",
     "as_bytes",
+    "counter",
     "curves",
     "edits",
     "grid",

@@ -13,6 +13,7 @@ from graphdsl.lang import Spec
 from graphdsl.learn.plan import Watch
 from graphdsl.learn.reading import Pair, Reading, steps_that_exist
 from graphdsl.report import dataclass, fail
+from graphdsl.runtime import SAMPLES
 
 
 class Batch(Protocol):
@@ -79,7 +80,7 @@ class Feeder:
 
         Raises E0513 where two that share one differ.
         """
-        fed: dict[str, Any] = dict(batch.arrays)
+        fed: dict[str, Any] = {**batch.arrays, SAMPLES: batch.sizes[str(BATCH)]}
         for name, lengths in batch.lengths.items():
             key = f"{LENGTHS_OF}{self._types[name].shape[1]}"
             if not np.array_equal(fed.setdefault(key, lengths), lengths):

@@ -19,6 +19,8 @@ from graphdsl.report import dataclass
 from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
 
 TOTAL = "loss/total"
+IN_USE = 1 << 31
+"""What numbers batches outside training, where noise is drawn in use too: the same for every judgement of a run."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ class Judge:
     def numbers(self, batches: Batches) -> dict[str, float]:
         """What they are over all of batches."""
         tally = Tally(self._plan.watches)
-        for batch in batches.epoch():
-            self._add(Step(self._feeder.feed(batch), batch.sizes[str(BATCH)]), tally)
+        for number, batch in enumerate(batches.epoch()):
+            fed = {**self._feeder.feed(batch), COUNTER: counter(self._plan.seed, IN_USE + number)}
+            self._add(Step(fed, batch.sizes[str(BATCH)]), tally)
         return tally.numbers()
 
     def _add(self, step: Step, tally: Tally) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from graphdsl.data import Dataset, arrays
-from graphdsl.learn import Callback
+from graphdsl.learn import Callback, Plan
 from graphdsl.report import Failed, fail
 
 
@@ -55,3 +56,9 @@ def _unfit(name: str, wanted: str, value: Any, help: str = "") -> Failed:
     shown = repr(value)
     said = shown if len(shown) <= 40 else f"a {type(value).__name__}"
     return fail("E0618", f"`{name}` takes {wanted}, got {said}", help=help)
+
+
+def changed(plan: Plan, epochs: int | None, callbacks: Sequence[Callback]) -> Plan:
+    """The plan with further callbacks, and as many epochs where a number is given."""
+    plan = replace(plan, callbacks=(*plan.callbacks, *callbacks))
+    return plan if epochs is None else replace(plan, epochs=epochs, steps=None)

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from graphdsl.backends import DEFAULT, backend, instead
-from graphdsl.draw import render, summary_text
+from graphdsl.draw import summary_text
 from graphdsl.ir import PROBABILITIES, Array, Graph, Result, Role, show
 from graphdsl.lang import elaborate, unread
 from graphdsl.learn import (
     CHECKPOINT,
     DOUBLE,
-    SUMMARY,
     Callback,
     Done,
     Feeder,
@@ -35,24 +32,25 @@ from graphdsl.learn import (
     in_double,
     in_use,
     load_state,
-    new_folder,
     plans,
     progress,
     run,
     shared,
 )
 from graphdsl.model import arguments
-from graphdsl.model.arguments import count, dataset, validation
+from graphdsl.model.arguments import changed, count, dataset, validation
+from graphdsl.model.beginning import begin_folder, how_to_go_on
 from graphdsl.model.boxes import Found, found_in, parts_of
 from graphdsl.model.classes import TOP, Classes, classes_of, ranked, top
 from graphdsl.model.complete import Opened, opened, packed
+from graphdsl.model.drawing import asked, drawn
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
-from graphdsl.model.looking import joined, kernel_of, made_by, stage_text
+from graphdsl.model.looking import kernel_of, made_by, stage_text
 from graphdsl.model.steps import steps_of
 from graphdsl.model.supply import Given, Supply
 from graphdsl.model.words import VOCABULARY
 from graphdsl.passes import apply, inference
-from graphdsl.report import Diagnostic, Reporter, Source, fail, write_whole
+from graphdsl.report import Diagnostic, Reporter, Source, fail
 from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, WeightStore, save_weights
 
 
@@ -160,7 +158,7 @@ class Model:
         own, kept, batch = arguments.callbacks(callbacks), validation(valid), count("batch", batch)
         if inputs is None and kept:
             raise fail("E0618", "`valid` goes with samples, and none are given", help="write it in the train section")
-        chosen = [_changed(plan, epochs, own) for plan in self._trained()]
+        chosen = [changed(plan, epochs, own) for plan in self._trained()]
         given = None if inputs is None else Given(dataset(inputs, targets), kept, batch)
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
         state = load_state(Path(resume) / CHECKPOINT, self.identity) if resume is not None else State()
@@ -173,7 +171,9 @@ class Model:
             return run(job, keeper, seen, state)
         except Interrupted:
             if keeper.folder is not None:
-                seen.say(f"stopped; all is saved. To go on: {self._how_to_go_on(keeper.folder, epochs)}")
+                seen.say(
+                    f"stopped; all is saved. To go on: {how_to_go_on(self.spec, self.settings, keeper.folder, epochs)}"
+                )
             raise
         finally:
             seen.close()
@@ -263,6 +263,10 @@ class Model:
         known = {name: self.classes.get(name) for name in self._of_kind("text") if name in outputs}
         said = {name: tuple(names) or (own.names if own else ()) for name, own in known.items()}
         return {name: Classes(own, Reading.TEXT).of(outputs[name]) for name, own in said.items()}
+
+    def draw(self, samples: int, *, seed: int = 0) -> dict[str, Array]:
+        """So many samples of the outputs that are made of noise alone (`random_normal`), by name. Raises E0809."""
+        return drawn(self.graph, self._in_use, samples, seed)
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
@@ -371,9 +375,8 @@ class Model:
         """Results for all samples, batch by batch."""
         given = None if inputs is None else dataset(inputs)
         batches = self._supply.asking(graph.graph, given, self.plans)
-        feeder = Feeder(self.spec)
-        parts = [graph.run(feeder.feed(batch)) for batch in batches.epoch()]
-        return {key: joined([part[key] for part in parts]) for key in graph.results}
+        seed = self.plans[0].seed if self.plans else 0
+        return asked(graph, batches, Feeder(self.spec), seed)
 
     def _keeper(self, runs: str | Path | None, resume: str | Path | None) -> Keeper:
         """Where the run writes: the folder that is resumed, a new one, or nowhere."""
@@ -381,19 +384,4 @@ class Model:
             return KeepsFolder(Path(resume), self.identity, self.metadata)
         if runs is None:
             return KeepsNothing()
-        folder = new_folder(Path(runs), self.name)
-        write_whole(folder / "spec.dag", self.spec.source.text.encode())
-        params = [f"{name} = {show(parameter.value)}\n" for name, parameter in self.spec.params.items()]
-        write_whole(folder / SUMMARY, "\n".join([self.summary(), "".join(params)]).encode())
-        render(self.graph, folder / "graph.svg", title=self.name)
-        return KeepsFolder(folder, self.identity, self.metadata)
-
-    def _how_to_go_on(self, folder: Path, epochs: int | None) -> str:
-        settings = [f"--set {name}={shlex.quote(str(value))}" for name, value in self.settings.items()]
-        words = ["graphdsl run", shlex.quote(self.spec.source.path), *settings, "--resume", shlex.quote(str(folder))]
-        return " ".join([*words, *([f"--epochs {epochs}"] if epochs is not None else [])])
-
-
-def _changed(plan: Plan, epochs: int | None, callbacks: Sequence[Callback]) -> Plan:
-    plan = replace(plan, callbacks=(*plan.callbacks, *callbacks))
-    return plan if epochs is None else replace(plan, epochs=epochs, steps=None)
+        return KeepsFolder(begin_folder(Path(runs), self.name, self.spec, self.summary()), self.identity, self.metadata)

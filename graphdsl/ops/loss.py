@@ -52,9 +52,9 @@ def mse(b: Builder, prediction: Value, target: Value, *, sample_weight: Value | 
     prediction, target  float, of one shape
     sample_weight       a tensor that says what each sample counts
     """
-    _demand_numbers("mse", prediction, target)
+    demand_numbers("mse", prediction, target)
     each = formula(b, lambda p, t: (p - t) * (p - t), prediction, target, title="squared_error")
-    return _mean(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight)
 
 
 @loss()
@@ -64,9 +64,9 @@ def mae(b: Builder, prediction: Value, target: Value, *, sample_weight: Value | 
     prediction, target  float, of one shape
     sample_weight       a tensor that says what each sample counts
     """
-    _demand_numbers("mae", prediction, target)
+    demand_numbers("mae", prediction, target)
     each = formula(b, lambda p, t: abs(p - t), prediction, target, title="absolute_error")
-    return _mean(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight)
 
 
 @loss()
@@ -96,13 +96,13 @@ def huber(
 
     Source: Huber 1964.
     """
-    _demand_numbers("huber", prediction, target)
+    demand_numbers("huber", prediction, target)
 
     def each(p: e.Expression, t: e.Expression) -> e.Expression:
         error = abs(p - t)
         return e.where(error <= delta, 0.5 * error * error, delta * (error - delta / 2))
 
-    return _mean(b, formula(b, each, prediction, target, title="huber"), sample_weight)
+    return mean_loss(b, formula(b, each, prediction, target, title="huber"), sample_weight)
 
 
 @loss()
@@ -117,7 +117,7 @@ def hinge(b: Builder, prediction: Value, target: Value, *, sample_weight: Value 
     if target.type.kind.name == "indices":
         truth = formula(b, lambda t: 2 * t - 1, truth, title="side")
     each = formula(b, lambda p, t: e.maximum(1 - t * p, 0), prediction, truth, title="hinge")
-    return _mean(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight)
 
 
 @loss()
@@ -141,7 +141,7 @@ def binary_crossentropy(
     After a sigmoid it is computed from the scores, as softplus(x) - t x: nothing overflows.
     E0303  the prediction is not of probabilities: end it with `sigmoid`
     """
-    _demand_kind("binary_crossentropy", prediction, PROBABILITY, "sigmoid")
+    demand_kind("binary_crossentropy", prediction, PROBABILITY, "sigmoid")
     truth = _binary_target(b, "binary_crossentropy", prediction, target)
     smooth = truth
     if label_smoothing:
@@ -150,7 +150,7 @@ def binary_crossentropy(
     if class_weights:
         no, yes = _class_weights(class_weights, 2)
         each = formula(b, lambda v, t: v * (no + (yes - no) * t), each, truth, title="class_weights")
-    return _mean(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight)
 
 
 @loss()
@@ -175,8 +175,8 @@ def categorical_crossentropy(
     E0303  the prediction is not of probabilities: end it with `softmax`
     E0304  the prediction has more or fewer classes than the target
     """
-    _demand_kind("categorical_crossentropy", prediction, PROBABILITIES, "softmax")
-    truth = _categorical_target(b, prediction, target)
+    demand_kind("categorical_crossentropy", prediction, PROBABILITIES, "softmax")
+    truth = categorical_target(b, prediction, target)
     last = (truth.type.rank - 1,)
     smooth = truth
     if label_smoothing:
@@ -191,7 +191,7 @@ def categorical_crossentropy(
         chosen = formula(b, lambda t, w: t * w, truth, table, title="class_weights")
         counted = sum_over(b, chosen, last)
         each = formula(b, lambda v, w: v * w, each, counted, title="class_weights")
-    return _mean(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight)
 
 
 @loss()
@@ -204,17 +204,17 @@ def kl_divergence(b: Builder, prediction: Value, target: Value, *, sample_weight
 
     E0303  the prediction is not of probabilities: end it with `softmax`
     """
-    _demand_kind("kl_divergence", prediction, PROBABILITIES, "softmax")
-    truth = _categorical_target(b, prediction, target)
+    demand_kind("kl_divergence", prediction, PROBABILITIES, "softmax")
+    truth = categorical_target(b, prediction, target)
     last = (truth.type.rank - 1,)
     truth = mask_steps(b, truth, 0.0, last)
     information = formula(b, lambda t: e.where(t > 0, t * e.log(e.where(t > 0, t, 1)), 0), truth, title="information")
     known = sum_over(b, information, last)
     crossed = b.emit(CategoricalCrossentropy(), prediction, truth)
-    return _mean(b, formula(b, lambda c, k: c + k, crossed, known, title="kl_divergence"), sample_weight)
+    return mean_loss(b, formula(b, lambda c, k: c + k, crossed, known, title="kl_divergence"), sample_weight)
 
 
-def _mean(b: Builder, each: Value, sample_weight: Value | None) -> Value:
+def mean_loss(b: Builder, each: Value, sample_weight: Value | None) -> Value:
     """The mean over samples, real steps and all else: a scalar."""
     if sample_weight is not None:
         each = _weighted(b, each, sample_weight)
@@ -243,7 +243,8 @@ def _weighted(b: Builder, each: Value, weight: Value) -> Value:
     return formula(b, lambda v, w: v * w, each, spread, title="sample_weight")
 
 
-def _demand_numbers(title: str, prediction: Value, target: Value) -> None:
+def demand_numbers(title: str, prediction: Value, target: Value) -> None:
+    """Raises TypeRuleError E0303 for what is no float, E0304 where the shapes differ."""
     for position, value in enumerate((prediction, target)):
         if not value.type.dtype.is_float:
             raise TypeRuleError(
@@ -273,7 +274,8 @@ def _demand_same(title: str, prediction: Value, target: Value) -> None:
     )
 
 
-def _demand_kind(title: str, prediction: Value, kind: Kind, ending: str) -> None:
+def demand_kind(title: str, prediction: Value, kind: Kind, ending: str) -> None:
+    """Raises TypeRuleError E0303 where the prediction is not of this kind, which ending makes."""
     if prediction.type.kind == kind:
         return
     raise TypeRuleError(
@@ -297,14 +299,14 @@ def _binary_target(b: Builder, title: str, prediction: Value, target: Value) -> 
         if prediction.type.shape != (*target.type.shape, 1):
             _demand_same(title, prediction, target)
         return reshape(b, one_hot_of(b, target, range(1, 2)), prediction.type.shape)
-    _demand_numbers(title, prediction, target)
+    demand_numbers(title, prediction, target)
     return target
 
 
-def _categorical_target(b: Builder, prediction: Value, target: Value) -> Value:
+def categorical_target(b: Builder, prediction: Value, target: Value) -> Value:
     """The target as probabilities in the shape of the prediction."""
     if target.type.kind.name != "indices":
-        _demand_numbers("categorical_crossentropy", prediction, target)
+        demand_numbers("categorical_crossentropy", prediction, target)
         return target
     classes, outputs = target.type.kind.classes, prediction.type.channels
     if classes != outputs:

@@ -1,6 +1,6 @@
 """Runs programs on a backend and keeps the weights."""
 
-from graphdsl.runtime.compiled import Compiled, binding
+from graphdsl.runtime.compiled import SAMPLES, Compiled, binding
 from graphdsl.runtime.executor import Executor, Ready
 from graphdsl.runtime.memory import amount
 from graphdsl.runtime.profile import Timing, by_operator, find_nonfinite, profile
@@ -12,6 +12,7 @@ __all__ = [
     "Executor",
     "LoadReport",
     "Ready",
+    "SAMPLES",
     "STATES",
     "Timing",
     "WeightStore",

@@ -12,6 +12,9 @@ from graphdsl.passes import apply, for_machine, lower
 from graphdsl.report import Failed, fail
 from graphdsl.runtime.executor import Executor, Ready
 
+SAMPLES = "batch/samples"
+"""What says how many samples a step has, for graphs whose inputs do not: those that read nothing but noise."""
+
 
 class Compiled:
     """graph (what a pipeline of passes has made) on an executor, whose arena and weights it shares with others.
@@ -30,12 +33,13 @@ class Compiled:
         self.inputs = {n: node.types[0] for n, node in graph.items() if isinstance(node.op, Input) and n in needed}
         self.results = tuple(r.key for r in graph.results if r.role is not Role.UPDATE)
         self._ready: dict[tuple[tuple[str, int], ...], Ready] = {}
-        self._of_shapes: dict[tuple[tuple[int, ...], ...], Ready] = {}
+        self._of_shapes: dict[tuple[Any, ...], Ready] = {}
 
     def run(self, inputs: Mapping[str, Any], fetch: Iterable[str] | None = None) -> dict[str, Array]:
         """One step on these inputs; copies of the results named in fetch, of all by default.
 
-        An input is an array of its type, or a number. What the graph does not read may be there too.
+        An input is an array of its type, or a number. What the graph does not read may be there too. SAMPLES says how
+        many samples there are where no input does; 1 without it.
         """
         ready = self.step(inputs)
         return self.executor.read_all(ready, self.results if fetch is None else fetch)
@@ -43,16 +47,21 @@ class Compiled:
     def step(self, inputs: Mapping[str, Any]) -> Ready:
         """One step whose results stay where they are; `executor.read(ready, key)` copies one."""
         arrays = self.arrays(inputs)
-        shapes = tuple([array.shape for array in arrays.values()])
+        count = inputs.get(SAMPLES, 1)
+        shapes = (count, *[array.shape for array in arrays.values()])
         ready = self._of_shapes.get(shapes)
         if ready is None or ready.generation != self.executor.generation:
-            ready = self._of_shapes[shapes] = self.ready(binding(self.inputs, arrays))
+            ready = self._of_shapes[shapes] = self.ready(binding(self.inputs, arrays, count))
         self.executor.run(ready, arrays)
         return ready
 
     def arena(self, inputs: Mapping[str, Any]) -> int:
         """Bytes that a step on these inputs takes, weights and inputs apart."""
-        return self.ready(binding(self.inputs, self.arrays(inputs))).program.arena_bytes
+        return self.ready(self.sizes(inputs)).program.arena_bytes
+
+    def sizes(self, inputs: Mapping[str, Any]) -> dict[str, int]:
+        """What the free sizes are with these inputs."""
+        return binding(self.inputs, self.arrays(inputs), inputs.get(SAMPLES, 1))
 
     def ready(self, sizes: Mapping[str, int]) -> Ready:
         """The program for these sizes, ready to run."""
@@ -88,8 +97,8 @@ class Compiled:
         raise fail("E0603", f"nothing is fed to {names}", help=f"got {', '.join(inputs) or 'no inputs'}")
 
 
-def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dict[str, int]:
-    """The numbers that the free sizes of the inputs stand for; the batch is 1 where no input has one.
+def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array], samples: int = 1) -> dict[str, int]:
+    """The numbers that the free sizes of the inputs stand for; the batch is `samples` where no input has one.
 
     Raises Failed E0603 where an array does not fit.
     """
@@ -100,7 +109,7 @@ def binding(types: Mapping[str, TensorType], arrays: Mapping[str, Array]) -> dic
         sizes = found | sizes
         if type.rank != len(shape) or shape != type.bind(sizes):
             raise _unfit(name, type, shape, sizes)
-    sizes.setdefault(str(BATCH), 1)
+    sizes.setdefault(str(BATCH), samples)
     return sizes
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from graphdsl.ir import Array, Call
 from graphdsl.report import dataclass, fail
-from graphdsl.runtime.compiled import Compiled, binding
+from graphdsl.runtime.compiled import Compiled
 from graphdsl.runtime.executor import Ready
 
 
@@ -61,7 +61,7 @@ def find_nonfinite(compiled: Compiled, inputs: Mapping[str, Any]) -> None:
     infinity or NaN.
     """
     arrays = compiled.arrays(inputs)
-    ready = _filled(compiled, arrays)
+    ready = _filled(compiled, inputs)
     weights = compiled.executor.weights
     given = {f"the input `{n}`": a for n, a in arrays.items()}
     given |= {f"the weight `{n}`": weights[n] for n in ready.program.weights}
@@ -95,9 +95,8 @@ def _writes_infinity(call: Call) -> bool:
 
 
 def _filled(compiled: Compiled, inputs: Mapping[str, Any]) -> Ready:
-    arrays = compiled.arrays(inputs)
-    ready = compiled.ready(binding(compiled.inputs, arrays))
-    compiled.executor.fill(ready, arrays)
+    ready = compiled.ready(compiled.sizes(inputs))
+    compiled.executor.fill(ready, compiled.arrays(inputs))
     return ready
 
 

@@ -1,0 +1,47 @@
+"""Answers as files: all numbers, a table, or pictures."""
+
+from __future__ import annotations
+
+import io
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphdsl.cli.said import as_csv
+from graphdsl.ir import Array
+from graphdsl.learn import as_bytes, grid, png
+from graphdsl.report import fail, write_whole
+
+MOST_PICTURES = 1024
+"""Pictures in a grid; further ones are left out."""
+
+
+def save(path: str, arrays: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> None:
+    """Raises E0519 for another ending than .npz, .csv and .png, and where nothing is a picture; E0701 where the file
+    cannot be written."""
+    ending = Path(path).suffix.lower()
+    if ending == ".csv":
+        write_whole(Path(path), as_csv(arrays, best, files).encode())
+    elif ending == ".png":
+        _save_pictures(Path(path), arrays)
+    elif ending == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        write_whole(Path(path), buffer.getvalue())
+    else:
+        help = "end it in .npz (all numbers), .csv (a table) or .png (pictures)"
+        raise fail("E0519", f"answers cannot be written as `{path}`", help=help)
+
+
+def _save_pictures(path: Path, arrays: dict[str, Array]) -> None:
+    """The pictures of an output, from 0 to 1, in one that is as wide as high; of several outputs in a file each."""
+    found = {n: a[:MOST_PICTURES] for n, a in arrays.items() if a.ndim == 4 and a.shape[-1] in (1, 3, 4) and len(a)}
+    if not found:
+        told = ", ".join(f"`{name}` {list(array.shape[1:])}" for name, array in arrays.items())
+        message = f"no output is a picture of height, width and 1, 3 or 4 channels: {told}"
+        raise fail("E0519", message, help="end the file's name in .npz (all numbers) or .csv (a table)")
+    for name, pictures in found.items():
+        where = path if len(found) == 1 else path.with_stem(f"{path.stem}-{name}")
+        write_whole(where, png(grid(as_bytes(pictures), ceil(sqrt(len(pictures))))))
