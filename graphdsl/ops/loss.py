@@ -79,9 +79,9 @@ def mape(b: Builder, prediction: Value, target: Value, *, sample_weight: Value |
     What is too high can cost more than all of the target, what is too low at most that: the best guess under it is a
     low one. For prices, which differ by factors, let the network end in `exp`.
     """
-    _demand_numbers("mape", prediction, target)
+    demand_numbers("mape", prediction, target)
     each = formula(b, lambda p, t: abs(p - t) / e.maximum(abs(t), NEAREST), prediction, target, title="relative_error")
-    return _mean(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight)
 
 
 @loss()
