@@ -235,7 +235,7 @@ def c_cells(
     """
     slide = _known("c_cells", x.type, size, pad, stride)
     mean = b.emit(AvgPool(slide.size, slide.stride, slide.pad, True), x)
-    return formula(b, lambda m: maximum(m, 0) / (half + maximum(m, 0)), mean, title="c_cells")
+    return formula(b, lambda m: maximum(m, 0) / (maximum(m, 0) + half), mean, title="c_cells")
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,14 @@ from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, Step, first, 
 from graphdsl.ir import (
     BATCH,
     Array,
-    Builder,
     Constant,
     Dim,
     Graph,
     Input,
-    ModalOperator,
-    Node,
     Operator,
     Role,
     TensorType,
-    Value,
     Weight,
-    rebuild,
 )
 from graphdsl.report import dataclass
 
@@ -59,7 +54,7 @@ def exported(graph: Graph, weights: Mapping[str, Array], *, nchw: bool = False) 
     nchw  pictures come channels-first, [N, C, H, W]; other inputs, and outputs, are as the spec says
     Raises Failed E0901 for what ONNX cannot say, by layer.
     """
-    graph = opened(graph.with_results(graph.of_role(Role.OUTPUT)))
+    graph = graph.with_results(graph.of_role(Role.OUTPUT))
     sheet = Sheet(graph, weights)
     inputs = graph_inputs(graph)
     turned = {name for name, type in inputs.items() if nchw and type.rank == 4}
@@ -82,17 +77,6 @@ def write_graph(sheet: Sheet, turned: Collection[str], rules: Mapping[type[Opera
         if name in sheet.needed and not isinstance(node.op, Input | Weight | Constant):
             write_node(sheet, name, rules)
     sheet.finish([(r.name, r.value) for r in graph.results])
-
-
-def opened(graph: Graph) -> Graph:
-    """graph with what layers that learn by a rule of their own (s_cells) do in use in their place: ONNX has none."""
-
-    def rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not isinstance(node.op, ModalOperator) or not node.op.learns:
-            return None
-        return node.op.inference(b, operands)
-
-    return rebuild(graph, rule)
 
 
 class _Sizes:

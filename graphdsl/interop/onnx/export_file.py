@@ -15,6 +15,7 @@ import numpy as np
 
 from graphdsl.interop.onnx.export import Exported, Tensor
 from graphdsl.interop.onnx.export_sheet import Step
+from graphdsl.interop.onnx.functions import BODIES, DOMAIN, VERSION, functions, qualified
 from graphdsl.interop.refusal import demand_package
 from graphdsl.ir import Array
 from graphdsl.report import write_whole
@@ -59,13 +60,15 @@ def _model(exported: Exported, title: str, beside: str) -> Iterator[bytes]:
     from onnx import helper
 
     graph = helper.make_graph(
-        [helper.make_node(s.op, s.inputs, s.outputs, s.name, **_settings(s)) for s in exported.steps],
+        [_node(step) for step in exported.steps],
         title,
         [_described(tensor) for tensor in exported.inputs],
         [_described(tensor) for tensor in exported.outputs],
     )
-    opset = helper.make_opsetid("", OPSET)
-    model = helper.make_model(helper.make_graph([], title, [], []), opset_imports=[opset], ir_version=IR_VERSION)
+    own = [name for name in BODIES if any(step.op == qualified(name) for step in exported.steps)]
+    opsets = [helper.make_opsetid("", OPSET), *([helper.make_opsetid(DOMAIN, VERSION)] if own else [])]
+    empty = helper.make_graph([], title, [], [])
+    model = helper.make_model(empty, opset_imports=opsets, ir_version=IR_VERSION, functions=functions(own))
     model.producer_name = "graphdsl"
     model.ClearField("graph")
     heads = _outside(exported, beside) if beside else [_head(name, array) for name, array in exported.stored.items()]
@@ -79,6 +82,13 @@ def _model(exported: Exported, title: str, beside: str) -> Iterator[bytes]:
         if not isinstance(array, bytes):
             yield _field(RAW_DATA, array.nbytes)
             yield array.tobytes()
+
+
+def _node(step: Step) -> onnx.NodeProto:
+    from onnx import helper
+
+    domain, _, op = step.op.rpartition("::")
+    return helper.make_node(op, step.inputs, step.outputs, step.name, domain=domain, **_settings(step))
 
 
 def _tensor_size(head: bytes, array: Array | bytes) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphdsl.interop.onnx.export_rules import bias_after, says, write_resize
 from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, place_of
+from graphdsl.interop.onnx.functions import S_CELLS, qualified
 from graphdsl.ir import Array, DType, Value
 from graphdsl.ops import (
     AvgPool,
@@ -21,6 +22,7 @@ from graphdsl.ops import (
     Lstm,
     MaxPool,
     Pads,
+    SCells,
     Sizes,
     Standardize,
     Taps,
@@ -66,6 +68,20 @@ def _with_bias(sheet: Sheet, value: Value, word: str, inputs: Sequence[str], set
     total, bias = found or (value, "")
     sheet.begin(total.node)
     sheet.bind(total, sheet.write(word, [*inputs, *([bias] if bias else [])], settings=settings), FIRST)
+
+
+@says(SCells)
+def write_s_cells(sheet: Sheet, value: Value) -> None:
+    """A function of ours, since ONNX has no such cells."""
+    (x, patterns, strength), op = sheet.operands(value), sheet.operation(value)
+    assert isinstance(op, SCells)
+    size = tuple(int(s) for s in sheet.numbers(patterns).shape[:-2])
+    one_each = sheet.numbers(strength).reshape(-1, *(1,) * len(size))
+    inputs = [sheet.tensor(x, FIRST), _kernel(sheet, patterns), sheet.keep(strength.node, one_each)]
+    r = op.selectivity
+    settings = {"selectivity": r, "share": r / (1 + r), "speed": op.speed, "area": op.area or (0,) * len(size)}
+    settings |= {"kernel_shape": size, "pads": _pads(op.pad)}
+    sheet.bind(value, sheet.write(qualified(S_CELLS), inputs, settings=settings), FIRST)
 
 
 @says(ConvInputGradient)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from graphdsl.interop.onnx.functions import foreign
 from graphdsl.interop.refusal import demand_package, malformed, read_bytes
 from graphdsl.ir import Array
 from graphdsl.report import Failed, dataclass, fail
@@ -82,9 +83,7 @@ def load(path: Path) -> Model:
     onnx = demand_onnx()
     proto = _parsed(onnx, path)
     if proto.functions:
-        from onnx import inliner
-
-        proto = _guarded(path, lambda: inliner.inline_local_functions(proto))
+        proto = _guarded(path, lambda: foreign(proto))
     graph = proto.graph
     if len(graph.node) > MOST_STEPS:
         raise fail("E0902", f"{path} has {len(graph.node):,} nodes; at most {MOST_STEPS:,} are read")

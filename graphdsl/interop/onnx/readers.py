@@ -1,6 +1,7 @@
 """All readers of operators: importing their files is what registers them."""
 
 from graphdsl.interop.onnx import (
+    cells,
     convolutions,
     einsum,
     elementwise,
@@ -21,6 +22,6 @@ from graphdsl.interop.onnx.registry import READERS
 __all__ = ["FILES", "READERS"]
 
 FILES = (
-    *(convolutions, einsum, elementwise, logic, losses, norms, picks, pools),
+    *(cells, convolutions, einsum, elementwise, logic, losses, norms, picks, pools),
     *(products, reduces, resizing, sequences, shapes, spectral),
 )

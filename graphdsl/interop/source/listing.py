@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from graphdsl.interop.onnx.export import opened, write_graph
+from graphdsl.interop.onnx.export import write_graph
 from graphdsl.interop.onnx.export_rules import RULES, Rule
 from graphdsl.interop.onnx.export_sheet import Sheet, Step
-from graphdsl.ir import Array, Graph, Operator, Role, Value, Weight
+from graphdsl.ir import Array, Builder, Graph, ModalOperator, Node, Operator, Role, Value, Weight, rebuild
 from graphdsl.ops import Dropout, GaussianNoise, Gru, Lstm, StepMask
 
 
@@ -119,3 +119,14 @@ def readers_of(sheet: Sheet) -> dict[str, list[int]]:
 def outputs_of(sheet: Sheet) -> Collection[str]:
     """What the spec calls its outputs."""
     return [result.name for result in sheet.graph.results]
+
+
+def opened(graph: Graph) -> Graph:
+    """graph with what layers that learn by a rule of their own (s_cells) do in use in their place."""
+
+    def rule(b: Builder, name: str, node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if not isinstance(node.op, ModalOperator) or not node.op.learns:
+            return None
+        return node.op.inference(b, operands)
+
+    return rebuild(graph, rule)

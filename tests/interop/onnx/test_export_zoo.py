@@ -22,9 +22,6 @@ SPECS = Path(__file__).parents[3] / "specs"
 EQUAL = 1e-4
 """Of the largest output: hundreds of layers in float32, summed in another order."""
 
-OPENED = {"neocognitron"}
-"""Goes out as convolutions, pools and arithmetic, since no ONNX node is like its cells; so it comes in as these."""
-
 LARGE = {"alexnet", "vgg16", "vgg19", "wide_resnet", "unet", "inception_resnet_v2"}
 LARGE |= {f"resnet{depth}{version}" for depth in (50, 101, 152) for version in ("", "v2")}
 ZOO = [pytest.param(p, marks=[pytest.mark.slow] if p.stem in LARGE else [], id=p.stem) for p in SPECS.glob("zoo/*.dag")]
@@ -33,9 +30,6 @@ NEEDY = {"transfer"}
 OTHERS = [pytest.param(p, id=p.stem) for p in SPECS.glob("*.dag") if p.stem not in NEEDY]
 FREE = {"author_profile", "question_answering", "siamese"}
 """Lengths are free here. An ONNX file has them as a second input, which a spec cannot declare: it is refused."""
-
-ANOTHER = {"neocognitron"}
-"""ONNX has no s_cells: they go out as the arithmetic that they are in use, and come in as that."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +63,7 @@ def test_onnxruntime_says_the_same_and_what_goes_out_comes_in_again(path: Path, 
     assert found is not None and found < EQUAL
     graph = model.graph
     del model
-    if path.stem not in FREE | ANOTHER:
+    if path.stem not in FREE:
         text = written(read(file, None)).text
         assert canonical(Model(Source("again.dag", text)).graph) == canonical(graph)
     file.unlink()
