@@ -4,8 +4,7 @@ from graphdsl.data.arrays import arrays
 from graphdsl.data.augment import AUGMENTS, Augment, EachSample
 from graphdsl.data.batches import Batches
 from graphdsl.data.bind import Batch, Bound, bind, bucket
-from graphdsl.data.column import Column, Dense, Labels, Ragged, Texts
-from graphdsl.data.conform import Wanted
+from graphdsl.data.column import Column, Dense, Labels, Ragged, Rows, Texts
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
 from graphdsl.data.digits import Digits
@@ -17,9 +16,26 @@ from graphdsl.data.joined import Joined
 from graphdsl.data.named_files import Files
 from graphdsl.data.numpy_files import Npy, Npz
 from graphdsl.data.photo import SOURCES
-from graphdsl.data.preprocess import NO_STEPS, STEPS, Preprocess, Step, shaped
+from graphdsl.data.prepare import Training, every, none, vocabularies
+from graphdsl.data.preprocess import (
+    NO_STEPS,
+    STEPS,
+    AnyStep,
+    ColumnStep,
+    Fitted,
+    Preprocess,
+    Spelling,
+    State,
+    Step,
+    shaped,
+)
+from graphdsl.data.preprocess_numbers import Counting
+from graphdsl.data.preprocess_pictures import Resize
+from graphdsl.data.preprocess_text import Tokeniser
 from graphdsl.data.registry import READERS, Reader, read
 from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
+from graphdsl.data.vocabulary import Vocabulary
+from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import Sound, read_wav, wav_bytes
 
 __all__ = [
@@ -60,6 +76,18 @@ __all__ = [
     "Step",
     "Texts",
     "Wanted",
+    "vocabularies",
+    "Rows",
+    "Training",
+    "Resize",
+    "Counting",
+    "Vocabulary",
+    "Tokeniser",
+    "State",
+    "Spelling",
+    "Fitted",
+    "ColumnStep",
+    "AnyStep",
     "arrays",
     "bind",
     "bucket",
@@ -72,4 +100,6 @@ __all__ = [
     "split",
     "unreadable",
     "wav_bytes",
+    "every",
+    "none",
 ]

@@ -53,5 +53,5 @@ class Batches:
 
     def _generators(self, epoch: int, batch: int) -> dict[str, np.random.Generator]:
         """One for each input, so that adding an input does not change what the others see."""
-        names = [fitted.wanted.name for fitted in self.bound.fitted]
+        names = [column.wanted.name for column in self.bound.suited]
         return {name: np.random.default_rng([self.seed, 3, epoch, batch, crc32(name.encode())]) for name in names}

@@ -10,10 +10,13 @@ import numpy as np
 
 from graphdsl.data.augment import Augment
 from graphdsl.data.column import Array, Rows
-from graphdsl.data.conform import Fitted, Wanted, conform
-from graphdsl.data.dataset import Dataset, split
+from graphdsl.data.conform import Suited, conform
+from graphdsl.data.dataset import Dataset
 from graphdsl.data.match import match
-from graphdsl.data.preprocess import NO_STEPS, Preprocess
+from graphdsl.data.prepare import Prepare, Training, every
+from graphdsl.data.preprocess import NO_STEPS, Preprocess, State
+from graphdsl.data.vocabulary import Vocabulary
+from graphdsl.data.wanted import Wanted
 from graphdsl.ir import BATCH
 from graphdsl.report import Diagnostic, Failed, Span, dataclass, did_you_mean, fail
 
@@ -39,7 +42,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """Columns fitted to a model, and the rows of them that are in use.
+    """Columns that suit a model, and the rows of them that are in use.
 
     fixed     free sizes that every row shares
     longest   the greatest length of each size that rows differ in: no batch is padded beyond it
@@ -47,25 +50,30 @@ class Bound:
     span      where the spec calls the reader
     """
 
-    fitted: tuple[Fitted, ...]
+    suited: tuple[Suited, ...]
     rows: Rows
     fixed: Mapping[str, int] = field(default_factory=dict)
     longest: Mapping[str, int] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
     span: Span | None = None
+    states: Mapping[str, State] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
-        """The class names or words behind the numbers, by input or target: what prediction must know again."""
-        return {f.wanted.name: f.names for f in self.fitted if f.names}
+        """The class names behind the numbers, by input or target: what prediction must know again."""
+        return {f.wanted.name: f.names for f in self.suited if f.names}
 
-    def split(self, fraction: float, *, seed: int = 0, shuffle: bool = True) -> tuple[Bound, Bound]:
-        """The rows to train on, and those to validate on; see `dataset.split`."""
-        train, valid = split(len(self.rows), fraction, seed=seed, shuffle=shuffle)
-        return replace(self, rows=self.rows[train]), replace(self, rows=self.rows[valid])
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """What numbers made of texts stand for, by input or target."""
+        return {f.wanted.name: f.words for f in self.suited if f.words is not None}
+
+    def only(self, which: Rows) -> Bound:
+        """These places in `rows`: those to train on, say, or those to validate on."""
+        return replace(self, rows=self.rows[which])
 
     def take(self, which: Rows, generators: Mapping[str, np.random.Generator] | None = None) -> Batch:
         """The batch of these places in `rows`. With generators (by name) pictures are augmented at random.
@@ -73,22 +81,22 @@ class Bound:
         Raises E0507 where a picture cannot be read.
         """
         rows = self.rows[which]
-        lengths = {f.wanted.name: f.column.lengths(rows) for f in self.fitted if f.time}
+        lengths = {f.wanted.name: f.column.lengths(rows) for f in self.suited if f.time}
         sizes = {str(BATCH): len(rows), **self._sizes(lengths)}
         arrays = {}
-        for fitted in self.fitted:
-            name = fitted.wanted.name
-            with _located(self.span or fitted.wanted.span):
-                arrays[name] = fitted.take(rows, sizes, generators[name] if generators else None)
+        for column in self.suited:
+            name = column.wanted.name
+            with _located(self.span or column.wanted.span):
+                arrays[name] = column.take(rows, sizes, generators[name] if generators else None)
         return Batch(arrays, lengths, sizes)
 
     def _sizes(self, lengths: Mapping[str, Array]) -> dict[str, int]:
         """Free sizes of a batch. One name is one size, so inputs that share it are padded alike."""
         sizes = dict(self.fixed)
-        for fitted in self.fitted:
-            if fitted.time in self.longest:
-                needed = bucket(int(lengths[fitted.wanted.name].max(initial=1)))
-                sizes[fitted.time] = min(self.longest[fitted.time], max(sizes.get(fitted.time, 1), needed))
+        for column in self.suited:
+            if column.time in self.longest:
+                needed = bucket(int(lengths[column.wanted.name].max(initial=1)))
+                sizes[column.time] = min(self.longest[column.time], max(sizes.get(column.time, 1), needed))
         return {name: max(size, self.least.get(name, 0)) for name, size in sizes.items()}
 
 
@@ -110,41 +118,53 @@ def bind(
     augments: Mapping[str, tuple[Augment, ...]] | None = None,
     preprocess: Mapping[str, Preprocess] | None = None,
     names: Mapping[str, tuple[str, ...]] | None = None,
+    states: Mapping[str, State] | None = None,
+    training: Training = every,
     span: Span | None = None,
     spare: bool = False,
     least: Mapping[str, int] | None = None,
 ) -> Bound:
-    """Finds a column for each input and target (`match.py`) and fits it (`conform.py`). All errors are told at once.
+    """Finds a column for each input and target (`match.py`), prepares it (`prepare.py`) and fits it (`conform.py`).
+    All errors are told at once.
 
     augments   changes to pictures, by input
-    preprocess what is done to all samples, by input; names that are none of wanted are left alone
-    names      class names and words from training (`Bound.names`): the same names get the same numbers again
+    preprocess what is done to all samples, by input or target; names that are none of wanted are left alone
+    names      class names from training (`Bound.names`): the same names get the same numbers again
+    states     what steps of preprocess have learned in training (`Bound.states`)
+    training   which rows are trained on, of how many: what has not been learned is learned from them
     span       where the spec calls the reader
     spare      columns that nothing takes are no error, as in prediction
     least      the smallest number for each free size that the network can take
-    Raises E0510 to E0518, and E0507 for pictures that cannot be read.
+    Raises E0508, E0510 to E0518 and E0520, and E0507 for pictures that cannot be read.
     """
     found = match(dataset, wanted, span, spare=spare)
     errors = [*found.errors, *_unknown(augments or {}, wanted, span)]
-    fitted: list[Fitted] = []
-    for want in wanted:
-        if want.name not in found.found:
-            continue
-        column_name, column = found.found[want.name]
-        known = (names or {}).get(want.name, ())
-        changes = (augments or {}).get(want.name, ())
-        steps = (preprocess or {}).get(want.name, NO_STEPS)
-        place = dataset.place
+    steps = preprocess or {}
+    by_name = {want.name: want for want in wanted}
+    prepare = Prepare(found.found, by_name, steps, dict(states or {}), dataset.place, training)
+    suited: list[Suited] = []
+    for want in [want for want in wanted if want.name in found.found]:
+        own = steps.get(want.name, NO_STEPS).span
         try:
-            with _located(span or steps.span or want.span):
-                fit = conform(column_name, column, want, place=place, augments=changes, names=known, preprocess=steps)
-            fitted.append(fit)
+            with _located(span or own or want.span):
+                suited.append(_suited(want, prepare, (augments or {}).get(want.name, ()), names or {}))
         except Failed as failed:
-            errors += failed.diagnostics
+            errors += [d for d in failed.diagnostics if d not in errors]
     if errors:
         raise Failed(errors)
-    fixed, longest = _free_sizes(fitted)
-    return Bound(tuple(fitted), np.arange(len(dataset)), fixed, longest, _paddable(fitted, least or {}), span)
+    fixed, longest = _free_sizes(suited)
+    rows, least = np.arange(prepare.count), _paddable(suited, least or {})
+    return Bound(tuple(suited), rows, fixed, longest, least, span, prepare.states)
+
+
+def _suited(
+    want: Wanted, prepare: Prepare, augments: tuple[Augment, ...], names: Mapping[str, tuple[str, ...]]
+) -> Suited:
+    """The column for want, prepared and checked."""
+    column, steps, words = prepare.of(want.name)
+    name, known = prepare.columns[want.name][0], names.get(want.name, ())
+    made = conform(name, column, want, place=prepare.place, augments=augments, names=known, preprocess=steps)
+    return replace(made, words=words)
 
 
 @contextmanager
@@ -167,12 +187,12 @@ def _unknown(
     ]
 
 
-def _free_sizes(fitted: Sequence[Fitted]) -> tuple[dict[str, int], dict[str, int]]:
+def _free_sizes(suited: Sequence[Suited]) -> tuple[dict[str, int], dict[str, int]]:
     """Free sizes that all rows share, and the greatest value of those that rows differ in. Raises E0513."""
-    ragged = {f.time for f in fitted if f.column.ragged}
-    longest = {name: max(f.column.longest() for f in fitted if f.time == name) for name in ragged}
+    ragged = {f.time for f in suited if f.column.ragged}
+    longest = {name: max(f.column.longest() for f in suited if f.time == name) for name in ragged}
     fixed: dict[str, int] = {}
-    for f, axis, name in _free_axes(fitted):
+    for f, axis, name in _free_axes(suited):
         if axis == 0 and name in longest:
             continue
         have = f.shape[axis] or 0
@@ -181,14 +201,14 @@ def _free_sizes(fitted: Sequence[Fitted]) -> tuple[dict[str, int], dict[str, int
     return fixed, longest
 
 
-def _paddable(fitted: Sequence[Fitted], least: Mapping[str, int]) -> dict[str, int]:
+def _paddable(suited: Sequence[Suited], least: Mapping[str, int]) -> dict[str, int]:
     """Of these sizes those that only sequences have, as their first axis: their true lengths go with them."""
-    other = {name for f, axis, name in _free_axes(fitted) if axis or len(f.wanted.shape) > 2}
+    other = {name for f, axis, name in _free_axes(suited) if axis or len(f.wanted.shape) > 2}
     return {name: size for name, size in least.items() if name not in other}
 
 
-def _free_axes(fitted: Sequence[Fitted]) -> list[tuple[Fitted, int, str]]:
-    return [(f, axis, size) for f in fitted for axis, size in enumerate(f.wanted.shape) if isinstance(size, str)]
+def _free_axes(suited: Sequence[Suited]) -> list[tuple[Suited, int, str]]:
+    return [(f, axis, size) for f in suited for axis, size in enumerate(f.wanted.shape) if isinstance(size, str)]
 
 
 def _conflict(wanted: Wanted, name: str, have: int, other: int) -> Failed:

@@ -55,6 +55,10 @@ class Column(ABC):
         """The greatest length of the first axis over all rows."""
         return self.shape[0] or 0
 
+    def only(self, rows: Rows) -> Column:
+        """These rows as a column of their own."""
+        return Dense(self.take(rows))
+
     def describe(self) -> str:
         """`float64[28, 28, 1]`, with `*` where rows differ."""
         sizes = ", ".join("*" if size is None else str(size) for size in self.shape)
@@ -107,6 +111,9 @@ class Labels(Column):
     def take(self, rows: Rows, length: int = 0) -> Array:
         return np.asarray(self.values[rows])
 
+    def only(self, rows: Rows) -> Labels:
+        return Labels(self.values[rows], self.classes)
+
     def describe(self) -> str:
         """`class names (3)` or `class numbers`"""
         return f"class names ({len(self.classes)})" if self.classes else "class numbers"
@@ -117,6 +124,9 @@ class Numerals(Dense):
     """Whole numbers that were written in digits, [rows], with the texts that they were: `0042` may be either."""
 
     texts: tuple[str, ...] = ()
+
+    def only(self, rows: Rows) -> Numerals:
+        return Numerals(self.values[rows], tuple(self.texts[row] for row in rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +168,9 @@ class Ragged(Column):
             out[i, :size] = self.values[start : start + size]
         return out
 
+    def only(self, rows: Rows) -> Ragged:
+        return Ragged.of([self.values[self.starts[row] : self.starts[row + 1]] for row in rows])
+
     def dense(self) -> Dense | None:
         """The same as one array where all rows are equally long, else None."""
         sizes = np.diff(self.starts)
@@ -183,7 +196,7 @@ class Ragged(Column):
 
 @dataclass(frozen=True, eq=False)
 class Texts(Column):
-    """Words that no number stands for yet: binding to `int(n)[T]` numbers them by a vocabulary."""
+    """Texts that no number stands for yet: a step of `preprocess` makes numbers of them."""
 
     values: tuple[str, ...]
 
@@ -200,6 +213,9 @@ class Texts(Column):
 
     def take(self, rows: Rows, length: int = 0) -> Array:
         return np.array([self.values[r] for r in rows])
+
+    def only(self, rows: Rows) -> Texts:
+        return Texts(tuple(self.values[row] for row in rows))
 
     def describe(self) -> str:
         """`text`"""

@@ -16,53 +16,24 @@ from graphdsl.data.augment import Augment
 from graphdsl.data.column import Array, Column, Dense, Labels, Numerals, Ragged, Rows, Shape, Texts
 from graphdsl.data.images import Images
 from graphdsl.data.preprocess import NO_STEPS, PLAIN, Preprocess, Step, applied, shaped
+from graphdsl.data.running import Windows
 from graphdsl.data.sounds import Sounds
-from graphdsl.data.words import numbered, vocabulary
-from graphdsl.ir import Symbolic, TensorType
-from graphdsl.report import Failed, Span, dataclass, did_you_mean, fail
+from graphdsl.data.vocabulary import Vocabulary
+from graphdsl.data.wanted import Wanted
+from graphdsl.report import Failed, dataclass, did_you_mean, fail
 
 CHUNK = 1 << 22
 Place = Callable[[int], str]
-Sizes = tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """An input or target that a model declares.
-
-    role   "input" or "target"
-    type   with the batch axis first
-    """
-
-    name: str
-    role: str
-    type: TensorType
-    span: Span | None = None
-
-    @property
-    def classes(self) -> int:
-        """How many class numbers there are; 0 when it is not made of class numbers."""
-        return self.type.kind.classes if self.type.kind.name == "indices" else 0
-
-    @property
-    def shape(self) -> Sizes:
-        """The shape of one sample; names for free sizes."""
-        shape = self.type.shape[1:] if self.type.batched else self.type.shape
-        return tuple(str(size) if isinstance(size, Symbolic) else size for size in shape)
-
-    @property
-    def title(self) -> str:
-        """`` input `image` ``"""
-        return f"{self.role} `{self.name}`"
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class Suited:
     """A column that suits an input or target.
 
     picture    it holds bytes of pictures, which are scaled
-    names      of the classes or words that its numbers stand for, empty when there are none
+    names      of the classes that its numbers stand for, empty when there are none
     preprocess the steps that are done to each batch: changes at random come before those that count
+    words      what its numbers stand for, where a step of `preprocess` made them of texts
     """
 
     column: Column
@@ -71,6 +42,7 @@ class Fitted:
     picture: bool = False
     names: tuple[str, ...] = ()
     preprocess: Preprocess = NO_STEPS
+    words: Vocabulary | None = None
 
     @property
     def shape(self) -> Shape:
@@ -78,7 +50,7 @@ class Fitted:
         if not self.preprocess.steps:
             return self.column.shape
         shape = self.column.shape
-        return shaped(self.preprocess.steps, (*shape, 1) if _lacks_channel(shape, self.wanted) else shape)
+        return shaped(self.preprocess.batchwise, (*shape, 1) if _lacks_channel(shape, self.wanted) else shape)
 
     @property
     def time(self) -> str:
@@ -124,41 +96,36 @@ def conform(
     augments: tuple[Augment, ...] = (),
     names: tuple[str, ...] = (),
     preprocess: Preprocess = NO_STEPS,
-) -> Fitted:
+) -> Suited:
     """Makes column `name` suit `wanted`.
 
-    names   the classes or words known from training; empty: the column's own
+    names       the classes known from training; empty: the column's own
+    preprocess  the steps for each batch: those for whole columns are done
     Raises E0507 (pictures), E0513 (shape), E0514 (kind of value), E0515 (range), E0516 (NaN), E0517 (unknown class) and
     E0518 (augment).
     """
-    if isinstance(column, Labels) and column.classes and _takes_words(wanted):
-        column = Texts(tuple(column.classes[number] for number in column.values))
     column = _sequences(_plain(column, wanted), wanted)
     if isinstance(column, Texts):
-        column, names = _from_texts(name, column, wanted, names)
+        help = "declare it as `int(10000)[T]`: the number of each word, for the 9,998 most frequent ones"
+        raise _unfit("E0514", name, column, wanted, help)
     if isinstance(column, Labels):
         column, names = _known(name, column, wanted, names, place)
     steps = preprocess
     if isinstance(column, Images):
         column = _sized(name, column, wanted, preprocess)
-        steps = replace(preprocess, steps=preprocess.counting)
+        steps = replace(preprocess, steps=preprocess.counting, keys=())
     _check_kind(name, column, wanted)
     _check_shape(name, column, wanted, augments, steps)
     if isinstance(column, Images):
         column = column.kept()
     if _is_picture(column, wanted):
-        return Fitted(column, wanted, augments, True, names, steps)
-    return Fitted(_checked(name, column, wanted, place), wanted, augments, False, names, steps)
+        return Suited(column, wanted, augments, True, names, steps)
+    return Suited(_checked(name, column, wanted, place), wanted, augments, False, names, steps)
 
 
 def _is_picture(column: Column, wanted: Wanted) -> bool:
     """Bytes in two axes or more that go to floats: they are scaled to 0..1."""
     return column.dtype == np.uint8 and len(column.shape) > 1 and wanted.type.dtype.is_float
-
-
-def _takes_words(wanted: Wanted) -> bool:
-    """`int(n)[T]`: short texts, which look like class names, are texts there too."""
-    return wanted.classes > 0 and len(wanted.shape) == 1 and isinstance(wanted.shape[0], str)
 
 
 def _plain(column: Column, wanted: Wanted) -> Column:
@@ -175,17 +142,9 @@ def _sequences(column: Column, wanted: Wanted) -> Column:
     free = isinstance(wanted.shape[0], str) if wanted.shape else False
     if isinstance(column, Ragged) and not free:
         return column.dense() or column
-    if isinstance(column, Dense) and column.shape == () and _takes_words(wanted):
+    if isinstance(column, Dense) and column.shape == () and wanted.sequence and free:
         return Dense(column.values[:, None])
     return column
-
-
-def _from_texts(name: str, column: Texts, wanted: Wanted, names: tuple[str, ...]) -> tuple[Ragged, tuple[str, ...]]:
-    if not _takes_words(wanted):
-        help = "declare it as `int(10000)[T]`: the number of each word, for the 9,998 most frequent ones"
-        raise _unfit("E0514", name, column, wanted, help)
-    known = names or vocabulary(column.values, wanted.classes)
-    return numbered(column.values, known), known
 
 
 def _known(
@@ -308,7 +267,7 @@ def _checked(name: str, column: Column, wanted: Wanted, place: Place) -> Column:
     if isinstance(column, Ragged):
         values = _tested(name, column.values, wanted, lambda i: place(column.row_of(i)))
         return column.with_values(values)
-    if isinstance(column, Dense | Labels):
+    if isinstance(column, Dense | Labels | Windows):
         return replace(column, values=_tested(name, column.values, wanted, place))
     return column
 

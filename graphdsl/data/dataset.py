@@ -26,6 +26,8 @@ class Dataset:
     optional  columns that a model may leave alone: the label of a picture is of no use to an autoencoder
     origin    the file or folder, for messages; empty for arrays from Python
     lines     the line of each row in that file, where there is such a thing
+    overlap   of rows that follow each other, as windows of one text do: how many later rows share something with a row;
+              None: rows have no order
     Raises E0508 (no rows) and E0509 (columns of different length).
     """
 
@@ -34,6 +36,7 @@ class Dataset:
     optional: frozenset[str] = frozenset()
     origin: str = ""
     lines: tuple[int, ...] = ()
+    overlap: int | None = None
 
     def __post_init__(self) -> None:
         source = f"`{self.origin}`" if self.origin else "the data"
@@ -71,17 +74,23 @@ class Feed:
     valid: float = 0.0
     shuffle: bool = True
 
+    def parts(self, count: int, seed: int) -> tuple[Rows, Rows]:
+        """Of so many rows those to train on, and those to validate on."""
+        overlap = self.dataset.overlap
+        return split(count, self.valid, seed=seed, shuffle=self.shuffle and overlap is None, gap=overlap or 0)
 
-def split(count: int, fraction: float, *, seed: int = 0, shuffle: bool = True) -> tuple[Rows, Rows]:
+
+def split(count: int, fraction: float, *, seed: int = 0, shuffle: bool = True, gap: int = 0) -> tuple[Rows, Rows]:
     """Row numbers to train on and to validate on, both ascending; the same for the same arguments.
 
     The part split off is drawn at random, or is the end when shuffle is off (what comes later in time must not be
-    trained on). It has round(count * fraction) rows. Raises E0518 when either part would be empty.
+    trained on), less so many rows before it as gap says. It has round(count * fraction) rows. Raises E0518 when either
+    part would be empty.
     """
     size = round(count * fraction)
-    if fraction and not 0 < size < count:
-        raise fail(
-            "E0518", f"`valid={fraction:g}` of {count} rows leaves {size} to validate and {count - size} to train on"
-        )
+    gap = gap if fraction else 0
+    if fraction and not 0 < size < count - gap:
+        left = max(0, count - size - gap)
+        raise fail("E0518", f"`valid={fraction:g}` of {count} rows leaves {size} to validate and {left} to train on")
     order = np.random.default_rng([seed, 1]).permutation(count) if shuffle else np.arange(count)
-    return np.sort(order[: count - size]), np.sort(order[count - size :])
+    return np.sort(order[: count - size - gap]), np.sort(order[count - size :])

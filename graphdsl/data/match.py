@@ -14,8 +14,8 @@ from dataclasses import field
 import numpy as np
 
 from graphdsl.data.column import Column, Dense
-from graphdsl.data.conform import Wanted
 from graphdsl.data.dataset import INPUT, TARGET, Dataset
+from graphdsl.data.wanted import Wanted
 from graphdsl.report import Diagnostic, Span, dataclass, did_you_mean
 
 

@@ -36,13 +36,13 @@ def read_recipes(expression: ast.Expression, frame: Frame, kind: str = "augment"
 
 def _recipe(item: ast.Expression, frame: Frame, kind: str) -> Recipe:
     if isinstance(item, ast.Pipe) and item.source is not None:
-        names = [_sample(part, frame, kind) for part in items_of(item.source)]
+        names = [_sample(part, frame) for part in items_of(item.source)]
         steps = tuple(step for stage in item.stages for step in _steps(stage, frame, kind))
         return Recipe(tuple(names), steps, item.span)
     raise refuse("E0320", "needs a recipe for samples", item.span, help=f"write `{EXAMPLES[kind]}`")
 
 
-def _sample(part: ast.Expression, frame: Frame, kind: str) -> str:
+def _sample(part: ast.Expression, frame: Frame) -> str:
     known = [*frame.module.inputs, *frame.module.targets]
     if isinstance(part, ast.Name) and part.name in known:
         return part.name
@@ -50,15 +50,15 @@ def _sample(part: ast.Expression, frame: Frame, kind: str) -> str:
     if binding is not None and is_unknown(binding.value):
         raise told()
     if isinstance(part, ast.Name) and binding is None:
-        raise _no_input(part, frame, kind)
+        raise _no_input(part, frame)
     help = frame.session.suggest(part.name, known) if isinstance(part, ast.Name) else ""
     raise refuse("E0320", "a recipe begins with an input or a target", part.span, help=help)
 
 
-def _no_input(part: ast.Name, frame: Frame, kind: str) -> Failed:
-    """A name that nothing has. Targets are not preprocessed, so none is suggested there."""
-    inputs = [*frame.module.inputs, *(() if kind == PREPROCESS else frame.module.targets)]
-    what = "input" if kind == PREPROCESS else "input or target"
+def _no_input(part: ast.Name, frame: Frame) -> Failed:
+    """A name that nothing has."""
+    inputs = [*frame.module.inputs, *frame.module.targets]
+    what = "input or target" if frame.module.targets else "input"
     listed = ", ".join(f"`{name}`" for name in inputs[:LISTED]) + (", …" if len(inputs) > LISTED else "")
     known = f"the {what} is {listed}" if len(inputs) == 1 else f"the {what.replace(' or ', 's and ')}s are {listed}"
     help = did_you_mean(part.name, inputs) or (

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 
+from graphdsl.ir import show
 from graphdsl.lang import Spec, read_source
 from graphdsl.learn import read_weights_or_checkpoint
+from graphdsl.model.known import Known, known_of
 from graphdsl.report import Source, dataclass, fail
 
 ENDING = ".safetensors"
 Load = Callable[[str], Source]
+NOTHING = Known()
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,14 @@ class Opened:
     settings   values of params that it was trained with
     load       gives the text of files that it names
     weights    the file that holds all this and its weights; None where the spec is a file of its own
+    known      what that file knows of data
     """
 
     source: Source
     settings: Mapping[str, str]
     load: Load = read_source
     weights: Path | None = None
+    known: Known = NOTHING
 
 
 def opened(path: str | Path) -> Opened:
@@ -44,13 +50,24 @@ def opened(path: str | Path) -> Opened:
     base = Path(path).parent
     files = {os.path.normpath(base / name): text for name, text in _texts(metadata, "files").items()}
     settings = {name: _unquoted(value) for name, value in _texts(metadata, "params").items()}
-    return Opened(Source(str(Path(path).with_suffix(".dag")), metadata["spec"]), settings, _loader(files), Path(path))
+    source = Source(str(Path(path).with_suffix(".dag")), metadata["spec"])
+    return Opened(source, settings, _loader(files), Path(path), known_of(metadata))
 
 
-def packed(spec: Spec, load: Load) -> str:
-    """The texts of the files that a spec names, by their paths as seen from it, as JSON."""
+def packed(spec: Spec, load: Load) -> dict[str, str]:
+    """A spec as a file of weights keeps it: its text, its params, and the texts of the files that it names, by their
+    paths as seen from it."""
     base = os.path.dirname(spec.source.path) or "."
-    return json.dumps({os.path.relpath(file, base): load(file).text for file in spec.files[1:]})
+    files = {os.path.relpath(file, base): load(file).text for file in spec.files[1:]}
+    params = {name: show(parameter.value) for name, parameter in spec.params.items()}
+    return {"spec": spec.source.text, "files": json.dumps(files), "params": json.dumps(params)}
+
+
+def identity(spec: Spec, load: Load) -> str:
+    """The same for the same texts with the same params, and for no others."""
+    texts = [load(file).text.encode() for file in spec.files[1:]]
+    params = [f"{name}={parameter.value!r}" for name, parameter in spec.params.items()]
+    return sha256(b"\0".join([spec.source.text.encode(), *texts, *(p.encode() for p in params)])).hexdigest()
 
 
 def _loader(files: Mapping[str, str]) -> Load:

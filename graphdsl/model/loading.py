@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from graphdsl.ir import Graph, Weight
 from graphdsl.lang import WeightsFile
-from graphdsl.learn import newest_weights, read_weights_or_checkpoint, weights_of_run
+from graphdsl.learn import Plan, newest_weights, read_weights_or_checkpoint, weights_of_run
+from graphdsl.model.known import Known, known_of
+from graphdsl.model.supply import Supply
 from graphdsl.report import Failed, Span, fail
 from graphdsl.runtime import LoadReport, WeightStore, fill_weights, some
 
@@ -38,21 +39,25 @@ def find_weights(path: str | Path | None, spec: Path) -> Path:
     return found
 
 
-def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport, dict[str, tuple[str, ...]]]:
-    """Puts a file's weights into those under prefix; gives what became of them, and the class names it knows."""
+def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport, Known]:
+    """Puts a file's weights into those under prefix; gives what became of them, and what it knows of data."""
     arrays, metadata = read_weights_or_checkpoint(path)
-    report = fill_weights(weights, arrays, path, prefix=prefix)
-    return report, {name: tuple(classes) for name, classes in _names(metadata).items()}
+    return fill_weights(weights, arrays, path, prefix=prefix), known_of(metadata)
 
 
-def _names(metadata: Mapping[str, str]) -> dict[str, list[str]]:
-    """The class names that a file knows, by target; what makes no sense counts as none."""
-    try:
-        known = json.loads(metadata.get("names", "{}"))
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    listed = known.items() if isinstance(known, dict) else ()
-    return {n: names for n, names in listed if isinstance(names, list) and all(isinstance(x, str) for x in names)}
+def learned_before(supply: Supply, plans: Sequence[Plan], resume: Path | None) -> None:
+    """Makes known what the files know that training begins with, so that data are numbered as they were then.
+
+    resume  the checkpoint of a run that goes on
+    Raises E0616 and E0604 where `load` of a section names no such file; errors point at it.
+    """
+    if resume is not None:
+        supply.know(known_of(read_weights_or_checkpoint(resume)[1]))
+        return
+    for plan in [plan for plan in plans if plan.load is not None]:
+        with located(plan.load_span):
+            path = find_weights(supply.places.find(str(plan.load)), Path())
+            supply.know(known_of(read_weights_or_checkpoint(path)[1]))
 
 
 def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from graphdsl.backends import DEFAULT, backend, instead
+from graphdsl.data import Vocabulary
 from graphdsl.draw import summary_text
-from graphdsl.ir import PROBABILITIES, Array, Graph, Result, Role, show
+from graphdsl.ir import PROBABILITIES, Array, Graph, Result, Role
 from graphdsl.lang import elaborate, unread
 from graphdsl.learn import (
     CHECKPOINT,
@@ -42,9 +41,9 @@ from graphdsl.model.arguments import changed, count, dataset, validation
 from graphdsl.model.beginning import begin_folder, how_to_go_on
 from graphdsl.model.boxes import Found, found_in, parts_of
 from graphdsl.model.classes import TOP, Classes, classes_of, ranked, top
-from graphdsl.model.complete import Opened, opened, packed
+from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
-from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, located
+from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, learned_before, located
 from graphdsl.model.looking import kernel_of, made_by, stage_text
 from graphdsl.model.steps import steps_of
 from graphdsl.model.supply import Given, Supply
@@ -93,6 +92,7 @@ class Model:
         self._filled: set[str] = set()
         self._told: list[str] = []
         self._supply = Supply(self.spec, steps_of(self.spec))
+        self._supply.know(self._opened.known)
 
     @property
     def graph(self) -> Graph:
@@ -160,8 +160,9 @@ class Model:
             raise fail("E0618", "`valid` goes with samples, and none are given", help="write it in the train section")
         chosen = [changed(plan, epochs, own) for plan in self._trained()]
         given = None if inputs is None else Given(dataset(inputs, targets), kept, batch)
-        feeds = [self._supply.feeds(plan, given) for plan in chosen]
         state = load_state(Path(resume) / CHECKPOINT, self.identity) if resume is not None else State()
+        learned_before(self._supply, chosen, Path(resume) / CHECKPOINT if resume is not None else None)
+        feeds = [self._supply.feeds(plan, given) for plan in chosen]
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
         keeper = self._keeper(runs, resume)
         seen = progress(shown)
@@ -171,9 +172,8 @@ class Model:
             return run(job, keeper, seen, state)
         except Interrupted:
             if keeper.folder is not None:
-                seen.say(
-                    f"stopped; all is saved. To go on: {how_to_go_on(self.spec, self.settings, keeper.folder, epochs)}"
-                )
+                command = how_to_go_on(self.spec, self.settings, keeper.folder, epochs)
+                seen.say(f"stopped; all is saved. To go on: {command}")
             raise
         finally:
             seen.close()
@@ -211,7 +211,14 @@ class Model:
     @property
     def classes(self) -> dict[str, Classes]:
         """The class names behind an output's numbers, for each output whose names training or loaded weights know."""
-        return classes_of(self.spec, self.plans, self._supply.names)
+        texts = {name: words.tokens for name, words in self.vocabularies.items()}
+        return classes_of(self.spec, self.plans, {**self._supply.names, **texts})
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """What the numbers of an input or target stand for, where `preprocess` makes them of texts: `encode` and
+        `decode`."""
+        return self._supply.vocabularies
 
     def top(self, outputs: Mapping[str, Array], count: int = TOP, names: Sequence[str] = ()) -> dict[str, list[Any]]:
         """For each output that tells classes, the best of each sample as (class, score), best first.
@@ -319,24 +326,18 @@ class Model:
     @property
     def metadata(self) -> dict[str, str]:
         """What files of weights hold besides numbers: the spec, the files it names, params, names of classes."""
-        params = {name: show(parameter.value) for name, parameter in self.spec.params.items()}
-        names = {name: list(classes) for name, classes in self._supply.names.items()}
-        files = packed(self.spec, self._opened.load)
-        return {"spec": self.spec.source.text, "files": files, "params": json.dumps(params), "names": json.dumps(names)}
+        return {**packed(self.spec, self._opened.load), **self._supply.known.metadata}
 
     @property
     def identity(self) -> str:
         """What a checkpoint belongs to: the same texts with the same params."""
-        texts = [self._opened.load(file).text.encode() for file in self.spec.files[1:]]
-        params = [f"{name}={parameter.value!r}" for name, parameter in self.spec.params.items()]
-        whole = b"\0".join([self.spec.source.text.encode(), *texts, *(p.encode() for p in params)])
-        return sha256(whole).hexdigest()
+        return identity(self.spec, self._opened.load)
 
     # --- inside
 
     def _take(self, weights: WeightStore, path: Path) -> LoadReport:
-        report, names = fill(weights, path)
-        self._supply.names |= names
+        report, known = fill(weights, path)
+        self._supply.know(known)
         self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         return report
 

@@ -1,11 +1,12 @@
-"""`preprocess` of a spec: its steps for each input, built, and checked against the input before there are data."""
+"""`preprocess` of a spec: its steps for each input and target, built, and checked against what it declares before there
+are data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from graphdsl.data import NO_STEPS, STEPS, Preprocess, Wanted, shaped
+from graphdsl.data import NO_STEPS, STEPS, AnyStep, ColumnStep, Preprocess, Wanted, shaped
 from graphdsl.ir import Made
 from graphdsl.lang import Recipe, Spec
 from graphdsl.model.loading import located
@@ -17,13 +18,16 @@ COLOURS = ("bgr", "grey")
 
 
 def steps_of(spec: Spec) -> dict[str, Preprocess]:
-    """By input. Raises E0518, for all recipes at once, where steps do not end in what the input declares."""
+    """By input or target. Raises E0518, for all recipes at once, where steps do not end in what is declared."""
     reporter = Reporter()
     found: dict[str, Preprocess] = {}
     written: dict[str, tuple[Made, ...]] = {}
-    for name, recipe in _each(spec.preprocess):
-        found[name] = _longer(found.get(name, NO_STEPS), recipe)
-        written[name] = (*written.get(name, ()), *recipe.steps)
+    used: list[str] = []
+    for recipe in spec.preprocess:
+        steps, keys = tuple(STEPS.build(step) for step in recipe.steps), _keys(recipe, used)
+        for name in recipe.names:
+            found[name] = _longer(found.get(name, NO_STEPS), steps, keys, recipe.span)
+            written[name] = (*written.get(name, ()), *recipe.steps)
     for name, preprocess in found.items():
         try:
             _check(preprocess, written[name], spec, name)
@@ -33,12 +37,18 @@ def steps_of(spec: Spec) -> dict[str, Preprocess]:
     return found
 
 
-def _longer(before: Preprocess, recipe: Recipe) -> Preprocess:
-    return Preprocess((*before.steps, *(STEPS.build(step) for step in recipe.steps)), recipe.span)
+def _keys(recipe: Recipe, used: list[str]) -> tuple[str, ...]:
+    """What the state of each step is kept under: `text+next/characters`. What is there already gets a number."""
+    keys = []
+    for step in recipe.steps:
+        key = f"{'+'.join(recipe.names)}/{step.name}"
+        used.append(key)
+        keys.append(key if used.count(key) == 1 else f"{key}_{used.count(key)}")
+    return tuple(keys)
 
 
-def _each(recipes: tuple[Recipe, ...]) -> Iterator[tuple[str, Recipe]]:
-    return ((name, recipe) for recipe in recipes for name in recipe.names)
+def _longer(before: Preprocess, steps: tuple[AnyStep, ...], keys: tuple[str, ...], span: Span) -> Preprocess:
+    return Preprocess((*before.steps, *steps), span, (*before.keys, *keys))
 
 
 def _report(failed: Failed, span: Span | None, reporter: Reporter) -> None:
@@ -48,16 +58,30 @@ def _report(failed: Failed, span: Span | None, reporter: Reporter) -> None:
 
 def _check(preprocess: Preprocess, written: Sequence[Made], spec: Spec, name: str) -> None:
     """The shape that steps leave of a picture of any size, against that of the input."""
-    if name not in spec.inputs:
-        raise fail("E0518", f"`{name}` is a target, and only inputs are preprocessed")
-    port = spec.inputs[name]
-    wanted = Wanted(name, "input", port.type, port.span)
-    if not port.type.dtype.is_float:
-        raise fail("E0518", f"{wanted.title} is {port.type.describe()}; only numbers, `float`, are preprocessed")
+    role = "input" if name in spec.inputs else "target"
+    port = spec.inputs[name] if role == "input" else spec.targets[name]
+    wanted = Wanted(name, role, port.type, port.span)
+    for made, step in zip(written, preprocess.steps, strict=True):
+        with located(made.span):
+            _suit(step, made, wanted)
+    if preprocess.whole == 0:
+        _check_pictures(preprocess, written, wanted)
+
+
+def _suit(step: AnyStep, made: Made, wanted: Wanted) -> None:
+    """A step alone against the type."""
+    if isinstance(step, ColumnStep):
+        step.suit(wanted)
+    elif not wanted.type.dtype.is_float:
+        message = f"{wanted.title} is {wanted.type.describe()}; `{made.name}` is for numbers, `float`"
+        raise fail("E0518", message, help="`words`, `characters` and `bytes` make whole numbers of texts")
+
+
+def _check_pictures(preprocess: Preprocess, written: Sequence[Made], wanted: Wanted) -> None:
     last = wanted.shape[-1] if wanted.shape else 1
     pictures = len(wanted.shape) == 3 and isinstance(last, int)
     sizes = [(None, None, preprocess.channels(int(last))) if pictures else _sizes(wanted)]
-    for made, step in zip(written, preprocess.steps, strict=True):
+    for made, step in zip(written, preprocess.batchwise, strict=True):
         with located(made.span):
             sizes.append(shaped((step,), sizes[-1]))
     _compare(wanted, sizes, written)

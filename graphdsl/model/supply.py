@@ -7,11 +7,30 @@ from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 
-from graphdsl.data import AUGMENTS, Augment, Batches, Bound, Dataset, Feed, Places, Preprocess, Wanted, bind, read
+from graphdsl.data import (
+    AUGMENTS,
+    Augment,
+    Batches,
+    Bound,
+    Dataset,
+    Feed,
+    Places,
+    Preprocess,
+    Rows,
+    State,
+    Training,
+    Vocabulary,
+    Wanted,
+    bind,
+    none,
+    read,
+    vocabularies,
+)
 from graphdsl.ir import Graph, Made
 from graphdsl.lang import Spec
 from graphdsl.learn import Batches as Judged
 from graphdsl.learn import Feeds, NoData, Plan
+from graphdsl.model.known import Known
 from graphdsl.passes import shortest
 from graphdsl.report import Span, dataclass, fail
 
@@ -35,14 +54,26 @@ class Given:
 class Supply:
     """Finds data for a spec.
 
-    preprocess  what is done to the samples of each input
-    names       the class names and words behind numbers, as the first data that were met say
+    preprocess  what is done to the samples of each input and target
+    names       the class names behind numbers, as the first data that were met say
+    states      what steps of preprocess have learned from the first data that were trained on
     """
 
     spec: Spec
     preprocess: Mapping[str, Preprocess] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    states: dict[str, State] = field(default_factory=dict)
     _read: dict[Made, Feed] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Known:
+        """What has been met in data so far."""
+        return Known(self.names, self.states)
+
+    def know(self, known: Known) -> None:
+        """Holds from here on in place of what was known."""
+        self.names |= known.names
+        self.states |= known.states
 
     @property
     def places(self) -> Places:
@@ -84,17 +115,35 @@ class Supply:
         wanted: Sequence[Wanted],
         augments: Mapping[str, tuple[Augment, ...]] | None = None,
         span: Span | None = None,
+        training: Training = none,
     ) -> Bound:
-        """Columns joined to inputs and targets. Columns for what this graph does not read may be left over."""
+        """Columns joined to inputs and targets. Columns for what this graph does not read may be left over.
+
+        training  which rows are trained on; see `bind`
+        """
         declared = len(self.spec.inputs) + len(self.spec.targets)
         spare = len(wanted) < declared
-        least = self._least
-        steps = self.preprocess
         found = bind(
-            dataset, wanted, augments=augments, preprocess=steps, names=self.names, span=span, spare=spare, least=least
+            dataset,
+            wanted,
+            augments=augments,
+            preprocess=self.preprocess,
+            names=self.names,
+            states=self.states,
+            training=training,
+            span=span,
+            spare=spare,
+            least=self._least,
         )
         self.names = {**found.names, **self.names}
+        self.states = dict(found.states)
         return found
+
+    @property
+    def vocabularies(self) -> dict[str, Vocabulary]:
+        """What the numbers of an input or target stand for, where a step of preprocess makes them of texts and has
+        learned what it needs."""
+        return vocabularies([*self.spec.inputs, *self.spec.targets], self.preprocess, self.states)
 
     def judging(self, plan: Plan, dataset: Dataset | None) -> Judged | None:
         """dataset, or else the test data of a section, or else what it validates on."""
@@ -114,7 +163,16 @@ class Supply:
                 "E0615", "there are no samples to predict", help="name files, or write `test = …` in the train section"
             )
         found = self._feed(tests[-1]).dataset if dataset is None else dataset
-        bound = bind(found, wanted, preprocess=self.preprocess, names=self.names, spare=True, least=shortest(graph))
+        bound = bind(
+            found,
+            wanted,
+            preprocess=self.preprocess,
+            names=self.names,
+            states=self.states,
+            training=none,
+            spare=True,
+            least=shortest(graph),
+        )
         return Batches(bound, PREDICTED)
 
     def _train_feed(self, plan: Plan, given: Given | None) -> Feed | None:
@@ -124,10 +182,15 @@ class Supply:
         return self._feed(plan.data) if plan.data else None
 
     def _split(self, plan: Plan, feed: Feed, wanted: Sequence[Wanted]) -> tuple[Bound, Bound | None]:
-        whole = self.bound(feed.dataset, wanted, self._augments(plan), plan.data.span if plan.data else None)
+        def trained(count: int) -> Rows:
+            return feed.parts(count, plan.seed)[0]
+
+        span = plan.data.span if plan.data else None
+        whole = self.bound(feed.dataset, wanted, self._augments(plan), span, trained)
         if not feed.valid:
             return whole, None
-        return whole.split(feed.valid, seed=plan.seed, shuffle=feed.shuffle)
+        train, valid = feed.parts(len(whole), plan.seed)
+        return whole.only(train), whole.only(valid)
 
     def _given_valid(self, given: Given, wanted: Sequence[Wanted]) -> Batches | None:
         if isinstance(given.valid, float):

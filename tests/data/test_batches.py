@@ -59,10 +59,17 @@ def test_splits() -> None:
 
 
 def test_a_split_of_bound_data() -> None:
-    train, valid = numbers(20).split(0.25, seed=7)
+    train, valid = (numbers(20).only(rows) for rows in split(20, 0.25, seed=7))
     assert sorted(seen(Batches(train)) + seen(Batches(valid))) == list(range(20))
-    again = numbers(20).split(0.25, seed=7)[1]
-    assert seen(Batches(again)) == seen(Batches(valid))
+    assert len(valid) == 5
+
+
+def test_the_end_of_what_has_an_order_and_a_gap_before_it() -> None:
+    train, valid = split(20, 0.25, shuffle=False, gap=3)
+    assert (train.tolist(), valid.tolist()) == (list(range(12)), list(range(15, 20)))
+    assert len(split(20, 0.0, shuffle=False, gap=3)[0]) == 20, "no end, no gap"
+    with pytest.raises(Failed, match="leaves 5 to validate and 0 to train on"):
+        split(20, 0.25, shuffle=False, gap=15)
 
 
 @pytest.mark.parametrize(

@@ -204,10 +204,10 @@ def test_words_are_numbered_by_frequency(tmp_path: Path) -> None:
     train = csv(tmp_path, "post\nthe cat saw the dog .\nA cat!\n", text=("post",))
     wanted = inputs(post=tensor("T", classes=5))
     bound = bind(train, wanted)
-    assert bound.names["post"] == ("<pad>", "<unknown>", "cat", "the", "!")
+    assert bound.vocabularies["post"].tokens == ("<pad>", "<unknown>", "cat", "the", "!")
     assert values(bound, "post").tolist() == [[3, 2, 1, 3, 1, 1], [1, 2, 4, 0, 0, 0]]
     for new in (csv(tmp_path, "post\ndog cat\n"), arrays({"post": ["dog cat"]})):  # short texts look like class names
-        assert values(bind(new, wanted, names=bound.names), "post").tolist() == [[1, 2]]
+        assert values(bind(new, wanted, states=bound.states), "post").tolist() == [[1, 2]]
 
 
 @pytest.mark.triggers("E0517")

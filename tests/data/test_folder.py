@@ -68,7 +68,7 @@ def test_large_sets_are_decoded_batch_by_batch(animals: Path, monkeypatch: pytes
     kept = bind(dataset, [picture(8, 8, 3), LABEL])
     monkeypatch.setattr(images, "KEPT_BYTES", 10)
     lazy = bind(dataset, [picture(8, 8, 3), LABEL])
-    assert isinstance(lazy.fitted[0].column, Images) and not isinstance(kept.fitted[0].column, Images)
+    assert isinstance(lazy.suited[0].column, Images) and not isinstance(kept.suited[0].column, Images)
     rows = np.array([2, 0])
     np.testing.assert_array_equal(lazy.take(rows).arrays["image"], kept.take(rows).arrays["image"])
 

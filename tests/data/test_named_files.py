@@ -78,7 +78,7 @@ def test_pictures(tmp_path: Path) -> None:
     assert dataset.columns["image"].describe() == "pictures[*, *, *]"
     picture = Wanted("image", "input", TensorType((BATCH, 4, 4, 3)))
     words = Wanted("plate", "target", TensorType((BATCH, T), DType.INT32, indices(9)))
-    assert bind(dataset, [picture, words]).names["plate"][2:] == ("ab1", "c007")
+    assert bind(dataset, [picture, words]).vocabularies["plate"].tokens[2:] == ("ab1", "c007")
 
 
 @pytest.mark.parametrize(

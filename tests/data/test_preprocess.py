@@ -10,18 +10,9 @@ import pytest
 from PIL import Image
 
 from graphdsl.data import STEPS, Augment, Dataset, Images, Preprocess, Wanted, arrays, bind, shaped
-from graphdsl.data.preprocess import (
-    Bgr,
-    CenterCrop,
-    Crop,
-    Divide,
-    Grey,
-    Normalize,
-    Resize,
-    Scale,
-    Step,
-    Subtract,
-)
+from graphdsl.data.preprocess import Step
+from graphdsl.data.preprocess_numbers import Divide, Normalize, Scale, Subtract
+from graphdsl.data.preprocess_pictures import Bgr, CenterCrop, Crop, Grey, Resize
 from graphdsl.ir import BATCH, TensorType
 from graphdsl.report import Failed, dataclass
 
@@ -62,7 +53,8 @@ def of_file(path: Path, steps: list[Step], *shape: int) -> np.ndarray[Any, Any]:
 
 
 def test_all_steps_are_tested() -> None:
-    assert {type(step) for step in EVERY} == {entry.make for entry in STEPS.values()}
+    pictures = {entry.make for entry in STEPS.values() if issubclass(entry.make, Step)}
+    assert {type(step) for step in EVERY} == pictures, "steps for columns have tests of their own"
 
 
 @pytest.mark.parametrize("step", EVERY, ids=lambda step: type(step).__name__)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graphdsl.data.preprocess import Resize
+from graphdsl.data import Resize
 from graphdsl.model import compile
 from graphdsl.model.boxes import View, found_in
 from graphdsl.report import Failed
