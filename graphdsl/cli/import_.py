@@ -53,7 +53,7 @@ class _Asked:
 @click.argument("file", type=click.Path())
 @click.option("--weights", metavar="FILE", type=click.Path(), help="Where they stand in a file of their own.")
 @click.option("-o", "--output", metavar="SPEC.dag", help="Where to. Default: the file's name, in this folder.")
-@click.option("--spec", metavar="SPEC.dag", type=click.Path(), help="The network that bare weights of PyTorch are for.")
+@click.option("--spec", metavar="SPEC.dag", type=click.Path(), help="The network that bare weights are for.")
 @settings_option
 @click.option(
     "--classes", metavar="FILE", type=click.Path(), help="Names of the classes, one a line; weights keep them."

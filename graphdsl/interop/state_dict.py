@@ -1,4 +1,4 @@
-"""PyTorch's weights for a spec that is there already: module after module, by kind and shape.
+"""Bare weights for a spec that is there already, PyTorch's or Keras': module after module, by kind and shape.
 
 A state dict has names, shapes and numbers, and no graph. Its modules stand in the order in which they were made, and so
 do the layers of a spec; the next module that fits a layer is its own. What is left over on either side is an error.
@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from graphdsl.interop.formats import BARE, format_of
+from graphdsl.interop.keras.bare import KINDS as KERAS_KINDS
+from graphdsl.interop.keras.bare import read_bare
 from graphdsl.interop.refusal import malformed
 from graphdsl.ir import Array, Graph, Node, Symbolic, Weight
 from graphdsl.report import dataclass, fail
@@ -20,6 +22,7 @@ from graphdsl.runtime import read_weights, some
 
 Arrays = Mapping[str, Array]
 
+HDF5 = (".h5", ".hdf5")
 COUNTER = "num_batches_tracked"
 """How many batches a norm has seen. It takes no part in any result."""
 
@@ -33,10 +36,16 @@ class Fitted:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays of a .safetensors or .npz file, in order. Raises Failed E0604, E0902, E0905."""
+    """The arrays of a .safetensors or .npz file, or of an HDF5 file of Keras, in order.
+
+    Raises Failed E0604, E0902, E0904, E0905.
+    """
+    if path.suffix.lower() in HDF5:
+        return read_bare(path)
     if path.suffix.lower() not in BARE:
         format_of(path)
-        raise malformed(path, "bare weights are read from .safetensors and .npz files", "import it without --spec")
+        kinds = "bare weights are read from .safetensors, .npz and .hdf5 files"
+        raise malformed(path, kinds, "import it without --spec")
     if path.suffix.lower() != ".npz":
         return read_weights(path)[0]
     try:
@@ -47,17 +56,21 @@ def read_arrays(path: Path) -> Arrays:
 
 
 def fitted(arrays: Arrays, graph: Graph, path: Path) -> Fitted:
-    """PyTorch's arrays as weights of graph. Raises Failed E0903 where layers or modules are left over."""
+    """The arrays as weights of graph, in PyTorch's layout, or Keras' where they are of an HDF5 file.
+
+    Raises Failed E0903 where layers or modules are left over.
+    """
+    convert = _of_keras if path.suffix.lower() in HDF5 else _of_pytorch
     modules = _modules(arrays)
     weights: dict[str, Array] = {}
     pairs = []
     lacking = []
     for layer, parts in _layers(graph).items():
-        module = next((m for m in modules if _suits(_converted(graph, layer, parts, modules[m]), graph, parts)), None)
+        module = next((m for m in modules if _suits(convert(graph, layer, parts, modules[m]), graph, parts)), None)
         if module is None:
             lacking.append(f"{layer} {[list(graph.node(n).types[0].shape) for n in parts.values()]}")
             continue
-        made = _converted(graph, layer, parts, modules.pop(module))
+        made = convert(graph, layer, parts, modules.pop(module))
         weights |= {name: np.ascontiguousarray(made[part], np.float32) for part, name in parts.items()}
         pairs.append((module, layer))
     if lacking or modules:
@@ -93,9 +106,19 @@ def _suits(made: Arrays, graph: Graph, parts: Mapping[str, str]) -> bool:
     return {part: array.shape for part, array in made.items()} == shapes
 
 
-def _converted(graph: Graph, layer: str, parts: Mapping[str, str], module: Arrays) -> Arrays:
+def _kind(layer: str) -> str:
+    return layer.rpartition("/")[2].rpartition("_")[0]
+
+
+def _of_keras(graph: Graph, layer: str, parts: Mapping[str, str], module: Arrays) -> Arrays:
+    """As _of_pytorch."""
+    rule = KERAS_KINDS.get(_kind(layer))
+    return rule(module) if rule else {}
+
+
+def _of_pytorch(graph: Graph, layer: str, parts: Mapping[str, str], module: Arrays) -> Arrays:
     """A module's arrays as the parts of one of our layers; none where it is of another kind."""
-    kind = layer.rpartition("/")[2].rpartition("_")[0]
+    kind = _kind(layer)
     rule = KINDS.get(kind)
     made = rule(module) if rule else {}
     kernel = made.get("kernel")

@@ -9,14 +9,11 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from graphdsl.ir import Array, Count, Fraction, Natural, Registry, TensorType, TypeRuleError, entry_of
+from graphdsl.ir import PROBABILITIES, Array, Count, Fraction, Natural, Registry, TensorType, TypeRuleError, entry_of
 from graphdsl.learn.reading import Pair, Reading, reading_of
 from graphdsl.report import dataclass
 
 METRICS = Registry("metric")
-
-NEAREST = 1e-7
-"""How near to 0 a truth counts when errors are divided by it."""
 
 DECISIONS = (Reading.CLASSES, Reading.ONE_HOT, Reading.YES_NO)
 MEASURES = (Reading.ONE_HOT, Reading.YES_NO, Reading.NUMBERS)
@@ -165,25 +162,6 @@ class MeanSquaredError(Metric):
         return _ratio(total, count, np.nan)
 
 
-@metric("mape")
-@dataclass(frozen=True)
-class MeanAbsolutePercentageError(Metric):
-    """Mean of |prediction - truth| / |truth|, a fraction; a truth nearer to 0 than 1e-7 counts as 1e-7 away from it."""
-
-    higher: ClassVar[bool] = False
-    readings: ClassVar[tuple[Reading, ...]] = MEASURES
-
-    def observe(self, pair: Pair) -> Array:
-        errors = np.abs(_errors(pair))
-        truth = pair.target if pair.real is None else pair.target[pair.real]
-        size = np.maximum(np.abs(truth.astype(np.float64)), NEAREST).reshape(errors.shape)
-        return np.array([(errors / size).sum(), errors.size])
-
-    def value(self, observed: Array) -> float:
-        total, count = observed
-        return _ratio(total, count, np.nan)
-
-
 class Counted(Metric):
     """A metric of true and false positives: for yes or no those of yes, for classes the mean over the classes.
 
@@ -283,6 +261,48 @@ class AreaUnderCurve(Metric):
             return _area(scores[:, -1], truth == 1)
         areas = [_area(scores[:, c], truth == c) for c in range(scores.shape[1]) if (truth == c).any()]
         return float(np.mean(areas)) if areas else float("nan")
+
+
+class Surprise(Metric):
+    """How much the truth surprises: a metric of the mean of -log p, p being the probability that was given to it."""
+
+    higher: ClassVar[bool] = False
+    readings: ClassVar[tuple[Reading, ...]] = DECISIONS[:2]
+
+    def reading(self, prediction: TensorType, target: TensorType) -> Reading:
+        """Raises TypeRuleError E0303 also where the prediction is no probabilities."""
+        found = Metric.reading(self, prediction, target)
+        if prediction.kind != PROBABILITIES:
+            message = f"`{self.word}` judges probabilities, got {prediction.describe()} ({prediction.kind})"
+            raise TypeRuleError(message, code="E0303", operand=0, help="end the prediction with `softmax`")
+        return found
+
+    def observe(self, pair: Pair) -> Array:
+        truth = pair.truth.astype(np.int64)
+        known = pair.scores[np.arange(len(truth)), truth].astype(np.float64)
+        return np.array([-np.log(np.maximum(known, np.finfo(np.float64).tiny)).sum(), truth.size])
+
+
+@metric("bits_per_character")
+@dataclass(frozen=True)
+class BitsPerCharacter(Surprise):
+    """The mean of -log2 p over all steps, p being the probability that the true character was given: what a text would
+    take when it is packed with the model. Of words and bytes it is bits a word, bits a byte.
+    """
+
+    def value(self, observed: Array) -> float:
+        total, count = observed
+        return _ratio(total / np.log(2), count, np.nan)
+
+
+@metric("perplexity")
+@dataclass(frozen=True)
+class Perplexity(Surprise):
+    """exp of the mean of -log p: among how many equally likely ones the model hesitates at each step."""
+
+    def value(self, observed: Array) -> float:
+        total, count = observed
+        return float(np.exp(_ratio(total, count, np.nan)))
 
 
 def _area(scores: Array, positive: Array) -> float:

@@ -49,7 +49,7 @@ def opened(path: Path, weights: Path | None) -> Iterator[Found]:
         with _archive(path) as found:
             yield found
     elif start == HDF5:
-        with _hdf5(path, path) as group:
+        with hdf5(path, path) as group:
             yield _from_hdf5(path, group)
     else:
         yield from _from_text(path, weights)
@@ -114,7 +114,7 @@ def _archive(path: Path) -> Iterator[Found]:
         if not _unpack(path, unpacked):
             yield Found(config, training, generation, None)
             return
-        with _hdf5(path, unpacked) as group:
+        with hdf5(path, unpacked) as group:
             yield Found(config, training, generation, Weights(group, 3))
 
 
@@ -164,7 +164,8 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _hdf5(path: Path, file: Path) -> Iterator[Any]:
+def hdf5(path: Path, file: Path) -> Iterator[Any]:
+    """The root folder of an HDF5 file. path: what messages call it. Raises E0902, E0904."""
     demand_package("h5py", "keras", "reading weights of Keras")
     import h5py
 
@@ -211,7 +212,7 @@ def _weights(path: Path, generation: int) -> Iterator[Weights]:
         return
     if start != HDF5:
         raise malformed(path, "it is no HDF5 file", "weights of Keras are .h5, .hdf5, .weights.h5 or .keras")
-    with _hdf5(path, path) as group:
+    with hdf5(path, path) as group:
         stored = group.get("model_weights", group)
         numbered = "layers" in stored or "_layer_checkpoint_dependencies" in stored
         version = _text(stored.attrs.get("keras_version", str(generation)))[:1]

@@ -153,7 +153,8 @@ def modern(unit: Unit, arrays: Arrays, generation: int, backend: str) -> Arrays:
         arrays = _first_generation(unit, arrays)
     if unit.kind in FLIPPED and (backend == "theano" or (generation == 1 and _theano(unit))):
         arrays = (_flipped(arrays[0]), *arrays[1:])
-    return _from_cudnn(unit, arrays)
+    gates = {"LSTM": 4, "CuDNNLSTM": 4, "GRU": 3, "CuDNNGRU": 3}.get(unit.kind, 0)
+    return from_cudnn(unit.name, arrays, gates)
 
 
 def _theano(unit: Unit) -> bool:
@@ -194,9 +195,8 @@ def _first_generation(unit: Unit, arrays: Arrays) -> Arrays:
     return tuple(np.concatenate([arrays[3 * g + part] for g in gates], axis=-1) for part in range(3))
 
 
-def _from_cudnn(unit: Unit, arrays: Arrays) -> Arrays:
-    """cuDNN's kernels are turned over gate by gate, and it has two biases."""
-    gates = {"LSTM": 4, "CuDNNLSTM": 4, "GRU": 3, "CuDNNGRU": 3}.get(unit.kind, 0)
+def from_cudnn(layer: str, arrays: Arrays, gates: int) -> Arrays:
+    """cuDNN's kernels are turned over gate by gate, and it has two biases. gates: of a recurrent layer, else 0."""
     if not gates or len(arrays) != 3 or arrays[1].ndim != 2:
         return arrays
     kernel, recurrent, bias = arrays
@@ -204,7 +204,7 @@ def _from_cudnn(unit: Unit, arrays: Arrays) -> Arrays:
     if bias.shape != (2 * gates * units,):
         return arrays
     if kernel.shape[-1] != gates * units or recurrent.shape[-1] != gates * units:
-        raise unfit(unit.name, f"kernels {list(kernel.shape)} and {list(recurrent.shape)} do not belong together")
+        raise unfit(layer, f"kernels {list(kernel.shape)} and {list(recurrent.shape)} do not belong together")
     turned = [k.T.reshape(k.shape, order="F") for k in np.split(kernel, gates, axis=1)]
     again = [k.T for k in np.split(recurrent, gates, axis=1)]
     both = bias.reshape(2, -1)
