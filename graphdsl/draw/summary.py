@@ -6,6 +6,7 @@ from typing import Any
 
 from graphdsl.draw.view import Box, BoxRole, View, layer_view
 from graphdsl.ir import Dim, Graph, Input, ModalOperator, Node, Role, TensorType, Weight, evaluate
+from graphdsl.ops import Sight, sight_of
 
 _COLUMNS = ("name", "layer", "output shape", "parameters", "uses", "FLOPs")
 _RIGHT = {"parameters", "uses", "FLOPs"}
@@ -16,10 +17,11 @@ def summary_data(graph: Graph) -> dict[str, Any]:
 
     {"parameters": {"total", "trainable"},
     "layers": [{"name", "layer", "shape", "parameters", "uses", "flops"}],
-    "inputs": {name: type}, "outputs": {name: type}}
+    "inputs": {name: type}, "outputs": {name: type}, "receptive_fields": {name: {"steps", "before", "after", "stride"}}}
 
     Shapes leave out the batch axis; flops are for one sample, a text where a length is free. Layers without an output
     behind them (they exist in training only) have "training": true. Running averages are no parameters, as in PyTorch.
+    Receptive fields are told of outputs that are sequences and see several steps, but not all.
     """
     view = layer_view(graph)
     layers = [b for b in view.boxes.values() if b.role in (BoxRole.LAYER, BoxRole.WEIGHT)]
@@ -29,6 +31,10 @@ def summary_data(graph: Graph) -> dict[str, Any]:
         "layers": [_row(b) for b in layers],
         "inputs": {n: t for n, t in inputs.items() if view.boxes[n].role is BoxRole.INPUT},
         "outputs": {r.name: r.value.type.describe() for r in graph.of_role(Role.OUTPUT)},
+        "receptive_fields": {
+            name: {"steps": seen.steps, "before": 0 - seen.first, "after": seen.last, "stride": seen.stride}
+            for name, seen in _sights(graph).items()
+        },
     }
 
 
@@ -44,9 +50,25 @@ def summary_text(graph: Graph, title: str = "") -> str:
     lines += [_line(list(_COLUMNS), widths), rule, *(_line(r, widths) for r in rows), rule]
     lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} frozen){_beside(graph)}")
     lines.append(f"FLOPs for one sample: {_flops(_total(view))}")
+    lines += [_field(name, seen) for name, seen in _sights(graph).items()]
     if any(b.training and b.role is BoxRole.LAYER for b in view.boxes.values()):
         lines.append("* in training only: reaches no output")
     return "\n".join(lines) + "\n"
+
+
+def _sights(graph: Graph) -> dict[str, Sight]:
+    """What outputs see that are sequences, where it is more than one step and not everything."""
+    sequences = [r for r in graph.of_role(Role.OUTPUT) if r.value.type.batched and r.value.type.rank == 3]
+    found = {
+        r.name: sight_of(r.value, lambda v: graph.node(v.node).op, lambda v: graph.operands(v.node)) for r in sequences
+    }
+    return {name: seen for name, seen in found.items() if seen and (seen.steps or 0) > 1}
+
+
+def _field(name: str, seen: Sight) -> str:
+    further = "" if seen.stride == 1 else f"; the next begins {seen.stride:g} further"
+    sides = f"{0 - seen.first:,.10g} before and {seen.last:,.10g} after"
+    return f"receptive field of {name}: {seen.steps:,} steps, {sides}{further}"
 
 
 def _beside(graph: Graph) -> str:

@@ -134,7 +134,7 @@ def _list(expression: ast.ListOf, frame: Frame) -> Datum:
 @evaluate.register
 def _fact(expression: ast.Fact, frame: Frame) -> Datum:
     value = read(expression.value, frame)
-    return UNKNOWN if is_unknown(value) else fact(value, expression)
+    return UNKNOWN if is_unknown(value) else fact(value, expression, frame.session.builder)
 
 
 @evaluate.register

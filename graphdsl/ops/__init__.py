@@ -16,6 +16,7 @@ from graphdsl.ops import (
     learned,
     local,
     merge,
+    mu_law,
     neocognitron,
     norm,
     norm_layers,
@@ -25,6 +26,7 @@ from graphdsl.ops import (
     reduce_layers,
     resize,
     roi,
+    spectral,
     stretch,
     unpool,
 )
@@ -55,6 +57,7 @@ from graphdsl.ops.neocognitron import SCells
 from graphdsl.ops.nms import Nms
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.norm import BatchNorm, Standardize
+from graphdsl.ops.receptive import Sight, sight_of
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
 from graphdsl.ops.rnn import Rnn, RnnGradient
@@ -118,6 +121,7 @@ __all__ = [
     "RnnGradient",
     "SCells",
     "ScatterAdd",
+    "Sight",
     "Sizes",
     "Slice",
     "Sliding",
@@ -156,6 +160,7 @@ __all__ = [
     "local",
     "mask_steps",
     "merge",
+    "mu_law",
     "neocognitron",
     "norm",
     "norm_layers",
@@ -172,6 +177,8 @@ __all__ = [
     "resize",
     "roi",
     "resolve_pad",
+    "sight_of",
+    "spectral",
     "stretch",
     "sum_over",
     "sum_to",
