@@ -75,6 +75,10 @@ class Bound:
         """These places in `rows`: those to train on, say, or those to validate on."""
         return replace(self, rows=self.rows[which])
 
+    def first(self, count: int | None) -> Bound:
+        """The first so many of the rows; None: all."""
+        return self if count is None else replace(self, rows=self.rows[:count])
+
     def take(self, which: Rows, generators: Mapping[str, np.random.Generator] | None = None) -> Batch:
         """The batch of these places in `rows`. With generators (by name) pictures are augmented at random.
 

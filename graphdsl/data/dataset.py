@@ -73,11 +73,13 @@ class Feed:
     batch: int = 32
     valid: float = 0.0
     shuffle: bool = True
+    limit: int | None = None
 
     def parts(self, count: int, seed: int) -> tuple[Rows, Rows]:
         """Of so many rows those to train on, and those to validate on."""
         overlap = self.dataset.overlap
-        return split(count, self.valid, seed=seed, shuffle=self.shuffle and overlap is None, gap=overlap or 0)
+        kept = count if self.limit is None else min(count, self.limit)
+        return split(kept, self.valid, seed=seed, shuffle=self.shuffle and overlap is None, gap=overlap or 0)
 
 
 def split(count: int, fraction: float, *, seed: int = 0, shuffle: bool = True, gap: int = 0) -> tuple[Rows, Rows]:

@@ -14,8 +14,8 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Annotated, Any
 
-from graphdsl.ir import Choice, Count, Flag, Natural, NonNegative, Real, Registry, Words
-from graphdsl.learn.events import Action, Begun, Ended, EpochDone, Keep, Restore, Save, ScaleRate, StepDone, Stop
+from graphdsl.ir import Choice, Count, Flag, Natural, NonNegative, Real, Registry, Size, TensorDomain, Value, Words
+from graphdsl.learn.events import Action, Begun, Ended, EpochDone, Keep, Restore, Save, ScaleRate, Show, StepDone, Stop
 from graphdsl.learn.files import write_table
 from graphdsl.report import dataclass, did_you_mean, fail
 
@@ -142,6 +142,37 @@ class CsvLog(Callback):
     def on_epoch(self, event: EpochDone, memory: Memory) -> Iterable[Action]:
         write_table(Path(self.path), event.history)
         return ()
+
+
+@CALLBACKS.register("pictures")
+@dataclass(frozen=True)
+class Pictures(Callback):
+    """Writes what a tensor looks like into the run's folder: `pictures(made, every=5)` leaves made_005.png …
+
+    what    pictures [height, width, channels] of 1, 3 or 4 channels, from 0 to 1; or a `weight` that is one
+    every   epochs from one file to the next
+    grid    rows x columns: so many samples side by side
+
+    They are made as in use, always of the same samples (the first to validate on, or else to test on, or else to learn
+    from) and the same noise, so that the files show one thing getting better.
+    Raises E0305 for a tensor that is no picture.
+    """
+
+    what: Annotated[Value, TensorDomain()]
+    every: Count = 1
+    grid: Size = (8, 8)
+
+    def __post_init__(self) -> None:
+        type = self.what.type
+        shape = type.shape[1:] if type.batched else type.shape
+        if len(shape) != 3 or shape[-1] not in (1, 3, 4) or not type.dtype.is_float:
+            help = "pictures are float[height, width, channels] of 1, 3 or 4 channels: `reshape` makes them of features"
+            raise fail("E0305", f"`pictures` draws no {type.describe()}", help=help)
+
+    def on_epoch(self, event: EpochDone, memory: Memory) -> Iterable[Action]:
+        if event.number % self.every == 0:
+            rows, columns = self.grid if isinstance(self.grid, tuple) else (self.grid, self.grid)
+            yield Show(self.what, rows, columns)
 
 
 def _monitored(event: EpochDone, monitor: str | None) -> str:

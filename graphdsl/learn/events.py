@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from graphdsl.ir import Value
 from graphdsl.report import dataclass
 
 Numbers = Mapping[str, float]
@@ -101,4 +102,16 @@ class ScaleRate:
     factor: float
 
 
-Action = Stop | Save | Keep | Restore | ScaleRate
+@dataclass(frozen=True)
+class Show:
+    """Write a tensor of pictures, or one that is a picture, to NAME_EPOCH.png in the run's folder.
+
+    rows, columns   of the grid
+    """
+
+    tensor: Value
+    rows: int
+    columns: int
+
+
+Action = Stop | Save | Keep | Restore | ScaleRate | Show

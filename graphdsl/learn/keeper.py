@@ -37,6 +37,10 @@ class Keeper(ABC):
         """All that is needed to go on from here."""
 
     @abstractmethod
+    def file(self, name: str, content: bytes) -> None:
+        """A file of this name, in place of one that is there."""
+
+    @abstractmethod
     def rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         """The numbers of all epochs so far."""
 
@@ -56,6 +60,9 @@ class KeepsNothing(Keeper):
         return
 
     def checkpoint(self, state: State, weights: WeightStore) -> None:
+        return
+
+    def file(self, name: str, content: bytes) -> None:
         return
 
     def rows(self, rows: Sequence[Mapping[str, object]]) -> None:
@@ -88,6 +95,9 @@ class KeepsFolder(Keeper):
     def checkpoint(self, state: State, weights: WeightStore) -> None:
         state.weights = weights.snapshot()
         save_state(self.path / CHECKPOINT, state, self.identity, self.metadata)
+
+    def file(self, name: str, content: bytes) -> None:
+        write_whole(self.path / name, content)
 
     def rows(self, rows: Sequence[Mapping[str, object]]) -> None:
         write_table(self.path / "metrics.csv", rows)

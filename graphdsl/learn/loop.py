@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from graphdsl.ir import BATCH
+from graphdsl.ir import BATCH, Value
 from graphdsl.lang import Spec
 from graphdsl.learn.checkpoint import State
 from graphdsl.learn.events import (
@@ -17,10 +17,12 @@ from graphdsl.learn.events import (
     Restore,
     Save,
     ScaleRate,
+    Show,
     StepDone,
     Stop,
 )
 from graphdsl.learn.feed import Batch, Feeder, Feeds
+from graphdsl.learn.gallery import Gallery
 from graphdsl.learn.interrupt import Interrupt
 from graphdsl.learn.keeper import Keeper
 from graphdsl.learn.machine import Judge, Machine, Step
@@ -56,6 +58,7 @@ class Loop:
         self._plan = plan
         self._machine = Machine(around.spec.graph, plan, around.executor)
         self._judge = Judge(around.spec.graph, plan, around.executor, around.feeder)
+        self._gallery = Gallery(around.spec.graph, around.executor, around.feeder, feeds, plan.seed)
         self._feeds = feeds
         self._around = around
         self.state = state
@@ -175,7 +178,15 @@ class Loop:
                 self._around.progress.say(f"the weights are those of epoch {state.epochs[name]}")
             case ScaleRate(factor):
                 state.factor *= factor
+            case Show(tensor, rows, columns):
+                self._show(tensor, rows, columns)
         return ""
+
+    def _show(self, tensor: Value, rows: int, columns: int) -> None:
+        keeper = self._around.keeper
+        if keeper.folder is not None:
+            name = next((n for n, value in self._around.spec.names.items() if value == tensor), "pictures")
+            keeper.file(f"{name}_{self.state.epoch:03d}.png", self._gallery.png(tensor, rows, columns))
 
     def _result(self, epoch: int) -> dict[str, dict[str, float]]:
         """The numbers of an epoch, those of training and of validation apart; nothing before the first."""

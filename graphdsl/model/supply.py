@@ -187,10 +187,8 @@ class Supply:
 
         span = plan.data.span if plan.data else None
         whole = self.bound(feed.dataset, wanted, self._augments(plan), span, trained)
-        if not feed.valid:
-            return whole, None
         train, valid = feed.parts(len(whole), plan.seed)
-        return whole.only(train), whole.only(valid)
+        return whole.only(train), whole.only(valid) if feed.valid else None
 
     def _given_valid(self, given: Given, wanted: Sequence[Wanted]) -> Batches | None:
         if isinstance(given.valid, float):
@@ -201,7 +199,7 @@ class Supply:
         if made is None:
             return None
         feed = self._feed(made)
-        return Batches(self.bound(feed.dataset, wanted, span=made.span), feed.batch)
+        return Batches(self.bound(feed.dataset, wanted, span=made.span).first(feed.limit), feed.batch)
 
     def _feed(self, made: Made) -> Feed:
         key = replace(made, span=None)
