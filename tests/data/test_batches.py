@@ -194,11 +194,3 @@ def test_no_more_than_ahead_is_made() -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert len(made) <= 5
-
-
-def test_a_limit_takes_the_first_rows_before_some_are_split_off() -> None:
-    text = "input image: float[8, 8, 1]\noutput y = image\ntrain { data = digits(limit=20, valid=0.25, batch=4)  loss = [y, y] -> mse }"
-    model = Model(Source("spec.dag", text))
-    feeds = model._supply.feeds(model.plans[0])
-    assert sorted([*feeds.train.bound.rows, *feeds.valid.bound.rows]) == list(range(20))
-    assert (len(feeds.train), len(feeds.valid)) == (4, 2)

@@ -49,3 +49,14 @@ def test_pictures_are_not_padded(tmp_path: Path) -> None:
     (tmp_path / "p.dag").write_text("input x: float[H, W, 1]\noutput y = x -> conv(2, 5) -> global_avg_pool\n")
     with pytest.raises(Failed, match="E0408"):
         graphdsl.compile(tmp_path / "p.dag").predict({"x": np.zeros((2, 3, 9, 1))})
+
+
+def test_a_limit_takes_the_first_rows_before_some_are_split_off(tmp_path: Path) -> None:
+    (tmp_path / "d.dag").write_text(
+        "input image: float[8, 8, 1]\noutput y = image -> conv(1, 1)\n"
+        "train { data = digits(limit=20, valid=0.25, batch=4)  loss = [y, image] -> mse }"
+    )
+    model = graphdsl.compile(tmp_path / "d.dag")
+    feeds = model._supply.feeds(model.plans[0])
+    assert sorted([*feeds.train.bound.rows, *feeds.valid.bound.rows]) == list(range(20))
+    assert (len(feeds.train), len(feeds.valid)) == (4, 2)
