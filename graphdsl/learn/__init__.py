@@ -1,5 +1,6 @@
 """Training: what sections of a spec ask for, and how it is done."""
 
+from graphdsl.learn.boxes import average_precision, curve, hits, overlaps
 from graphdsl.learn.callbacks import CALLBACKS, Callback, Memory
 from graphdsl.learn.checkpoint import State, load_state, read_weights_or_checkpoint
 from graphdsl.learn.curves import curves
@@ -36,6 +37,7 @@ from graphdsl.learn.section import STEP, TRAIN
 from graphdsl.learn.texts import edits
 
 __all__ = [
+    "Action",
     "Batches",
     "Begun",
     "CALLBACKS",
@@ -82,10 +84,13 @@ __all__ = [
     "TRAIN",
     "WEIGHTS",
     "as_bytes",
+    "average_precision",
     "counter",
+    "curve",
     "curves",
     "edits",
     "grid",
+    "hits",
     "in_double",
     "in_use",
     "load_callbacks",
@@ -94,6 +99,7 @@ __all__ = [
     "metrics_lines",
     "new_folder",
     "newest_weights",
+    "overlaps",
     "plans",
     "png",
     "progress",
@@ -104,5 +110,4 @@ __all__ = [
     "shared",
     "steps_that_exist",
     "weights_of_run",
-    "Action",
 ]

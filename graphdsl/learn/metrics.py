@@ -22,9 +22,11 @@ WANTED = {
     DECISIONS[:2]: "classes",
     MEASURES: "a prediction that has the shape of the truth",
     (Reading.TEXT,): "a text that was read off frames",
+    (Reading.BOXES,): "boxes that `nms` leaves, against a target `box(n)[m]` of as many classes",
 }
 HELP: dict[tuple[Reading, ...], str] = {
-    (Reading.TEXT,): "put `ctc_greedy` or `ctc_beam` behind the `softmax`: they read texts"
+    (Reading.TEXT,): "put `ctc_greedy` or `ctc_beam` behind the `softmax`: they read texts",
+    (Reading.BOXES,): "put `nms(score=0.01)` behind the heads",
 }
 OTHERWISE = "`mae` and `mse` judge numbers, `accuracy` judges classes and yes-or-no answers"
 

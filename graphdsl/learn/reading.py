@@ -26,10 +26,15 @@ class Reading(StrEnum):
     """Scores of frames that say a text, the blank among them; the truth is the text, shorter than they are many."""
     TEXT = "text"
     """A text read off frames; the truth is a text."""
+    BOXES = "boxes"
+    """What `nms` leaves; the truth is boxes."""
 
 
 def reading_of(prediction: TensorType, target: TensorType) -> Reading:
     """How this pair is understood. Raises TypeRuleError E0303 where the shapes do not fit."""
+    if prediction.kind.name == "detections" and target.kind.name == "boxes":
+        _demand(prediction.kind.classes == target.kind.classes, prediction, target)
+        return Reading.BOXES
     is_class = target.kind.name == "indices"
     if is_class and target.rank == 2 and (prediction.kind.name == "text" or _says_text(prediction, target)):
         return Reading.TEXT if prediction.kind.name == "text" else Reading.FRAMES
