@@ -29,6 +29,7 @@ from graphdsl.data.preprocess import (
     Step,
     shaped,
 )
+from graphdsl.data.preprocess_fitted import Fill, Log, MinMax, OneHot, Standardize
 from graphdsl.data.preprocess_numbers import Counting
 from graphdsl.data.preprocess_pictures import Resize
 from graphdsl.data.preprocess_text import Tokeniser
@@ -102,4 +103,9 @@ __all__ = [
     "wav_bytes",
     "every",
     "none",
+    "Fill",
+    "Log",
+    "MinMax",
+    "OneHot",
+    "Standardize",
 ]

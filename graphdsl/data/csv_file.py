@@ -22,7 +22,7 @@ from graphdsl.report import dataclass, did_you_mean, fail
 LONGEST_NAME = 4
 PICTURES = "pictures"
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
-STATE = "fill it in, or give `missing=drop` to leave such rows out"
+STATE = "fill it in, or give `missing=drop` to leave such rows out; `missing=keep` leaves numbers to `fill`"
 
 
 @READERS.register("csv")
@@ -35,7 +35,8 @@ class Csv(Reader):
     categorical   columns of class names, numbered in alphabetical order, or by size where all are whole numbers
     text          columns of running text, numbered by words when bound to `int(n)[T]`
     ignore        columns to leave out
-    missing       `stop`, or `drop` to leave out rows that lack a value
+    missing       `stop`; `drop` to leave out rows that lack a value; `keep` to leave missing numbers to `fill` in
+                  `preprocess`, and stop at other values
     delimiter     between cells; " " is any number of blanks and tabs
     A column that is not named above holds pictures when every cell names a picture file (`photos/7.jpg`), is a sequence
     when every cell is numbers and some cell several, with blanks between (`3 17 4`), numeric when at least half of its
@@ -52,7 +53,7 @@ class Csv(Reader):
     categorical: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    missing: Annotated[str, Choice(("stop", "drop"))] = "stop"
+    missing: Annotated[str, Choice(("stop", "drop", "keep"))] = "stop"
     delimiter: Words = ","
 
     def read(self, places: Places) -> Dataset:
@@ -66,7 +67,8 @@ class Csv(Reader):
         }
         more = self.attached(table, places)
         files = {**named, **more.files}
-        keep = _complete(table, {n: k for n, k in kinds.items() if n not in more.files}, self.missing == "drop")
+        filled = {n: k for n, k in kinds.items() if n not in more.files and (k, self.missing) != ("numeric", "keep")}
+        keep = _complete(table, filled, self.missing == "drop")
         keep = complete_files(table, files, keep, self.missing == "drop")
         table = table.only(keep)
         columns: dict[str, Column] = {n: _column(table, n, kind) for n, kind in kinds.items() if n not in files}
@@ -143,8 +145,8 @@ def _column(table: Table, name: str, kind: str) -> Column:
 
 
 def _numbers(table: Table, name: str) -> Array:
-    """int64 where every cell is a whole number, else float64. Raises E0506 and E0516."""
-    cells = table.cells[name]
+    """int64 where every cell is a whole number, else float64, NaN where one is missing. Raises E0506 and E0516."""
+    cells = tuple("nan" if _is_missing(cell) else cell for cell in table.cells[name])
     bad = [i for i, cell in enumerate(cells) if not is_number(cell)]
     if bad:
         raise table.wrong(
@@ -155,7 +157,7 @@ def _numbers(table: Table, name: str) -> Array:
             dict.fromkeys(bad, name),
         )
     values = np.array([float(cell) for cell in cells], np.float64)
-    wild = np.flatnonzero(~np.isfinite(values)).tolist()
+    wild = np.flatnonzero(np.isinf(values)).tolist()
     if wild:
         where = dict.fromkeys(wild, name)
         raise table.wrong(

@@ -23,7 +23,8 @@ class Joined(Csv):
     categorical   columns of class names
     text          columns of running text
     ignore        columns to leave out
-    missing       `stop`, or `drop` to leave out rows that lack a value or a picture
+    missing       `stop`; `drop` to leave out rows that lack a value or a picture; `keep` to leave missing numbers to
+                  `fill` in `preprocess`, and stop at other values
     delimiter     between cells; " " is any number of blanks and tabs
     names         of the columns, where the file has no header row
     pictures      patterns of files that belong to the rows: `"photos/{id}.jpg"` is the picture of the row with that
