@@ -25,17 +25,25 @@ from graphdsl.ir import (
     Array,
     BadSample,
     Builder,
+    Constant,
     Cotangents,
     Dim,
     DType,
+    Moving,
     Operator,
     Sample,
+    Stepper,
+    Streamed,
     TensorType,
     TypeRuleError,
     Value,
     operator,
 )
+from graphdsl.ops import expression as e
+from graphdsl.ops.elementwise import formula
 from graphdsl.ops.recurrence import read
+from graphdsl.ops.reduce import broadcast_to
+from graphdsl.ops.shape import reshape
 from graphdsl.report import dataclass
 
 
@@ -87,6 +95,24 @@ class Attention(Operator):
         op = AttentionGradient(self.heads, self.causal, self.padded_queries, self.padded_keys)
         found = b.emit_all(op, *inputs[:3], y, sums, dy, *inputs[3:])
         return *found, *[None] * (len(inputs) - 3)
+
+    def stream(self, s: Stepper, *operands: Moving) -> Streamed:
+        """One query. Keys and values of the steps so far are remembered, those of another sequence stand still."""
+        q, k, v, *lengths = operands
+        if q.axis != 1 or (k.axis, v.axis) not in ((1, 1), (None, None)):
+            raise TypeRuleError("queries, keys and values do not all come step by step", operand=0)
+        if k.axis is None:
+            real = lengths[-1:] if self.padded_keys else ()
+            made = s.b.emit_all(replace(self, padded_queries=False), *(o.value for o in (q, k, v, *real)))
+        elif self.causal:
+            keys, values = (_remembered(s, name, x) for name, x in (("keys", k), ("values", v)))
+            count = formula(s.b, lambda n, i: n + i, s.position(), s.b.constant(1, DType.INT32), title="so_far")
+            count = broadcast_to(s.b, reshape(s.b, count, (1,)), q.value.type.shape[:1])
+            op = replace(self, causal=False, padded_queries=False, padded_keys=True)
+            made = s.b.emit_all(op, q.value, keys, values, count)
+        else:
+            raise TypeRuleError("it reads later steps", operand=0, help="write `causal=true`")
+        return tuple((value, 1 if place == 0 else 2) for value, place in zip(made, self.gives, strict=True))
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         q, k, v, *lengths = arrays
@@ -205,6 +231,21 @@ def _demand_heads(heads: int, q: TensorType, k: TensorType, v: TensorType) -> No
             raise TypeRuleError(
                 f"{heads} heads do not divide {x.channels} features", code="E0305", operand=place, attribute="heads"
             )
+
+
+def _remembered(s: Stepper, name: str, x: Moving) -> Value:
+    """[batch, context, features]: what x was at the steps before and is at this one; 0 behind it."""
+    batch, _, features = x.value.type.shape
+    before = s.state(name, (batch, s.context, features), x.value.type.dtype)
+    places = s.b.emit(Constant.array(np.arange(s.context, dtype=np.int32)[:, None]), name="places")
+    now = formula(
+        s.b,
+        lambda old, new, place, n: e.where(e.equal(place, n), new, old),
+        *(before, x.value, places, s.position()),
+        title="remember",
+    )
+    s.carry(before, now)
+    return now
 
 
 def _work(heads: int, inputs: Sequence[TensorType]) -> Dim:

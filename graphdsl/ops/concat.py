@@ -147,10 +147,19 @@ class Slice(Operator):
 
     def stream(self, s: Stepper, *operands: Moving) -> Streamed:
         (x,) = operands
-        assert x.axis is not None
+        if x.axis is None:
+            return self._row(s, x)
         if self.size[x.axis] != x.whole.shape[x.axis]:
             raise TypeRuleError("some of all steps are taken, and there is one at a time", operand=0)
         return s.apart(Slice(self.start, s.single(s.whole[0], x.axis)), x, axis=x.axis)
+
+    def _row(self, s: Stepper, table: Moving) -> Streamed:
+        """Of a table with more rows than there will be steps, the first of which are taken: the row of this step."""
+        axis = self.size.index(s.length)
+        rows = table.whole.shape[axis]
+        if any(self.start) or not isinstance(rows, int) or rows < s.context:
+            raise TypeRuleError(f"there may be {s.context} steps, and it has {rows}", help="let there be fewer steps")
+        return ((s.row(table, axis), axis),)
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:

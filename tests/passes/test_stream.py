@@ -31,6 +31,8 @@ LAYERS = [
     "conv(6, 2, pad=causal, groups=2) -> conv(3, 1)",
     "cumsum -> cumsum(exclusive=true) -> cumsum(-1)",
     "dense(6) -> softmax -> split(2) -> concat",
+    "positions(1024) -> attention(2, causal=true) -> layer_norm -> attention(2, causal=true)",
+    "positions(2000, kind=sinusoidal) -> attention(2, causal=true, width=6, value_width=2, units=5)",
     "dense(6) -> reduce_max(-1) -> reshape(9x1)",
 ]
 TRUE = [
@@ -115,6 +117,8 @@ def test_tables_of_positions_are_read_row_by_row() -> None:
         (FREE, "x -> lstm(3, reverse=true, sequence=true)", "y/lstm_1", "reads from the end"),
         (FREE, "x -> conv(3, 3, pad=same)", "y/conv_1", "later steps"),
         (FREE, "x -> conv(3, 2, stride=2, pad=[1, 0])", "y/conv_1", "later steps"),
+        (FREE, "x -> attention(2)", "y/attention_1", "later steps"),
+        (FREE, "x -> positions(7)", "y/positions_1", "it has 7"),
         (FREE, "x -> global_avg_pool", "y/global_avg_pool_1", "all steps"),
         (FIXED, "x -> max_pool(3)", "y/max_pool_1", "cannot be done step by step"),
         (FIXED, "x -> flatten -> dense(2)", "y/flatten_1", "side by side"),
@@ -151,3 +155,16 @@ def test_other_inputs_stand_still() -> None:
     one = apply(fine(text).graph, streaming(["x"]))
     assert one.node("p").types[0] == TensorType((BATCH, 3))
     assert one.node("x").types[0] == TensorType((BATCH, 1, 3))
+
+
+def test_another_sequence_is_asked_step_by_step() -> None:
+    text = "input m: float[S, 3]\ninput x: float[T, 4]\noutput y = [x, m] -> attention(2)"
+    graph = fine(text).graph
+    executor = Executor(backend("cpu"))
+    whole, one = (Compiled(apply(graph, passes), executor) for passes in (inference(), streaming(["x"])))
+    random, x = np.random.default_rng(6), _drawn(graph.node("x").types[0])
+    memory = {"m": random.normal(size=(SAMPLES, 4, 3)), "lengths/S": np.array([4, 2], np.int32)}
+    expected = whole.run({"x": x, "lengths/T": np.full(SAMPLES, STEPS, np.int32), **memory})["y"]
+    for t in range(STEPS):
+        got = one.run({"x": x[:, t : t + 1], **memory})["y"]
+        np.testing.assert_allclose(got, expected[:, t : t + 1], rtol=0, atol=1e-5)
