@@ -75,6 +75,9 @@ LAYERS = [
     (STEPS, "conv(4, 3) -> upsample(2) -> global_max_pool"),
     (STEPS, "global_avg_pool"),
     (FREE, "lstm(5, sequence=true, reverse=true) -> gru(3)"),
+    (STEPS, "positions -> attention(2, width=6, causal=true, bias=false)"),
+    (STEPS, "positions(20, kind=sinusoidal) -> attention(2, width=4, units=3) -> layer_norm"),
+    (FREE, "attention(2, width=4, causal=true) -> attention(2, width=4)"),
     (FREE, "conv(5, 3, stride=2, pad=1) -> relu -> max_pool(2) -> global_max_pool"),
     (FREE, "conv(5, 3) -> global_avg_pool"),
     (FREE, "conv(5, 3, pad=same) -> batch_norm -> max_pool(2, stride=1, pad=same) -> reduce_mean(0)"),
@@ -93,6 +96,9 @@ TEXTS = {
     "least": "input a, b, c: float[4]\noutput y = [a, [b, c] -> subtract, c] -> minimum",
     "dots": "input a, b: float[4]\noutput y = [a, b] -> dot\noutput z = [a, b] -> dot(normalize=true)",
     "attention": "input a, b: float[5, 4]\noutput y = [a -> dense(3), b -> dense(3)] -> dot -> softmax",
+    "memory": "input a: float[5, 4]\ninput b: float[7, 3]\noutput y = [a, b] -> attention(2)",
+    "wide values": "input a: float[5, 4]\noutput y = a -> attention(2, width=4, value_width=6)",
+    "free positions": "input a: float[T, 4]\noutput y = a -> positions(20) -> attention(2, causal=true)",
     "weights": "input a: float[4, 5, 3]\nweight w: float[4, 5, 3] = normal(0, 1)\n"
     "weight v: float[3] = normal(0, 1)\noutput y = (a -> conv(3, 1)) * w\noutput z = (a -> global_avg_pool) + v\n"
     "output u = [w, a] -> concat -> conv(2, 1)",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from graphdsl.interop.onnx import export_layers, export_places
+from graphdsl.interop.onnx import export_attention, export_layers, export_places
 from graphdsl.interop.onnx.export_rules import RULES, Rule, write_node
 from graphdsl.interop.onnx.export_sheet import FIRST, LAST, Sheet, Step, first, graph_inputs
 from graphdsl.ir import (
@@ -25,7 +25,7 @@ from graphdsl.ir import (
 )
 from graphdsl.report import dataclass
 
-MORE_RULES = (export_layers, export_places)
+MORE_RULES = (export_attention, export_layers, export_places)
 """Importing these fills RULES."""
 
 

@@ -39,6 +39,8 @@ def say_concat(page: Page, step: Step) -> str:
 def say_slice(page: Page, step: Step) -> str:
     """x[:, 2:5]. An end that is computed is that of the axis: ours cut free lengths only in front."""
     axes, starts = page.whole(step.inputs[3]), page.whole(step.inputs[1])
+    if not step.inputs[2] and (page.is_weight(step.inputs[0]) or step.inputs[0] in page.sheet.stored):
+        raise page.refusal(step.name, step.op, "as many rows of a table as there are steps")
     ends = [str(n) for n in page.whole(step.inputs[2])] if step.inputs[2] else [""] * len(axes)
     cut = dict(zip(axes, (f"{a}:{b}" for a, b in zip(starts, ends, strict=True)), strict=True))
     return f"{x_of(page, step)}[{', '.join(cut.get(a, ':') for a in range(max(axes) + 1))}]"

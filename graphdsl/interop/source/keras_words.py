@@ -232,6 +232,18 @@ def say_norm(page: Page, step: Step) -> str:
     return f"{called(page, owner, made)}({x_of(page, step)})"
 
 
+@says("Attention")
+def say_attention(page: Page, step: Step) -> str:
+    """Heads are an axis of their own there."""
+    sizes = [step.settings[name] for name in ("split", "split", "taken")]
+    if sizes[0] != sizes[2]:
+        raise page.refusal(step.name, step.op, "values of another width than keys")
+    parts = [f"layers.Reshape({size})({tensor(page, n)})" for n, size in zip(step.inputs, sizes, strict=True)]
+    causal = ["is_causal=True"] if step.settings["causal"] else []
+    made = f"ops.dot_product_attention({', '.join([*parts, *causal])})"
+    return f"layers.Reshape((-1, {step.settings['width']}))({made})"
+
+
 @says("Gather")
 def say_gather(page: Page, step: Step) -> str:
     """Embedding, or elements along an axis."""

@@ -1,8 +1,8 @@
 """The steps of a network that a Python file is made of.
 
-They are those of an ONNX graph (same names, same words), but for recurrences, which other tools have as a layer that
-takes [batch, time, features], for what acts in training only, and for masks: source code takes every step of a sample
-as real.
+They are those of an ONNX graph (same names, same words), but for recurrences and attention, which other tools have as
+well and which take [batch, time, features], for what acts in training only, and for masks: source code takes every step
+of a sample as real.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphdsl.interop.onnx.export import write_graph
 from graphdsl.interop.onnx.export_rules import RULES, Rule
 from graphdsl.interop.onnx.export_sheet import Sheet, Step
 from graphdsl.ir import Array, Builder, Graph, ModalOperator, Node, Operator, Role, Value, Weight, rebuild
-from graphdsl.ops import Dropout, GaussianNoise, Gru, Lstm, StepMask
+from graphdsl.ops import Attention, Dropout, GaussianNoise, Gru, Lstm, StepMask
 
 
 def listed(graph: Graph, *, turning: bool) -> Sheet:
@@ -27,6 +27,7 @@ def listed(graph: Graph, *, turning: bool) -> Sheet:
         **RULES,
         Lstm: _recurrence,
         Gru: _recurrence,
+        Attention: _attention,
         StepMask: _unmasked,
         Dropout: _noise,
         GaussianNoise: _noise,
@@ -90,6 +91,15 @@ def _recurrence(sheet: Sheet, value: Value) -> None:
     made = sheet.write_all(word, [sheet.tensor(x), *stored], "", settings, outputs=2)
     for result, name in zip(sheet.graph.values(value.node), made, strict=False):
         sheet.bind(result, name)
+
+
+def _attention(sheet: Sheet, value: Value) -> None:
+    """One step: other tools have a function for it."""
+    op, (q, k, v, *_) = sheet.operation(value), sheet.operands(value)
+    assert isinstance(op, Attention)
+    asked, given = ((-1, op.heads, x.type.channels // op.heads) for x in (q, v))
+    settings = {"heads": op.heads, "causal": op.causal, "split": asked, "taken": given, "width": v.type.channels}
+    sheet.bind(value, sheet.write("Attention", [sheet.tensor(x) for x in (q, k, v)], settings=settings))
 
 
 def _noise(sheet: Sheet, value: Value) -> None:

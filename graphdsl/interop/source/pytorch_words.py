@@ -201,6 +201,14 @@ def say_layer_norm(page: Page, step: Step) -> str:
     return f"self.{made}({x_of(page, step)})"
 
 
+@says("Attention")
+def say_attention(page: Page, step: Step) -> str:
+    """Heads stand before time there."""
+    parts = [f"{tensor(page, n)}.unflatten(-1, ({step.settings['heads']}, -1)).transpose(1, 2)" for n in step.inputs]
+    causal = ["is_causal=True"] if step.settings["causal"] else []
+    return f"F.scaled_dot_product_attention({', '.join([*parts, *causal])}).transpose(1, 2).flatten(2)"
+
+
 @says("Gather")
 def say_gather(page: Page, step: Step) -> str:
     """nn.Embedding, or elements along an axis."""

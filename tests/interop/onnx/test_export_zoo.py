@@ -31,6 +31,9 @@ OTHERS = [pytest.param(p, id=p.stem) for p in SPECS.glob("*.dag") if p.stem not 
 FREE = {"author_profile", "question_answering", "siamese"}
 """Lengths are free here. An ONNX file has them as a second input, which a spec cannot declare: it is refused."""
 
+ANOTHER = {"gpt", "vit"}
+"""ONNX has no attention: it goes out as the arithmetic that it is, and comes in as that."""
+
 
 @pytest.fixture(autouse=True)
 def quick_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +66,7 @@ def test_onnxruntime_says_the_same_and_what_goes_out_comes_in_again(path: Path, 
     assert found is not None and found < EQUAL
     graph = model.graph
     del model
-    if path.stem not in FREE:
+    if path.stem not in FREE | ANOTHER:
         text = written(read(file, None)).text
         assert canonical(Model(Source("again.dag", text)).graph) == canonical(graph)
     file.unlink()

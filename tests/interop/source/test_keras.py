@@ -21,8 +21,8 @@ keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore")
 """Of Keras itself, about NumPy."""
 
-LACKING = {"weights", "used as it is, too", "places"}
-"""A weight flows into a layer for every sample; places of maxima: refused."""
+LACKING = {"weights", "used as it is, too", "places", "wide values", "free positions"}
+"""A weight flows into a layer for every sample; places of maxima; what its attention and slices cannot do: refused."""
 
 EQUAL = 1e-4
 
