@@ -35,6 +35,7 @@ from graphdsl.data.preprocess_pictures import Resize
 from graphdsl.data.preprocess_text import Tokeniser
 from graphdsl.data.registry import READERS, Reader, read
 from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
+from graphdsl.data.text_files import Lines, RunningText
 from graphdsl.data.vocabulary import Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import Sound, read_wav, wav_bytes
@@ -77,6 +78,8 @@ __all__ = [
     "Step",
     "Texts",
     "Wanted",
+    "Lines",
+    "RunningText",
     "vocabularies",
     "Rows",
     "Training",

@@ -30,8 +30,10 @@ class Running(Column):
     pieces: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
-        whole = len(self.pieces or self.text) - self.length - self.tail
-        return max(0, whole // self.stride + 1)
+        """Windows; before the text is cut nobody knows how many, and any text counts as one."""
+        if not self.pieces:
+            return min(1, len(self.text))
+        return max(0, (len(self.pieces) - self.length - self.tail) // self.stride + 1)
 
     @property
     def shape(self) -> Shape:
