@@ -8,7 +8,7 @@ from graphdsl.cli.app import INTERRUPTED
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, warn
 from graphdsl.learn import Interrupted, load_callbacks, metrics_lines
-from graphdsl.model import compile
+from graphdsl.model import compile, dream
 
 
 @click.command()
@@ -39,7 +39,7 @@ def command(
     callbacks: tuple[str, ...],
     backend: str,
 ) -> Answer:
-    """Train a model by the train sections of its spec.
+    """Train a model by the train sections of its spec, then dream by its dream sections.
 
     Ctrl+C stops after the current step, saves, and says how to go on.
 
@@ -57,10 +57,11 @@ def command(
         found = model.find_weights(weights)
         click.echo(f"loaded {found}: {model.load(found).describe()}", err=True)
     try:
-        done = model.fit(epochs=epochs, runs=runs, resume=resume)
+        trained = model.fit(epochs=epochs, runs=runs, resume=resume) if model.plans or not model.dreams else None
     except Interrupted:
         # How to go on is said already.
         return Answer("", {"interrupted": True}, INTERRUPTED)
+    done = dream(model, runs, before=trained) if model.dreams or trained is None else trained
     data = {"metrics": done.metrics, "seconds": done.seconds, "run_dir": str(done.folder)}
     return Answer(
         "\n".join([*metrics_lines(done.metrics), f"{done.seconds:.1f} s; everything is in {done.folder}"]), data

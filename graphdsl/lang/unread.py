@@ -58,7 +58,8 @@ def _plain(numbers: tuple[float, ...]) -> str:
 
 def _outputs(spec: Spec) -> Iterator[Diagnostic]:
     useful = spec.library or spec.graph.of_role(Role.LOSS)
-    if spec.outputs or (useful and not spec.inputs):
+    dreams = any("maximize" in section.settings for section in spec.sections)
+    if spec.outputs or dreams or (useful and not spec.inputs):
         return
     tensors = [n for n in spec.named if n.top]
     span = tensors[-1].span if tensors else Span(spec.source, 0, 0)

@@ -1,9 +1,11 @@
 """Training: what sections of a spec ask for, and how it is done."""
 
+from graphdsl.learn.ascent import Ascent, summed
 from graphdsl.learn.boxes import average_precision, curve, hits, overlaps
 from graphdsl.learn.callbacks import CALLBACKS, Callback, Memory
 from graphdsl.learn.checkpoint import State, load_state, read_weights_or_checkpoint
 from graphdsl.learn.curves import curves
+from graphdsl.learn.dream import DREAM, Dream, dreams
 from graphdsl.learn.events import (
     Action,
     Begun,
@@ -17,8 +19,8 @@ from graphdsl.learn.events import (
     Stop,
 )
 from graphdsl.learn.feed import Batches, Feeder, Feeds, NoData
-from graphdsl.learn.files import metrics_lines
-from graphdsl.learn.folder import CHECKPOINT, SUMMARY, WEIGHTS, new_folder, newest_weights, weights_of_run
+from graphdsl.learn.files import metrics_lines, write_table
+from graphdsl.learn.folder import CHECKPOINT, METRICS_FILE, SUMMARY, WEIGHTS, new_folder, newest_weights, weights_of_run
 from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.lbfgs import Lbfgs
@@ -38,6 +40,7 @@ from graphdsl.learn.texts import edits
 
 __all__ = [
     "Action",
+    "Ascent",
     "Batches",
     "Begun",
     "CALLBACKS",
@@ -45,7 +48,9 @@ __all__ = [
     "Callback",
     "Cosine",
     "DOUBLE",
+    "DREAM",
     "Done",
+    "Dream",
     "Ended",
     "EpochDone",
     "Feeder",
@@ -60,6 +65,7 @@ __all__ = [
     "KeepsNothing",
     "Lbfgs",
     "METRICS",
+    "METRICS_FILE",
     "Memory",
     "Metric",
     "Moment",
@@ -88,6 +94,7 @@ __all__ = [
     "counter",
     "curve",
     "curves",
+    "dreams",
     "edits",
     "grid",
     "hits",
@@ -109,5 +116,7 @@ __all__ = [
     "schedule_of",
     "shared",
     "steps_that_exist",
+    "summed",
     "weights_of_run",
+    "write_table",
 ]

@@ -30,13 +30,16 @@ class Panel:
     curves: tuple[tuple[str, str, tuple[tuple[float, float], ...]], ...]
 
 
-def curves(rows: Sequence[Row]) -> str:
-    """The SVG text for the rows of metrics.csv, one row an epoch, numbered on through several sections."""
+def curves(rows: Sequence[Row], counted: str = "epoch") -> str:
+    """The SVG text for the rows of metrics.csv, one row an epoch, numbered on through several sections.
+
+    counted   what a row is, for what stands below the axis
+    """
     panels = _panels(rows)
     columns = 2 if len(panels) > 1 else 1
     lines = max(1, -(-len(panels) // columns))
     width, height = columns * WIDTH, lines * HEIGHT
-    drawn = [_panel(p, i % columns * WIDTH, i // columns * HEIGHT) for i, p in enumerate(panels)]
+    drawn = [_panel(p, i % columns * WIDTH, i // columns * HEIGHT, counted) for i, p in enumerate(panels)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
     return "\n".join(
         [head, f"<style>{STYLE}</style>", '<rect class="bg" width="100%" height="100%"/>', *drawn, "</svg>\n"]
@@ -59,7 +62,7 @@ def _points(rows: Sequence[Row], name: str) -> Points:
     return [(x, float(y)) for x, y in values if isinstance(y, int | float) and isfinite(y)]
 
 
-def _panel(panel: Panel, x: int, y: int) -> str:
+def _panel(panel: Panel, x: int, y: int, counted: str) -> str:
     points = [p for _, _, curve in panel.curves for p in curve]
     low, high, step = _scale(min(v for _, v in points), max(v for _, v in points))
     first, last = min(e for e, _ in points), max(e for e, _ in points)
@@ -83,7 +86,7 @@ def _panel(panel: Panel, x: int, y: int) -> str:
         parts.append(_text(LEFT - 6, down(value) + 4, "end", f"{value:.6g}"))
     for epoch in _ticks(first, last):
         parts.append(_text(across(epoch), HEIGHT - BOTTOM + 16, "middle", f"{epoch:g}"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "middle", "epoch"))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "middle", counted))
     for i, (title, colour, curve) in enumerate(panel.curves):
         parts.append(_curve([(across(e), down(v)) for e, v in curve], colour))
         label = f'<text x="{WIDTH - RIGHT - 44 * i}" y="20" text-anchor="end" style="fill:{colour}">{title}</text>'

@@ -2,7 +2,8 @@
 
 from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
+from graphdsl.model.dreaming import dream
 from graphdsl.model.model import Model, compile
 from graphdsl.model.words import VOCABULARY
 
-__all__ = ["TOP", "Found", "Model", "VOCABULARY", "compile", "selfcheck"]
+__all__ = ["TOP", "Found", "Model", "VOCABULARY", "compile", "dream", "selfcheck"]

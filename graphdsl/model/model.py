@@ -28,6 +28,7 @@ from graphdsl.learn import (
     Plan,
     Reading,
     State,
+    dreams,
     in_double,
     in_use,
     load_state,
@@ -84,13 +85,14 @@ class Model:
         self.spec = elaborate(source, VOCABULARY, self.settings, reporter, self._opened.load)
         reporter.raise_if_failed()
         self.plans = plans(self.spec)
+        self.dreams = dreams(self.spec)
         self._precision = shared([plan.precision for plan in self.plans])
         self._precision_in_use = in_use(self.spec)
         if self._precision == DOUBLE:
             self.spec = in_double(self.spec)
         self._backend = backend
         self._filled: set[str] = set()
-        self._told: list[str] = []
+        self.told: list[str] = []
         self._supply = Supply(self.spec, steps_of(self.spec))
         self._supply.know(self._opened.known)
 
@@ -120,7 +122,7 @@ class Model:
         made.add(self.graph, self.plans[0].seed if self.plans else 0)
         for file in () if self._opened.weights else self.spec.weights:
             report = fill_used(made.weights, file, self.graph)
-            self._told.append(f"loaded {file.written}: {report.describe()}")
+            self.told.append(f"loaded {file.written}: {report.describe()}")
             self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         if self._opened.weights:
             self._take(made.weights, self._opened.weights)
@@ -166,7 +168,7 @@ class Model:
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
         keeper = self._keeper(runs, resume)
         seen = progress(shown)
-        for line in self._told:
+        for line in self.told:
             seen.say(line)
         try:
             return run(job, keeper, seen, state)
@@ -306,11 +308,12 @@ class Model:
     def demand_weights(self, *, judged: bool = False, layer: str | None = None) -> None:
         """Raises E0605 where outputs need weights that no file has given.
 
-        judged   what losses and metrics need too
+        judged   what losses, metrics and dreams need too
         layer    only what this layer needs
         """
         graphs = [self.graph.with_results(self.graph.of_role(Role.OUTPUT)) if layer is None else self._down_to(layer)]
         graphs += [plan.judged(self.graph) for plan in self.plans] if judged else []
+        graphs += [dream.judged(self.graph) for dream in self.dreams] if judged else []
         for graph in graphs:
             missing = [n for n in self.executor.weights if n not in self._filled]
             demand_none(graph, missing, "the loaded weights do not fill the model, which still needs")

@@ -60,6 +60,7 @@ from graphdsl.ops.norm import BatchNorm, Standardize
 from graphdsl.ops.receptive import Sight, sight_of
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
+from graphdsl.ops.resize import resampled
 from graphdsl.ops.rnn import Rnn, RnnGradient
 from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
@@ -174,6 +175,7 @@ __all__ = [
     "reach",
     "reduce_layers",
     "reshape",
+    "resampled",
     "resize",
     "roi",
     "resolve_pad",

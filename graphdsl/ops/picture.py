@@ -15,7 +15,6 @@ from graphdsl.ir import (
     Either,
     Many,
     Real,
-    Symbolic,
     TypeRuleError,
     Value,
     Whole,
@@ -95,11 +94,10 @@ def gram(b: Builder, x: Value) -> Value:
 def total_variation(b: Builder, x: Value, *, power: Power = 2) -> Value:
     """How rough a picture is: along each axis the mean of the squared differences of neighbours, added up.
 
-    x      [time, features], [height, width, channels] or with more axes, of known sizes
+    x      [time, features], [height, width, channels] or with more axes; of sequences only the real steps count
     power  2: squares, which smooth; 1: absolute differences, which keep edges
 
     E0301  x has no places
-    E0401  a size is known only at run time
 
     Source: Rudin, Osher and Fatemi 1992; with squares Mahendran and Vedaldi 2015.
     """
@@ -108,9 +106,6 @@ def total_variation(b: Builder, x: Value, *, power: Power = 2) -> Value:
     if not places:
         message = f"total_variation compares neighbours, and {x.type.describe()} has none"
         raise TypeRuleError(message, operand=0)
-    if any(isinstance(x.type.shape[a], Symbolic) for a in places):
-        message = f"total_variation needs known sizes, got {x.type.describe()}"
-        raise TypeRuleError(message, code="E0401", operand=0)
     total: Value | None = None
     for axis in places:
         size = x.type.shape[axis] - 1

@@ -113,6 +113,11 @@ def _joined(shares: Iterable[tuple[int, float]]) -> tuple[tuple[int, float], ...
     return tuple(total.items())
 
 
+def resampled(before: int, after: int) -> Pairs:
+    """What `resize(mode=linear, antialias=true)` does along an axis."""
+    return _blended(Grid(before, after, after / before, "half_pixel"), _line, 1, True, True)
+
+
 def enlarged(size: int, factor: int) -> Pairs:
     """What bilinear upsampling by a whole number does along an axis."""
     return _blended(Grid(size, size * factor, float(factor), "half_pixel"), _line, 1, False, False)

@@ -17,6 +17,7 @@ from graphdsl.passes.pipeline import (
     apply,
     for_machine,
     inference,
+    slope,
     streaming,
     training,
     unaided,
@@ -25,6 +26,7 @@ from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shortest import shortest
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
+from graphdsl.passes.sized import sized
 from graphdsl.passes.specialise import Mode, needs_no_loss, specialise
 from graphdsl.passes.stream import stream
 from graphdsl.passes.sums import sums
@@ -59,6 +61,8 @@ __all__ = [
     "shortest",
     "shrink",
     "simplify",
+    "sized",
+    "slope",
     "specialise",
     "stream",
     "streaming",

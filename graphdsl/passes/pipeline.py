@@ -18,6 +18,7 @@ from graphdsl.passes.pooled import pooled
 from graphdsl.passes.reduced import reduced
 from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
+from graphdsl.passes.sized import sized
 from graphdsl.passes.specialise import Mode, specialise
 from graphdsl.passes.statistics import statistics
 from graphdsl.passes.stream import stream
@@ -96,6 +97,28 @@ def unaided(frozen: Collection[str] = ()) -> tuple[Stage, ...]:
     frozen   weights that nothing changes
     """
     return (Stage("specialise", partial(specialise, mode=Mode.TRAINING, frozen=frozen)), *inference()[1:])
+
+
+def slope(wrt: Collection[str], factors: Mapping[str, float], sizes: Mapping[str, int]) -> tuple[Stage, ...]:
+    """From what a spec says to a graph that tells how its losses, added up, change with some inputs.
+
+    wrt      those inputs
+    factors  of the losses in their sum, by name
+    sizes    of all free dimensions, the batch among them
+    """
+    return (
+        Stage("specialise", partial(specialise, mode=Mode.INFERENCE)),
+        Stage("sized", partial(sized, sizes=sizes)),
+        Stage("total_loss", lambda graph: total_loss(graph, (), factors)),
+        Stage("simplify", simplify),
+        Stage("shrink", shrink),
+        Stage("gradient", lambda graph: gradient(graph, wrt)),
+        Stage("simplify_step", simplify),
+        Stage("sums", sums),
+        Stage("narrow", narrow),
+        Stage("hoist", hoist),
+        Stage("fuse", fuse),
+    )
 
 
 def training(
