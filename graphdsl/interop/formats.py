@@ -11,6 +11,7 @@ from graphdsl.interop.darknet import check as check_darknet
 from graphdsl.interop.darknet import read as read_darknet
 from graphdsl.interop.keras import check as check_keras
 from graphdsl.interop.keras import read as read_keras
+from graphdsl.interop.nam import read as read_nam
 from graphdsl.interop.net import Net
 from graphdsl.interop.onnx.check import check as check_onnx
 from graphdsl.interop.onnx.reading import read as read_onnx
@@ -53,6 +54,7 @@ FORMATS: dict[str, Format] = {
     ".h5": Format("Keras", read_keras, check_keras),
     ".hdf5": Format("Keras", read_keras, check_keras),
     ".json": Format("Keras", read_keras, check_keras),
+    ".nam": Format("Neural Amp Modeler", read_nam, apart=False),
 }
 
 
