@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from typing import Any
 
-from graphdsl.ir import Builder, Layer, Place, Slot, Value
+from graphdsl.ir import Builder, Layer, Made, Place, Slot, Value
 from graphdsl.lang import ast
 from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS, MAX_USES
 from graphdsl.lang.names import Names, Scope
@@ -24,14 +24,21 @@ MAX_SUGGESTIONS = 100
 
 @dataclass(frozen=True)
 class LossUse:
-    """How a scalar came to be a loss. plain: the loss before it was multiplied by its weight."""
+    """How a scalar came to be a loss.
+
+    plain      the loss before it was multiplied by its weight
+    share      of a weight that changes, what it is at the moment
+    uncertain  of one that is learned, the name of the weight that it follows from
+    """
 
     loss: str
     plain: Value
-    weight: float | Value
+    weight: float | Value | Made | str
     prediction: Value
     target: Value | None
     span: Span
+    share: Value | None = None
+    uncertain: str = ""
 
 
 class Session:
@@ -39,6 +46,7 @@ class Session:
 
     files     trees of the files read, by path; opening: those being read, outermost first
     losses    how the scalars that are losses came to be, by node and port
+    scheduled  the weights of losses that follow a schedule, by the input that they are fed to
     weights   files to be loaded; shared: the shared layers, in order
     blocks    paths of the uses of each block, by its name
     unprepared  uses of specs that have a `preprocess` of their own
@@ -54,6 +62,7 @@ class Session:
         self.files: dict[str, ast.File] = {}
         self.opening: list[str] = []
         self.losses: dict[tuple[str, int], LossUse] = {}
+        self.scheduled: dict[str, Made] = {}
         self.weights: list[WeightsFile] = []
         self.shared: list[SharedWord] = []
         self.blocks: dict[str, list[str]] = {}

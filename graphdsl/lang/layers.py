@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphdsl.ir import LAYERS, Either, Entry, Made, Setting, TensorDomain, TypeRuleError, Value
+from graphdsl.ir import (
+    LAYERS,
+    Choice,
+    Either,
+    Entry,
+    EntryOf,
+    Made,
+    Place,
+    Setting,
+    TensorDomain,
+    TypeRuleError,
+    Value,
+)
 from graphdsl.lang import ast
 from graphdsl.lang.frame import Frame, LossUse
 from graphdsl.lang.limits import MAX_ELEMENTS, is_bounded
@@ -15,13 +27,18 @@ from graphdsl.lang.refusal import refuse, refuse_rule
 from graphdsl.lang.settings import Arguments, build, read_settings
 from graphdsl.lang.tensors import combine, per_sample
 from graphdsl.lang.values import UNKNOWN, Datum, Flow, describe, is_unknown
+from graphdsl.lang.weighing import LEARNED, weighed
 from graphdsl.ops import LOSS_WEIGHT
 from graphdsl.report import Failed, Label, Span
 
 MAX_LABELS = 6
 
-WEIGHT = Setting(LOSS_WEIGHT.name, Either((LOSS_WEIGHT.domain, TensorDomain())), LOSS_WEIGHT.default)
-"""What every loss can be multiplied by: a number, or a scalar that is computed or learned."""
+WEIGHT = Setting(
+    LOSS_WEIGHT.name,
+    Either((LOSS_WEIGHT.domain, TensorDomain(), EntryOf("schedule"), Choice((LEARNED,)))),
+    LOSS_WEIGHT.default,
+)
+"""What every loss can be multiplied by: a number, a scalar that is computed, a schedule, or `learned`."""
 
 
 @apply.register
@@ -36,12 +53,18 @@ def use_entry(entry: Entry, call: ast.Call, flow: Flow, frame: Frame) -> Datum:
     tensors = [per_sample(t, frame) for t in gather(entry, flow, call)]
     values = {name: _built(value, frame) for name, value in settings.values.items()}
     weight = values.pop(WEIGHT.name, 1.0) if entry.kind == "loss" else 1.0
-    made = _made(entry, tensors, values, _Text(call, flow, settings.arguments, settings.text), frame)
+    place = frame.place(entry.name, settings.text, call.span)
+    made = _made(entry, tensors, values, _Text(call, flow, settings.arguments), place, frame)
     if entry.kind != "loss":
         return made
-    place = settings.arguments.span(WEIGHT.name, call.span)
-    weighted = made if weight == 1.0 else combine("*", (made, weight), (call.span, place), place, frame)
-    use = LossUse(entry.name, made, weight, tensors[0], tensors[1] if len(tensors) > 1 else None, call.span)
+    target = tensors[1] if len(tensors) > 1 else None
+    plain = LossUse(entry.name, made, weight, tensors[0], target, call.span)
+    span = settings.arguments.span(WEIGHT.name, call.span)
+    weighted, use = made, plain
+    if isinstance(weight, Made) or weight == LEARNED:
+        weighted, use = weighed(plain, place, frame)
+    elif weight != 1.0:
+        weighted = combine("*", (made, weight), (call.span, span), span, frame)
     frame.session.losses[weighted.node, weighted.port] = use
     return weighted
 
@@ -49,17 +72,18 @@ def use_entry(entry: Entry, call: ast.Call, flow: Flow, frame: Frame) -> Datum:
 class _Text:
     """What a refusal can be pinned to."""
 
-    def __init__(self, call: ast.Call, flow: Flow, arguments: Arguments, settings: str) -> None:
+    def __init__(self, call: ast.Call, flow: Flow, arguments: Arguments) -> None:
         self.call = call
         self.flow = flow
         self.arguments = arguments
-        self.settings = settings
 
 
-def _made(entry: Entry, tensors: Sequence[Value], values: Mapping[str, Any], text: _Text, frame: Frame) -> Datum:
+def _made(
+    entry: Entry, tensors: Sequence[Value], values: Mapping[str, Any], text: _Text, place: Place, frame: Frame
+) -> Datum:
     builder = frame.session.builder
     try:
-        with builder.within(frame.place(entry.name, text.settings, text.call.span)):
+        with builder.within(place):
             made = entry.make(builder, *_operands(entry, tensors), **values)
     except TypeRuleError as error:
         raise _pinned(error, tensors, text) from None

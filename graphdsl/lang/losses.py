@@ -38,10 +38,12 @@ def _term(value: Datum, item: ast.Expression, heads: Heads, taken: set[str], fra
     use = frame.session.losses.get((value.node, value.port))
     if use is None:
         return [LossTerm(_free("loss", taken), "", value, 1.0, None, None, item.span)]
-    name = _free(heads.get((use.prediction.node, use.prediction.port), use.loss), taken)
-    if isinstance(use.weight, Value):
-        return [LossTerm(name, use.loss, value, 1.0, use.prediction, use.target, use.span)]
-    return [LossTerm(name, use.loss, use.plain, use.weight, use.prediction, use.target, use.span)]
+    named = heads.get((value.node, value.port)) or heads.get((use.prediction.node, use.prediction.port), use.loss)
+    parts = _free(named, taken), use.loss
+    if isinstance(use.weight, int | float):
+        return [LossTerm(*parts, use.plain, use.weight, use.prediction, use.target, use.span)]
+    changing = (use.plain, use.share, use.uncertain) if use.share is not None else (use.plain, None, "")
+    return [LossTerm(*parts, value, 1.0, use.prediction, use.target, use.span, *changing)]
 
 
 def _free(name: str, taken: set[str]) -> str:

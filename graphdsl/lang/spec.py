@@ -98,8 +98,11 @@ class LossTerm:
     name        of the head it judges: the output's or tensor's name, else the loss's own word; no two terms share one
     loss        the word in the spec, empty where a term is arithmetic on several
     value       a scalar of the graph; what is made small is the sum over terms of weight * value
-    weight      the loss's `weight`; 1 where it is a tensor, which is in the value already
+    weight      the loss's `weight`; 1 where it is a tensor, a schedule or learned, which is in the value already
     prediction  None where a term is arithmetic
+    plain       of such a value, the loss before it was weighed
+    share       what a scheduled or learned weight is at the moment
+    uncertain   the name of the weight that a learned one follows from
     """
 
     name: str
@@ -109,6 +112,9 @@ class LossTerm:
     prediction: Value | None
     target: Value | None
     span: Span
+    plain: Value | None = None
+    share: Value | None = None
+    uncertain: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,7 @@ class Spec:
     named     every tensor with a name, in blocks and sections too; not those of a spec used as a layer
     preprocess  what is done to samples before they flow in, wherever that is
     unprepared  uses of specs whose `preprocess` is not done here
+    scheduled   the weights of losses that follow a schedule, by the input that they are fed to
     library   it has blocks, so it may be there for others to `use`
     """
 
@@ -194,4 +201,5 @@ class Spec:
     named: tuple[Named, ...] = ()
     preprocess: tuple[Recipe, ...] = ()
     unprepared: tuple[Unprepared, ...] = ()
+    scheduled: Mapping[str, Made] = field(default_factory=dict)
     library: bool = False

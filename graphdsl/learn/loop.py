@@ -84,7 +84,7 @@ class Loop:
         state.metrics.update(self._result(state.epoch))
         self._tell(Ended(self._plan.name, state.epoch, reason))
         if self._feeds.test is not None:
-            state.metrics["test"] = self._judge.numbers(self._feeds.test)
+            state.metrics["test"] = self._judge.numbers(self._feeds.test, self._moment(state.step))
         return True
 
     def _epoch(self) -> str:
@@ -107,10 +107,10 @@ class Loop:
 
     def _step(self, batch: Batch, tally: Tally) -> str:
         state = self.state
-        moment = Moment(state.step, self._per_epoch, self._total)
+        moment = self._moment(state.step)
         rates = {o.name: o.optimizer.rate(moment) * state.factor for o in self._plan.objectives}
         fed = self._around.feeder.feed(batch)
-        step = Step(fed, batch.sizes[str(BATCH)], state.step, rates)
+        step = Step(fed, batch.sizes[str(BATCH)], state.step, rates, self._plan.shares(moment))
         if state.step == 0:
             self._say_memory(step)
         loss = self._machine.train(step, tally)
@@ -119,6 +119,9 @@ class Loop:
         done = StepDone(state.step, state.epoch + 1, loss, next(iter(rates.values())))
         self._around.progress.step(done, self._per_epoch)
         return self._tell(done)
+
+    def _moment(self, step: int) -> Moment:
+        return Moment(step, self._per_epoch, self._total)
 
     def _say_memory(self, step: Step) -> None:
         """Before the first step: what it will take."""
@@ -129,10 +132,12 @@ class Loop:
     def _finish(self, tally: Tally, begun: float) -> str:
         """The end of an epoch: validation, callbacks, files."""
         state = self.state
-        moment = Moment(state.step - 1, self._per_epoch, self._total)
+        moment = self._moment(state.step - 1)
         numbers = tally.numbers()
         if self._feeds.valid is not None:
-            numbers |= {f"valid.{name}": value for name, value in self._judge.numbers(self._feeds.valid).items()}
+            numbers |= {
+                f"valid.{name}": value for name, value in self._judge.numbers(self._feeds.valid, moment).items()
+            }
         seconds = time.perf_counter() - begun
         numbers |= {"rate": self._plan.objectives[0].optimizer.rate(moment) * state.factor, "seconds": seconds}
         state.epoch, state.batch, state.sums, state.observed = state.epoch + 1, 0, {}, {}

@@ -12,6 +12,7 @@ import numpy as np
 from graphdsl.ir import BATCH, Array, Builder, Graph, Node, Value, Weight, rebuild
 from graphdsl.learn.feed import Batches, Feeder, pair
 from graphdsl.learn.plan import Objective, Plan
+from graphdsl.learn.schedules import Moment
 from graphdsl.learn.tally import Tally, told
 from graphdsl.ops import COUNTER
 from graphdsl.passes import RATE, Stage, apply, inference, total_loss, unaided
@@ -19,18 +20,22 @@ from graphdsl.report import dataclass
 from graphdsl.runtime import STATES, Compiled, Executor, find_nonfinite
 
 TOTAL = "loss/total"
+OVER = Moment(2**62, 1, 1)
+"""When training is over, whatever it was: what schedules end in."""
 IN_USE = 1 << 31
 """What numbers batches outside training, where noise is drawn in use too: the same for every judgement of a run."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one step takes: what is fed, how many samples that is, its number in training, the rates by objective."""
+    """What one step takes: what is fed, how many samples that is, its number in training, the rates by objective, the
+    weights of losses by the input that takes them."""
 
     fed: Mapping[str, Any]
     samples: int
     number: int = 0
     rates: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 class Machine:
@@ -45,13 +50,17 @@ class Machine:
         return max(self._trainers[o.name].arena(self._inputs(o, step)) for o in self._plan.objectives)
 
     def train(self, step: Step, tally: Tally) -> float:
-        """Every objective makes a step on the same samples; the tally gets its numbers. Gives the loss, NaN for none.
+        """Every objective whose turn it is makes a step on the same samples; the tally gets its numbers.
+
+        Gives the loss, NaN for none.
 
         Raises E0601, naming the layer, where a loss is no finite number: its weights are then as before the step.
         """
         totals: dict[str, float] = {}
         got: dict[str, Array] = {}
         for objective in self._plan.objectives:
+            if (step.number + 1) % objective.every:
+                continue
             trainer = self._trainers[objective.name]
             inputs = self._inputs(objective, step)
             results = trainer.run(inputs)
@@ -63,7 +72,8 @@ class Machine:
         return losses.get("loss", nan)
 
     def _inputs(self, objective: Objective, step: Step) -> dict[str, Any]:
-        return {**step.fed, RATE: step.rates[objective.name], COUNTER: counter(self._plan.seed, step.number)}
+        own = {RATE: step.rates[objective.name], COUNTER: counter(self._plan.seed, step.number)}
+        return {**step.fed, **step.shares, **own}
 
 
 class Judge:
@@ -74,11 +84,12 @@ class Judge:
         self._feeder = feeder
         self._graph = Compiled(apply(plan.judged(whole), _judging(plan)), executor, seed=plan.seed)
 
-    def numbers(self, batches: Batches) -> dict[str, float]:
-        """What they are over all of batches."""
+    def numbers(self, batches: Batches, now: Moment = OVER) -> dict[str, float]:
+        """What they are over all of batches. now: what weights of losses are as they are then."""
+        shares = self._plan.shares(now)
         tally = Tally(self._plan.watches)
         for number, batch in enumerate(batches.epoch()):
-            fed = {**self._feeder.feed(batch), COUNTER: counter(self._plan.seed, IN_USE + number)}
+            fed = {**self._feeder.feed(batch), **shares, COUNTER: counter(self._plan.seed, IN_USE + number)}
             self._add(Step(fed, batch.sizes[str(BATCH)]), tally)
         return tally.numbers()
 
@@ -100,7 +111,7 @@ def _finite(trainer: Compiled, inputs: Mapping[str, Any], results: Mapping[str, 
 
 def _count(plan: Plan, step: Step, losses: Mapping[str, float], got: Mapping[str, Array], tally: Tally) -> None:
     tally.add(step.samples, losses)
-    for watch in plan.watches:
+    for watch in [w for w in plan.watches if f"tap/{w.name}/prediction" in got]:
         tally.observe(watch.name, watch.metric.observe(pair(watch, got, step.fed)))
 
 

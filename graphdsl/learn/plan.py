@@ -13,7 +13,7 @@ from graphdsl.learn.callbacks import CALLBACKS, Callback
 from graphdsl.learn.metrics import METRICS, Metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.reading import Reading
-from graphdsl.learn.schedules import SCHEDULES
+from graphdsl.learn.schedules import SCHEDULES, Moment, Schedule
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
 from graphdsl.passes import Stage, learned, needs_no_loss, training
 from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass
@@ -37,6 +37,7 @@ class Objective:
     """Something to make small, by which weights, and how; or, without terms, layers that learn by a rule of their own.
 
     name    of the step it is, empty when a section has only this one
+    every   how many batches there are for each that it learns from
     learn   names of the weights that change
     frozen  names of the weights that `freeze` names; without terms also of those that `learn` does not name
     rates   what the learning rate is multiplied with, by weight; 1 where nothing is said
@@ -51,11 +52,18 @@ class Objective:
     frozen: frozenset[str]
     rates: Mapping[str, float] = field(default_factory=dict)
     within: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    every: int = 1
 
     @property
     def losses(self) -> list[Result]:
         """The losses, as results of a graph."""
         return [Result(self.key(t), Role.LOSS, t.value) for t in self.terms]
+
+    @property
+    def seen(self) -> list[Result]:
+        """Of losses whose weight changes: the loss before it is weighed, and the weight."""
+        plain = [Result(f"{self.key(t)}/plain", Role.TAP, t.plain) for t in self.terms if t.plain is not None]
+        return plain + [Result(f"{self.key(t)}/weight", Role.TAP, t.share) for t in self.terms if t.share is not None]
 
     @property
     def factors(self) -> dict[str, float]:
@@ -80,7 +88,7 @@ class Objective:
 
     def graph(self, whole: Graph) -> Graph:
         """The graph of the spec, run for this objective: its losses, or the outputs, and what its metrics compare."""
-        ends = self.losses if self.terms else whole.of_role(Role.OUTPUT)
+        ends = [*self.losses, *self.seen] if self.terms else whole.of_role(Role.OUTPUT)
         return whole.with_results([*ends, *watched(self.watches)])
 
 
@@ -102,6 +110,11 @@ class Plan:
     augment: tuple[Recipe, ...]
     span: Span
     load_span: Span | None = None
+    scheduled: Mapping[str, Schedule] = field(default_factory=dict)
+
+    def shares(self, now: Moment) -> dict[str, float]:
+        """What the weights of losses that follow a schedule are, by the input that takes them."""
+        return {name: schedule.rate(now) for name, schedule in self.scheduled.items()}
 
     @property
     def watches(self) -> tuple[Watch, ...]:
@@ -115,7 +128,7 @@ class Plan:
 
     def judged(self, whole: Graph) -> Graph:
         """The graph of the spec, run for all losses, or the outputs, and metrics: what validation and tests use."""
-        losses = [result for o in self.objectives for result in o.losses]
+        losses = [result for o in self.objectives for result in (*o.losses, *o.seen)]
         return whole.with_results([*(losses or whole.of_role(Role.OUTPUT)), *watched(self.watches)])
 
 
@@ -178,6 +191,7 @@ def _plan(spec: Spec, section: Section, reporter: Reporter) -> Plan:
         tuple(settings.get("augment", ())),
         section.span,
         section.spans.get("load"),
+        {name: _reported(build, made, reporter) for name, made in spec.scheduled.items()},
     )
 
 
@@ -207,6 +221,8 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
     if not terms:
         frozen |= set() if chosen is None else _states(spec.graph) - {*chosen}
         _demand_rule(spec.graph, frozen, part, reporter)
+    if chosen is not None:
+        chosen = [*chosen, *(term.uncertain for term in terms if term.uncertain)]
     learning = tuple(name for name in learned(spec.graph, chosen) if name not in frozen)
     return Objective(
         "" if part is section else part.name,
@@ -217,6 +233,7 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
         frozen,
         _rates(part if "rates" in part.settings else section, learning, reporter),
         _bounds(part if "within" in part.settings else section, learning, reporter),
+        part.settings.get("every", 1),
     )
 
 

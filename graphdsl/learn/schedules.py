@@ -1,4 +1,4 @@
-"""Learning rates that change while training goes on: plain functions of the moment."""
+"""Learning rates, and weights of losses, that change while training goes on: plain functions of the moment."""
 
 from __future__ import annotations
 
@@ -77,6 +77,24 @@ class Steps(Schedule):
     def rate(self, now: Moment) -> float:
         done = now.epoch if self.by == "epochs" else now.step
         return self.base * self.factor ** sum(done >= place for place in self.at)
+
+
+@SCHEDULES.register("linear")
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """From start to end along a straight line: `linear(0, 1, lasting=10)`; then it stays at end.
+
+    lasting  epochs, or steps, until the end; none: the whole training
+    """
+
+    start: NonNegative
+    end: NonNegative
+    lasting: Count | None = None
+    by: Unit = "epochs"
+
+    def rate(self, now: Moment) -> float:
+        steps = now.total if self.lasting is None else self.lasting * (now.per_epoch if self.by == "epochs" else 1)
+        return self.start + (self.end - self.start) * min(1.0, now.step / steps)
 
 
 @SCHEDULES.register("cosine")

@@ -36,7 +36,10 @@ PREDICT = SECTIONS.add(
 
 STEP = SectionKind(
     "step",
-    _OBJECTIVE,
+    (
+        *_OBJECTIVE,
+        SectionSetting("every", Whole(1), doc="learns only from every so many-th batch; 1 unless set"),
+    ),
     doc="One of several objectives that take turns on every batch, each with weights and an optimizer of its own.",
 )
 

@@ -16,12 +16,12 @@ class Tally:
         self._metrics: dict[str, Metric] = {w.name: w.metric for w in watches}
         self._seen: dict[str, list[Array]] = {name: [] for name in self._metrics}
         self._sums: dict[str, float] = {}
-        self._samples = 0
+        self._samples: dict[str, int] = {}
 
     def add(self, samples: int, losses: Mapping[str, float]) -> None:
         """A step on so many samples; its losses count in proportion."""
-        self._samples += samples
         for name, loss in losses.items():
+            self._samples[name] = self._samples.get(name, 0) + samples
             self._sums[name] = self._sums.get(name, 0.0) + loss * samples
 
     def observe(self, name: str, observed: Array) -> None:
@@ -30,19 +30,19 @@ class Tally:
 
     def numbers(self) -> dict[str, float]:
         """Losses and metrics by name."""
-        losses = {name: total / self._samples for name, total in self._sums.items()}
+        losses = {name: total / self._samples[name] for name, total in self._sums.items()}
         metrics = {n: m.value(m.merge(self._seen[n])) for n, m in self._metrics.items() if self._seen[n]}
         return {**losses, **metrics}
 
     def taken(self) -> tuple[dict[str, float], dict[str, Array]]:
-        """Sums (with the number of samples under an empty name), and what metrics counted."""
+        """Sums (with the number of samples behind each under `#` and its name), and what metrics counted."""
         merged = {name: self._metrics[name].merge(seen) for name, seen in self._seen.items() if seen}
-        return {**self._sums, "": float(self._samples)}, merged
+        return {**self._sums, **{f"#{name}": float(count) for name, count in self._samples.items()}}, merged
 
     def put(self, sums: Mapping[str, float], observed: Mapping[str, Array]) -> None:
         """The reverse of `taken`."""
-        self._sums = {name: total for name, total in sums.items() if name}
-        self._samples = int(sums[""])
+        self._sums = {name: total for name, total in sums.items() if name[0] != "#"}
+        self._samples = {name[1:]: int(count) for name, count in sums.items() if name[0] == "#"}
         for name, array in observed.items():
             self._seen[name] = [array]
 
@@ -58,6 +58,13 @@ def told(objectives: Iterable[Objective], totals: Mapping[str, float], got: Mapp
     for objective in objectives:
         if objective.name in totals and objective.name:
             found[f"{objective.name}.loss"] = totals[objective.name]
-        for term in objective.terms if len(objective.terms) > 1 else ():
-            found[f"{objective.key(term)}.loss"] = float(got[f"loss/{objective.key(term)}"])
+        for term in objective.terms:
+            found |= _of_term(objective.key(term), len(objective.terms) > 1, got)
     return found
+
+
+def _of_term(key: str, several: bool, got: Mapping[str, Array]) -> dict[str, float]:
+    """The loss of a head before it is weighed, and its weight where that changes. Nothing of a step not made."""
+    plain, weight = got.get(f"tap/{key}/plain", got.get(f"loss/{key}")), got.get(f"tap/{key}/weight")
+    loss = {f"{key}.loss": float(plain)} if plain is not None and (several or weight is not None) else {}
+    return loss | ({f"{key}.weight": float(weight)} if weight is not None else {})
