@@ -22,7 +22,6 @@ from tests.test_cases import CASES, SPECS, expected
 COMMANDS = sorted((CASES / "commands").iterdir())
 
 WITHOUT_A_CASE = {
-    "E0409": "of sequences that are read step by step, which no command does yet",
     "E0618": "of arguments that a Python program gives: the command line checks its own",
     "E0603": "commands bind their data, which tells E0510 or E0513 first: only `graphdsl.runtime` takes bare arrays",
     "E0806": "of a machine without compiled kernels, or of a variable of the environment that names others",

@@ -27,6 +27,7 @@ COMMANDS = {
     "fmt": "Lay specs out in the one style.",
     "predict": "What a trained model says about data.",
     "evaluate": "How good a trained model is.",
+    "sample": "What a trained model writes.",
     "explain": "What an error code means.",
     "selfcheck": "Does the GPU give the right numbers?",
     "import": "A network of another tool as a spec.",

@@ -34,9 +34,11 @@ from graphdsl.learn.precision import DOUBLE, in_double, in_use, shared
 from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
 from graphdsl.learn.run import Done, Job, run
+from graphdsl.learn.sample import DRAWN, GREEDY, SAMPLE, Draw, Sampling, samplings
 from graphdsl.learn.schedules import SCHEDULES, Cosine, Moment, Schedule, schedule_of
 from graphdsl.learn.section import STEP, TRAIN
 from graphdsl.learn.texts import edits
+from graphdsl.learn.write import Heads, Reader, Writer, heads
 
 __all__ = [
     "Action",
@@ -49,13 +51,17 @@ __all__ = [
     "Cosine",
     "DOUBLE",
     "DREAM",
+    "DRAWN",
     "Done",
     "Dream",
     "Ended",
+    "Draw",
     "EpochDone",
     "Feeder",
     "Feeds",
     "IN_USE",
+    "GREEDY",
+    "Heads",
     "Interrupted",
     "Job",
     "Judge",
@@ -76,11 +82,14 @@ __all__ = [
     "Pair",
     "Plan",
     "Progress",
+    "Reader",
     "Reading",
     "Restore",
     "SCHEDULES",
+    "SAMPLE",
     "STEP",
     "SUMMARY",
+    "Sampling",
     "Save",
     "ScaleRate",
     "Schedule",
@@ -89,6 +98,7 @@ __all__ = [
     "Stop",
     "TRAIN",
     "WEIGHTS",
+    "Writer",
     "as_bytes",
     "average_precision",
     "counter",
@@ -98,6 +108,7 @@ __all__ = [
     "edits",
     "grid",
     "hits",
+    "heads",
     "in_double",
     "in_use",
     "load_callbacks",
@@ -113,6 +124,7 @@ __all__ = [
     "read_weights_or_checkpoint",
     "reading_of",
     "run",
+    "samplings",
     "schedule_of",
     "shared",
     "steps_that_exist",

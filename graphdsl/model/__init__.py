@@ -5,5 +5,6 @@ from graphdsl.model.classes import TOP
 from graphdsl.model.dreaming import dream
 from graphdsl.model.model import Model, compile
 from graphdsl.model.words import VOCABULARY
+from graphdsl.model.writing import Author
 
-__all__ = ["TOP", "Found", "Model", "VOCABULARY", "compile", "dream", "selfcheck"]
+__all__ = ["Author", "TOP", "Found", "Model", "VOCABULARY", "compile", "dream", "selfcheck"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from graphdsl.model.looking import kernel_of, made_by, stage_text
 from graphdsl.model.steps import steps_of
 from graphdsl.model.supply import Given, Supply
 from graphdsl.model.words import VOCABULARY
+from graphdsl.model.writing import Writing
 from graphdsl.passes import apply, inference
 from graphdsl.report import Diagnostic, Reporter, Source, fail
 from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, WeightStore, save_weights
@@ -94,6 +95,7 @@ class Model:
         self._filled: set[str] = set()
         self.told: list[str] = []
         self._supply = Supply(self.spec, steps_of(self.spec))
+        self.writing = Writing(self.spec, self._supply, lambda: self.executor)
         self._supply.know(self._opened.known)
 
     @property
@@ -171,7 +173,9 @@ class Model:
         for line in self.told:
             seen.say(line)
         try:
-            return run(job, keeper, seen, state)
+            done = run(job, keeper, seen, state)
+            self.writing.leave(done.folder)
+            return done
         except Interrupted:
             if keeper.folder is not None:
                 command = how_to_go_on(self.spec, self.settings, keeper.folder, epochs)
@@ -276,6 +280,10 @@ class Model:
     def draw(self, samples: int, *, seed: int = 0) -> dict[str, Array]:
         """So many samples of the outputs that are made of noise alone (`random_normal`), by name. Raises E0809."""
         return drawn(self.graph, self._in_use, samples, seed)
+
+    def sample(self, start: str = "", **settings: Any) -> Iterator[str]:
+        """A text that goes on from start, a few characters at a time; settings are those of a sample section."""
+        return self.writing.text(start, settings)
 
     def features(self, layer: str, inputs: Any = None) -> Array:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""

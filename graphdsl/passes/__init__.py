@@ -28,13 +28,14 @@ from graphdsl.passes.shrink import shrink
 from graphdsl.passes.simplify import simplify
 from graphdsl.passes.sized import sized
 from graphdsl.passes.specialise import Mode, needs_no_loss, specialise
-from graphdsl.passes.stream import stream
+from graphdsl.passes.stream import CONTEXT, stream
 from graphdsl.passes.sums import sums
 from graphdsl.passes.total_loss import TOTAL, total_loss
 from graphdsl.passes.update import RATE, UpdateRule, learned, update
 
 __all__ = [
     "Block",
+    "CONTEXT",
     "Hook",
     "MACHINE",
     "Mode",

@@ -7,6 +7,7 @@ from graphdsl.report.frozen import dataclass
 from graphdsl.report.nearest import did_you_mean, nearest
 from graphdsl.report.render import as_data, json_text, print_diagnostics, render_json, render_text
 from graphdsl.report.source import Source, Span
+from graphdsl.report.terminal import visible
 
 __all__ = [
     "write_whole",
@@ -31,4 +32,5 @@ __all__ = [
     "print_diagnostics",
     "render_json",
     "render_text",
+    "visible",
 ]
