@@ -8,6 +8,7 @@ from graphdsl.ops import (
     comparison,
     conv_layers,
     detect,
+    detection,
     draws,
     expression,
     functions,
@@ -21,6 +22,7 @@ from graphdsl.ops import (
     norm,
     norm_layers,
     notation,
+    overlap,
     picture,
     pool_layers,
     reduce_layers,
@@ -33,6 +35,7 @@ from graphdsl.ops import (
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
 from graphdsl.ops.argmax import TopPlaces
+from graphdsl.ops.assign import AssignBoxes, Candidates
 from graphdsl.ops.attention import Attention, AttentionGradient
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
@@ -70,6 +73,7 @@ from graphdsl.ops.window import Pads, Sizes, numbers, reach, resolve_pad
 
 __all__ = [
     "Ahead",
+    "AssignBoxes",
     "Attention",
     "AttentionGradient",
     "AvgPool",
@@ -81,6 +85,7 @@ __all__ = [
     "COUNTER_TYPE",
     "Cast",
     "CategoricalCrossentropy",
+    "Candidates",
     "Concat",
     "Conv",
     "ConvInputGradient",
@@ -150,6 +155,7 @@ __all__ = [
     "demand_equal",
     "dense",
     "detect",
+    "detection",
     "draws",
     "expression",
     "formula",
@@ -166,6 +172,7 @@ __all__ = [
     "norm",
     "norm_layers",
     "notation",
+    "overlap",
     "numbers",
     "over",
     "picture",

@@ -37,10 +37,10 @@ from graphdsl.ir import (
     layer,
 )
 from graphdsl.ops import expression as e
+from graphdsl.ops.assign import Candidates, Grid
 from graphdsl.ops.concat import Concat, pieces, sliced_axis
 from graphdsl.ops.conv_layers import conv
-from graphdsl.ops.elementwise import Elementwise, formula
-from graphdsl.ops.expression import Operand
+from graphdsl.ops.elementwise import formula
 from graphdsl.ops.reduce import broadcast_to, sum_over
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.softmax import Softmax
@@ -164,7 +164,8 @@ def decode_boxes(
         there = formula(b, lambda p, s: p * s, there, sure, title="object")
     kinds = sliced_axis(b, parts, 4, fields - classes, classes)
     kinds = b.emit(Softmax(), kinds) if softmax else _squashed(b, kinds, done)
-    return _joined(b, (centre, size, there, kinds), down * across * len(anchors), classes)
+    grid = Grid(down, across, tuple((float(w), float(h)) for w, h in scales))
+    return _joined(b, (centre, size, there, kinds), grid, len(anchors), classes)
 
 
 def _demand_form(done: bool, sizes: str) -> None:
@@ -275,11 +276,12 @@ def _spread_out(b: Builder, parts: Value) -> tuple[Value, Value]:
     return four, formula(b, lambda s: 1 - s / SPREADS, total, title="sure")
 
 
-def _joined(b: Builder, parts: tuple[Value, ...], count: int, classes: int) -> Value:
-    """Columns side by side, boxes one after another."""
+def _joined(b: Builder, parts: tuple[Value, ...], grid: Grid, boxes: int, classes: int) -> Value:
+    """Columns side by side, boxes one after another; so many in each cell of the grid."""
     joined = b.emit(Concat(parts[0].type.rank - 1), *parts)
-    rows = reshape(b, joined, (joined.type.shape[0], count, BOX + classes))
-    return b.emit(Elementwise(Operand(0), 1, candidates(classes), "candidates"), rows, name="candidates")
+    rows = reshape(b, joined, (joined.type.shape[0], grid.rows * grid.columns * boxes, BOX + classes))
+    made = rows.type.with_kind(candidates(classes))
+    return b.emit(Candidates(grid.rows, grid.columns, grid.anchors, made), rows, name="candidates")
 
 
 @layer()
@@ -317,4 +319,4 @@ def decode_grid(
     size = sliced_axis(b, four, 4, 2, 2)
     size = formula(b, lambda v: v * v, size, title="square") if root else size
     columns = (reshape(b, v, (batch, cells, boxes, 2)) for v in (centre, size))
-    return _joined(b, (*columns, sure, kinds), cells * boxes, classes)
+    return _joined(b, (*columns, sure, kinds), Grid(side, side, ()), boxes, classes)

@@ -13,6 +13,7 @@ from graphdsl.interop.onnx.export_sizes import polynomial, shape_tensor, size_te
 from graphdsl.ir import Dim, DType, LengthOf, Operator, Symbolic, Value, Weight
 from graphdsl.ops import (
     Broadcast,
+    Candidates,
     Concat,
     DimNumber,
     Dropout,
@@ -316,7 +317,7 @@ def write_gather(sheet: Sheet, value: Value) -> None:
     sheet.bind(value, sheet.write("Gather", [sheet.tensor(v) for v in sheet.operands(value)]))
 
 
-@says(Dropout, GaussianNoise)
+@says(Candidates, Dropout, GaussianNoise)
 def write_noise(sheet: Sheet, value: Value) -> None:
     """In use it does nothing, so nothing is written."""
     (x,) = sheet.operands(value)

@@ -24,6 +24,7 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "softmax_ctc": "short walks along few frames, which the reference takes on the CPU meanwhile",
     "ctc_greedy": "the end of a network: one number a frame",
     "ctc_beam": "a search that sorts texts, after training",
+    "assign_boxes": "once a step for a few true boxes of each picture, and NumPy is quick enough",
     "ahead": "no pass asks for it here",
     "attention": "networks of sequences run on the CPU so far; the reference serves",
     "attention_gradient": "networks of sequences run on the CPU so far; the reference serves",
