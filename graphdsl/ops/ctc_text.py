@@ -120,22 +120,40 @@ class CtcBeam(Decoder):
     lengths  int32 [batch], left out where all frames are real
     returns  int32 [batch, frames]: classes, then -1 behind the end
 
-    How probable a beginning is, is summed over the ways of writing it that the search has met. Of equally probable
-    beginnings the one that comes first by its outputs is kept. Probabilities below 1e-300 count as that much.
+    How probable a beginning is, is summed over the ways of writing it that the search has met. Of equally probable ones
+    those are kept that were there before, then those whose beginning was more probable, then the first output.
+    Probabilities below 1e-300 count as that much.
     """
 
     width: int = 25
 
     def read(self, p: Array) -> Iterable[int]:
-        logs = np.log(np.maximum(p.astype(np.float64), 1e-300))
-        beams: Beams = {(): (0.0, -np.inf)}
-        for frame in logs:
-            beams = self._kept(_grown(beams, frame, self.blank))
-        return next(iter(beams))
+        texts: list[Text] = [()]
+        ends = np.array([[0.0, -np.inf]])
+        for frame in np.log(np.maximum(p.astype(np.float64), 1e-300)):
+            texts, ends = self._grown(texts, ends, frame)
+        return texts[0]
 
-    def _kept(self, beams: Beams) -> Beams:
-        best = sorted(beams, key=lambda text: (-np.logaddexp(*beams[text]), text))
-        return {text: beams[text] for text in best[: self.width]}
+    def _grown(self, texts: list[Text], ends: Array, frame: Array) -> tuple[list[Text], Array]:
+        """The best beginnings after one more frame, best first.
+
+        ends   [texts, 2]: log of how probable each is, ending in a blank and ending in its last character
+        frame  log of how probable each output is
+        """
+        total, last = np.logaddexp(*ends.T), np.array([text[-1] if text else self.blank for text in texts])
+        stay = np.stack([total + frame[self.blank], ends[:, 1] + frame[last]], axis=1)
+        longer = total[:, None] + frame
+        longer[np.arange(len(texts)), last] = ends[:, 0] + frame[last]
+        longer[:, self.blank] = -np.inf
+        for one, parent in _parents(texts):
+            stay[one, 1] = np.logaddexp(stay[one, 1], longer[parent, last[one]])
+            longer[parent, last[one]] = -np.inf
+        scores = np.append(np.logaddexp(*stay.T), longer)
+        best = [k for k in np.argsort(-scores, kind="stable")[: self.width] if scores[k] > -np.inf]
+        added = [divmod(int(k) - len(texts), len(frame)) for k in best]
+        grown = [(*texts[i], k) if i >= 0 else texts[at] for (i, k), at in zip(added, best, strict=True)]
+        every = np.concatenate([stay, np.stack([np.full(longer.size, -np.inf), longer.ravel()], axis=1)])
+        return grown, every[best]
 
     @classmethod
     def samples(cls) -> Sequence[Sample]:
@@ -154,27 +172,12 @@ class CtcBeam(Decoder):
 
 
 Text = tuple[int, ...]
-Beams = dict[Text, tuple[float, float]]
-"""By what it says: log of how probable a beginning is that ends in a blank, and that ends in its last character."""
 
 
-def _grown(beams: Beams, frame: Array, blank: int) -> Beams:
-    """All beginnings after one more frame, whose logarithms of probabilities are given."""
-    grown: Beams = {}
-    for text, ends in beams.items():
-        for longer, in_blank, in_last in _after(text, ends, frame, blank):
-            blanks, lasts = grown.get(longer, (-np.inf, -np.inf))
-            grown[longer] = float(np.logaddexp(blanks, in_blank)), float(np.logaddexp(lasts, in_last))
-    return grown
-
-
-def _after(text: Text, ends: tuple[float, float], frame: Array, blank: int) -> Iterator[tuple[Text, float, float]]:
-    """What a beginning may become by one frame: the text, and what is added to each of its two ends."""
-    total = float(np.logaddexp(*ends))
-    yield text, total + frame[blank], ends[1] + frame[text[-1]] if text else -np.inf
-    for k in range(len(frame)):
-        if k != blank:
-            yield (*text, k), -np.inf, (ends[0] if text[-1:] == (k,) else total) + frame[k]
+def _parents(texts: list[Text]) -> Iterator[tuple[int, int]]:
+    """Of each text that is another one and a character: its number and that of the other."""
+    places = {text: i for i, text in enumerate(texts)}
+    return ((i, places[text[:-1]]) for text, i in places.items() if text and text[:-1] in places)
 
 
 def _frames() -> Array:
