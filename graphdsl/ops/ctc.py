@@ -329,7 +329,7 @@ def demand_outputs(b: Builder, prediction: Value, target: Value, blank: int | No
             f"the prediction has {outputs} outputs, the target {classes} classes, and there is the blank",
             code="E0304",
             operand=0,
-            help=f"the last layer before `softmax` should be `dense({classes + 1})`",
+            help=f"the last layer before `softmax` should have {classes + 1} outputs, as `dense({classes + 1})`",
         )
     return place
 
