@@ -2,8 +2,8 @@
 
     python examples/digit_strings/make_data.py recordings
 
-The recordings are those of the free spoken digit dataset, `7_jackson_32.wav`. As there, numbers 0 to 4 of each digit and
-speaker are for tests: test strings are made of them alone, training strings of the others. What is said is the
+The recordings are those of the free spoken digit dataset, `7_jackson_32.wav`. As there, numbers 0 to 4 of each digit
+and speaker are for tests: test strings are made of them alone, training strings of the others. What is said is the
 beginning of a string's name: `3072_jackson_0017.wav`.
 """
 
