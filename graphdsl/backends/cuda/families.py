@@ -6,6 +6,7 @@ from graphdsl.backends.cuda import (  # noqa: F401
     conv,
     conv_kernel,
     crossentropy,
+    ctc,
     elementwise,
     embedding,
     fused,

@@ -21,8 +21,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "cumulative_sum": "few networks have one, and NumPy is quick enough",
     "top_places": "the end of a network: a few places of each sample",
     "ctc": "always simplifies to softmax_ctc",
-    "softmax_ctc": "short walks along few frames, which the reference takes on the CPU meanwhile",
-    "ctc_greedy": "the end of a network: one number a frame",
     "ctc_beam": "a search that sorts texts, after training",
     "assign_boxes": "once a step for a few true boxes of each picture, and NumPy is quick enough",
     "ahead": "no pass asks for it here",

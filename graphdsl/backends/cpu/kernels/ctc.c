@@ -5,9 +5,9 @@
  *   frame_counts, character_counts   [batch], or null: all are real
  *   loss         [batch], slope [batch, frames, outputs], each may be null
  *
- * A text passes through states: a blank, then each character and a blank. forward[t][s] is the logarithm of how probable
- * it is to have come to state s by frame t, that frame included; the backward pass has the same of what is left, frame by
- * frame, and needs no table:
+ * A text passes through states: a blank, then each character and a blank. forward[t][s] is the logarithm of how
+ * probable it is to have come to state s by frame t, that frame included; the backward pass has the same of what is
+ * left, frame by frame, and needs no table:
  *
  *     t        0   1   2   3   4                  a state follows itself, the one before it, or (x) a character unlike
  *   _   0      *   *   *   .   .                  the one before follows that:    _ - a - _ - b - _
@@ -16,8 +16,8 @@
  *   b   3      .   *   *   *   *                  only the states marked * can be on a way: from frame t two states a
  *   _   4      .   .   *   *   *                  frame reach back to 0 or 1, and forward to one of the last two
  *
- * In double precision: logarithms of texts of a hundred characters reach -1000, of which float32 leaves 4 digits. Shared
- * by samples.
+ * In double precision: logarithms of texts of a hundred characters reach -1000, of which float32 leaves 4 digits.
+ * Shared by samples.
  */
 #include "vmath.h"
 
