@@ -28,12 +28,14 @@ def command(spec: str, data: tuple[str, ...], weights: str | None, settings: dic
     """How good a trained model is: its losses and metrics on DATA, or else on the `test` data of the spec, or else on
     its validation data. The first line, and `data` in JSON, say which: `given`, `test` or `valid`.
 
-    DATA is a folder of pictures, or a .npz, .npy or .csv file, with the truth in it.
+    DATA is a folder of pictures, or a .npz, .npy or .csv file, with the truth in it; or a pattern, with the truth in
+    the names of files.
 
     \b
     graphdsl evaluate model.dag
     graphdsl evaluate model.dag --weights runs/model-1
     graphdsl evaluate model.dag new.csv --format json
+    graphdsl evaluate model.dag "plates/{plate}.jpg"
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, judged=True)

@@ -14,6 +14,7 @@ from graphdsl.data import (
     SOUNDS,
     Csv,
     Dataset,
+    Files,
     Folder,
     Images,
     Npy,
@@ -35,13 +36,15 @@ def dataset(paths: tuple[str, ...]) -> Dataset | None:
     """The samples in these files, None when there are none: then the spec's own data are meant.
 
     Several files must all be pictures or folders of pictures, or all be recordings, one sample each. A path with `*`,
-    `?` or `[` that is no file is a pattern; `**` goes into folders. Columns bind to inputs by name, a lone one to a
-    lone input.
+    `?` or `[` that is no file is a pattern; `**` goes into folders. Patterns with names, `plates/{plate}.jpg`, are
+    those of the reader `files`. Columns bind to inputs by name, a lone one to a lone input.
     Raises Failed E0501 (no such file), E0519 (another kind of file), and what reading them gives.
     """
     if not paths:
         return None
     places = Places()
+    if all("{" in path and not Path(path).exists() for path in paths):
+        return Files(paths).read(places)
     found = [path for given in paths for path in _meant(given, places)]
     if len(found) == 1 and found[0].is_dir():
         return Folder(str(found[0])).read(places)

@@ -35,6 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("in", "a.png"), {"image"}, 2),
         (("*.png",), {"image"}, 1),
         (("**/*.png",), {"image"}, 2),
+        (("{letter}.png",), {"image", "letter"}, 1),
+        (("{letter}.png", "in/{letter}.png"), {"image", "letter"}, 2),
         (("x.npy",), {"x"}, 3),
         (("x.npz",), {"left", "right"}, 3),
         (("x.csv",), {"a", "b"}, 2),
