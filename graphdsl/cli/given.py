@@ -1,10 +1,10 @@
-"""Data named on the command line: pictures, recordings, folders, patterns, a .npz, .npy, .csv file; class names."""
+"""Data named on the command line: pictures, recordings, texts, folders, patterns, tables; names of classes."""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from graphdsl.data import (
     Files,
     Folder,
     Images,
+    Lines,
     Npy,
     Npz,
     Places,
     Sounds,
+    Texts,
     read_bytes,
     read_sounds,
     unreadable,
@@ -28,6 +30,11 @@ from graphdsl.data import (
 from graphdsl.report import fail
 
 TABLES: dict[str, type[Npz | Npy | Csv]] = {".npz": Npz, ".npy": Npy, ".csv": Csv}
+TEXT = ".txt"
+TEXTS = "text"
+"""The column of texts that are given without a name."""
+WIDEST = 48
+"""Letters of a sample that an answer repeats."""
 LARGEST_NAMES = 1 << 24
 """Bytes of a file of class names."""
 
@@ -35,9 +42,10 @@ LARGEST_NAMES = 1 << 24
 def dataset(paths: tuple[str, ...]) -> Dataset | None:
     """The samples in these files, None when there are none: then the spec's own data are meant.
 
-    Several files must all be pictures or folders of pictures, or all be recordings, one sample each. A path with `*`,
-    `?` or `[` that is no file is a pattern; `**` goes into folders. Patterns with names, `plates/{plate}.jpg`, are
-    those of the reader `files`. Columns bind to inputs by name, a lone one to a lone input.
+    Several files must all be pictures or folders of pictures, or all be recordings, one sample each, or all be texts
+    (.txt), a sample a line. A path with `*`, `?` or `[` that is no file is a pattern; `**` goes into folders. Patterns
+    with names, `plates/{plate}.jpg`, are those of the reader `files`. Columns bind to inputs by name, a lone one to a
+    lone input.
     Raises Failed E0501 (no such file), E0519 (another kind of file), and what reading them gives.
     """
     if not paths:
@@ -52,10 +60,35 @@ def dataset(paths: tuple[str, ...]) -> Dataset | None:
         return _lone_is_input(TABLES[found[0].suffix.lower()](str(found[0])).read(places))
     if all(path.suffix.lower() in SOUNDS for path in found):
         return Dataset({"audio": read_sounds(found)}, {"audio": INPUT}, origin=str(found[0].parent))
+    if all(path.suffix.lower() == TEXT for path in found):
+        read = Lines(tuple(map(str, found)), label="none").read(places)
+        return _lone_is_input(read)
     pictures = tuple(picture for path in found for picture in _pictures(path))
     if all(path.suffix.lower() in ENDINGS for path in pictures):
         return Dataset({"image": Images(pictures)}, {"image": INPUT}, origin=str(pictures[0].parent))
     raise _unknown(pictures)
+
+
+def texts_given(values: tuple[str, ...], inputs: Collection[str]) -> Dataset | None:
+    """Texts of the command line as samples: `a good film`, or `NAME=TEXT` where several inputs take texts.
+
+    Raises E0509 where one input gets more of them than another.
+    """
+    found: dict[str, list[str]] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        named = bool(equals) and name in inputs
+        found.setdefault(name if named else TEXTS, []).append(text if named else value)
+    columns = {name: Texts(tuple(texts)) for name, texts in found.items()}
+    return _lone_is_input(Dataset(columns)) if columns else None
+
+
+def texts_of(given: Dataset | None) -> list[str]:
+    """The samples themselves, shortened, where they are one text each."""
+    columns = list(given.columns.values()) if given is not None else []
+    alone = columns[0] if len(columns) == 1 else None
+    texts = alone.values if isinstance(alone, Texts) else ()
+    return [text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…" for text in texts]
 
 
 def files_of(given: Dataset | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import numpy as np
 
-from graphdsl.cli.given import class_names, dataset, files_of
+from graphdsl.cli.given import class_names, dataset, files_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, spoken, things
@@ -32,6 +32,13 @@ from graphdsl.model import TOP, Found, Model, compile
     type=click.Path(),
     help="Names of the classes, one a line. Default: those of the training data.",
 )
+@click.option(
+    "--text",
+    "texts",
+    metavar="TEXT",
+    multiple=True,
+    help="A text to judge, in place of DATA; several: again. NAME=TEXT where several inputs take texts.",
+)
 @click.option("--features", "layer", metavar="LAYER", help="What this layer makes, in place of the outputs.")
 @click.option(
     "--draw", "drawn", metavar="N", type=click.IntRange(1), help="N samples of the outputs made of noise alone."
@@ -47,6 +54,7 @@ def command(
     settings: dict[str, str],
     count: int,
     classes: str | None,
+    texts: tuple[str, ...],
     layer: str | None,
     drawn: int | None,
     seed: int,
@@ -55,41 +63,45 @@ def command(
 ) -> Answer:
     """What a trained model says about DATA, or else about the test data of the spec.
 
-    DATA is pictures, folders of them, recordings (.wav), patterns such as "new/*.jpg", or a .npz, .npy or .csv file.
-    SPEC may be a file of weights, which holds its spec.
+    DATA is pictures, folders of them, recordings (.wav), texts (.txt, one a line), patterns such as "new/*.jpg", or a
+    .npz, .npy or .csv file. SPEC may be a file of weights, which holds its spec.
 
     \b
     graphdsl predict model.dag seven.png eight.png
     graphdsl predict model.dag photos/ --top 3 --format csv
     graphdsl predict runs/model-1/weights.safetensors photos/ -o answers.csv
     graphdsl predict model.dag new.csv --weights best.safetensors --format json
+    graphdsl predict runs/text_cnn-1/weights.safetensors --text "a good film"
     graphdsl predict model.dag photos/ --features pooled -o features.npz
     graphdsl predict generator.dag --draw 64 -o made.png
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, layer=layer)
-    given = dataset(data)
+    if texts and data:
+        raise click.UsageError("give DATA or --text, not both")
+    given = texts_given(texts, model.spec.inputs) if texts else dataset(data)
     names = class_names(classes) if classes is not None else ()
     if layer is not None:
         return features(model, layer, given, output)
     outputs = model.predict(given) if drawn is None else model.draw(drawn, seed=seed)
     best = model.top(outputs, count, names)
     files = files_of(given)
-    found, texts = model.found(outputs, names, files), model.texts(outputs, names)
-    table = outputs | {name: np.array(said) for name, said in texts.items()}
+    found, read = model.found(outputs, names, files), model.texts(outputs, names)
+    table = outputs | {name: np.array(said) for name, said in read.items()}
+    heads = files or texts_of(given)
     if output is not None:
         save(output, table, best, files)
 
     def shown(name: str, values: Array) -> str:
         if name in found:
             return things(name, found[name], files)
-        if name in texts:
-            return spoken(name, texts[name], files)
-        return lines(name, values, best.get(name), said(model, name, values), files)
+        if name in read:
+            return spoken(name, read[name], heads)
+        return lines(name, values, best.get(name), said(model, name, values), heads)
 
     text = "\n".join(shown(name, values) for name, values in outputs.items())
     answer = told(model, outputs, best, files) | listed(found)
-    answer["predicted"] |= texts
+    answer["predicted"] |= read
     return Answer(text, answer, csv=lambda: as_csv(table, best, files))
 
 

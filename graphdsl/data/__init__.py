@@ -39,6 +39,7 @@ from graphdsl.data.text_files import Lines, RunningText
 from graphdsl.data.vocabulary import Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import Sound, read_wav, wav_bytes
+from graphdsl.data.word_vectors import in_array, in_text, of_npy
 
 __all__ = [
     "AUGMENTS",
@@ -78,6 +79,9 @@ __all__ = [
     "Step",
     "Texts",
     "Wanted",
+    "in_array",
+    "in_text",
+    "of_npy",
     "Lines",
     "RunningText",
     "vocabularies",

@@ -114,14 +114,15 @@ class Vocabulary:
 
     def decode(self, numbers: Iterable[int]) -> str:
         """The text of these numbers. Padding is left out; what stands for nothing known is shown as such."""
-        return self.unit.join(self.token(int(number)) for number in numbers if not self._pads(int(number)))
+        return self.unit.join(self.token(int(number)) for number in numbers if not self.pads(int(number)))
 
     def token(self, number: int) -> str:
         """The piece that a number stands for."""
         inside = 0 <= number < len(self.tokens) and number != self.unknown
         return self.tokens[number] if inside else STRANGE
 
-    def _pads(self, number: int) -> bool:
+    def pads(self, number: int) -> bool:
+        """Whether the number fills up what is too short."""
         return number == 0 and self.tokens[:1] == (PADDING,)
 
     @cached_property

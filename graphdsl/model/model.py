@@ -48,6 +48,7 @@ from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, l
 from graphdsl.model.looking import kernel_of, made_by, stage_text
 from graphdsl.model.steps import steps_of
 from graphdsl.model.supply import Given, Supply
+from graphdsl.model.vectors import fill_vectors
 from graphdsl.model.words import VOCABULARY
 from graphdsl.model.writing import Writing
 from graphdsl.passes import apply, inference
@@ -170,6 +171,8 @@ class Model:
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
         keeper = self._keeper(runs, resume)
         seen = progress(shown)
+        if resume is None:
+            self.told += fill_vectors(self._supply, self.graph, self.executor.weights, self._filled)
         for line in self.told:
             seen.say(line)
         try:

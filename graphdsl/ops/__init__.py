@@ -50,6 +50,7 @@ from graphdsl.ops.embedding import Gather, ScatterAdd
 from graphdsl.ops.formulas import Formulas
 from graphdsl.ops.fused import Fused, FusedMoments, FusedPool, FusedSums
 from graphdsl.ops.gru import Gru, GruGradient
+from graphdsl.ops.initializers import Vectors
 from graphdsl.ops.linear import MatMul, add_bias, batch_matmul, dense, project
 from graphdsl.ops.loss import LOSS_WEIGHT
 from graphdsl.ops.lstm import Lstm, LstmGradient
@@ -121,6 +122,7 @@ __all__ = [
     "Pads",
     "PutWinners",
     "RandomUniform",
+    "Vectors",
     "Reduced",
     "Reshape",
     "Rnn",

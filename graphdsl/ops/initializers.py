@@ -11,7 +11,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from graphdsl.ir import INITIALIZERS, Array, Initializer, NonNegative, Number, Positive, Zeros
+from graphdsl.ir import INITIALIZERS, Array, Initializer, NonNegative, Number, Positive, Words, Zeros
 from graphdsl.report import dataclass
 
 
@@ -34,6 +34,27 @@ class Uniform(Initializer):
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
         return self.low + (self.high - self.low) * generator.random(shape)
+
+
+@INITIALIZERS.register("vectors")
+@dataclass(frozen=True)
+class Vectors(Initializer):
+    """For the table of an embedding: vectors of words from a file, `embedding(64, init=vectors("glove.txt"))`.
+
+    path    a text with a word and its numbers on each line, as GloVe and word2vec write it, plain or .gz; or a .npy or
+            .safetensors file with a row for each word
+    words   for .npy and .safetensors: the file with those words, one a line
+
+    Which words the rows are is known when the data have been met; words that the file lacks begin uniform between -0.05
+    and 0.05, and how many have a vector is told. The file of weights holds the table, so the vectors are needed once.
+    `freeze` in a train section keeps them as they are.
+    """
+
+    path: Words
+    words: Words | None = None
+
+    def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+        return Uniform().sample(shape, generator)
 
 
 @INITIALIZERS.register("normal")
