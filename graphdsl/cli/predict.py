@@ -77,9 +77,7 @@ def command(
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, layer=layer)
-    if texts and data:
-        raise click.UsageError("give DATA or --text, not both")
-    given = texts_given(texts, model.spec.inputs) if texts else dataset(data)
+    given = samples(data, texts, model)
     names = class_names(classes) if classes is not None else ()
     if layer is not None:
         return features(model, layer, given, output)
@@ -103,6 +101,13 @@ def command(
     answer = told(model, outputs, best, files) | listed(found)
     answer["predicted"] |= read
     return Answer(text, answer, csv=lambda: as_csv(table, best, files))
+
+
+def samples(data: tuple[str, ...], texts: tuple[str, ...], model: Model) -> Dataset | None:
+    """Those that the command line names; None: those of the spec."""
+    if texts and data:
+        raise click.UsageError("give DATA or --text, not both")
+    return texts_given(texts, model.spec.inputs) if texts else dataset(data)
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

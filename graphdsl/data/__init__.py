@@ -14,7 +14,7 @@ from graphdsl.data.idx import Idx
 from graphdsl.data.images import ENDINGS, Images, decode
 from graphdsl.data.joined import Joined
 from graphdsl.data.named_files import Files
-from graphdsl.data.numpy_files import Npy, Npz
+from graphdsl.data.numpy_files import Npy, Npz, map_npy
 from graphdsl.data.photo import SOURCES
 from graphdsl.data.prepare import Training, every, none, vocabularies
 from graphdsl.data.preprocess import (
@@ -39,7 +39,7 @@ from graphdsl.data.text_files import Lines, RunningText
 from graphdsl.data.vocabulary import Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import Sound, read_wav, wav_bytes
-from graphdsl.data.word_vectors import in_array, in_text, of_npy
+from graphdsl.data.word_vectors import in_array, in_text
 
 __all__ = [
     "AUGMENTS",
@@ -81,7 +81,7 @@ __all__ = [
     "Wanted",
     "in_array",
     "in_text",
-    "of_npy",
+    "map_npy",
     "Lines",
     "RunningText",
     "vocabularies",

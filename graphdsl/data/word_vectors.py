@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from graphdsl.data.column import Array, Rows
 from graphdsl.data.files import LARGEST_TEXT, LARGEST_UNPACKED, read_bytes, reason, too_large, unreadable
-from graphdsl.data.numpy_files import map_npy
 from graphdsl.report import Failed, dataclass, fail
 
 LONGEST_LINE = 1 << 20
 """Bytes; a word and 65,536 numbers at most."""
-
-ReadTable = Callable[[Path], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +60,6 @@ def in_array(table: Array, words: Path, places: Mapping[str, int], width: int, p
     return _found(found, width)
 
 
-def of_npy(path: Path) -> Array:
-    """The array of a .npy file. Raises E0502 and E0503."""
-    return map_npy(path)
-
-
 def _found(found: Mapping[int, Array], width: int) -> Found:
     rows = sorted(found)
     return Found(np.array(rows, np.int64), np.stack([found[row] for row in rows]) if rows else np.zeros((0, width)))
@@ -75,17 +67,21 @@ def _found(found: Mapping[int, Array], width: int) -> Found:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not empty, by number."""
-    size = 0
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
-                size += len(line)
-                if size > LARGEST_UNPACKED:
-                    raise too_large(path, "more than the limit", LARGEST_UNPACKED)
-                if line.strip():
-                    yield number, line.decode("utf-8", "replace")
+            lines = enumerate(_bounded(iter(lambda: file.readline(LONGEST_LINE), b""), path), 1)
+            yield from ((number, line.decode("utf-8", "replace")) for number, line in lines if line.strip())
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(path, reason(error)) from error
+
+
+def _bounded(lines: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    size = 0
+    for line in lines:
+        size += len(line)
+        if size > LARGEST_UNPACKED:
+            raise too_large(path, "more than the limit", LARGEST_UNPACKED)
+        yield line
 
 
 def _counts(line: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from graphdsl.ir import PROBABILITY, Array, Value
 from graphdsl.lang import Spec
 from graphdsl.learn import Plan, Reading, reading_of
-from graphdsl.report import dataclass
+from graphdsl.report import dataclass, fail
 
 HALF = 0.5
 TOP = 5
@@ -76,6 +76,20 @@ def top(values: Array, names: Sequence[str], count: int = TOP) -> list[list[Scor
     known = [*names, *(f"class {number}" for number in range(len(names), scores.shape[1]))]
     order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     return [[(known[i], float(row[i])) for i in chosen] for row, chosen in zip(scores, order, strict=True)]
+
+
+def fitting(names: Sequence[str], sizes: Mapping[str, Any]) -> set[str]:
+    """The outputs that tell as many classes as there are names. Raises E0518 where there is none.
+
+    sizes  how many classes each output tells
+    """
+    found = {name for name, size in sizes.items() if size == len(names)}
+    if not found:
+        told = ", ".join(f"`{name}` has {size} classes" for name, size in sizes.items()) or "none tells classes"
+        wanted = " or ".join(str(size) for size in dict.fromkeys(sizes.values()))
+        help = f"give {wanted} names, one a class" if wanted else "leave the names out"
+        raise fail("E0518", f"{len(names)} names of classes fit no output: {told}", help=help)
+    return found
 
 
 def ranked(values: Array) -> bool:

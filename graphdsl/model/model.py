@@ -41,7 +41,7 @@ from graphdsl.model import arguments
 from graphdsl.model.arguments import changed, count, dataset, validation
 from graphdsl.model.beginning import begin_folder, how_to_go_on
 from graphdsl.model.boxes import Found, found_in, parts_of
-from graphdsl.model.classes import TOP, Classes, classes_of, ranked, top
+from graphdsl.model.classes import TOP, Classes, classes_of, fitting, ranked, top
 from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, learned_before, located
@@ -250,14 +250,7 @@ class Model:
         """The outputs that tell as many classes as there are names. Raises E0518 where there is none."""
         values = {r.name: r.value for r in self.graph.of_role(Role.OUTPUT)}
         sizes: dict[str, Any] = {n: v.type.channels for n, v in values.items() if v.type.rank > 1}
-        sizes |= self._of_kind("detections") | self._of_kind("text")
-        found = {name for name, size in sizes.items() if size == len(names)}
-        if not found:
-            told = ", ".join(f"`{name}` has {size} classes" for name, size in sizes.items()) or "none tells classes"
-            wanted = " or ".join(str(size) for size in dict.fromkeys(sizes.values()))
-            help = f"give {wanted} names, one a class" if wanted else "leave the names out"
-            raise fail("E0518", f"{len(names)} names of classes fit no output: {told}", help=help)
-        return found
+        return fitting(names, sizes | self._of_kind("detections") | self._of_kind("text"))
 
     def found(
         self, outputs: Mapping[str, Array], names: Sequence[str] = (), files: Sequence[str] = ()

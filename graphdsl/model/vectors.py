@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graphdsl.data import Places, Vocabulary, in_array, in_text, of_npy
+from graphdsl.data import Places, Vocabulary, in_array, in_text, map_npy
 from graphdsl.ir import Array, Graph, Input, Weight
 from graphdsl.model.loading import located
 from graphdsl.model.supply import Supply
@@ -63,7 +63,7 @@ def _is_word(vocabulary: Vocabulary, number: int) -> bool:
 
 def _array(path: Path) -> Array:
     if path.suffix != ".safetensors":
-        return of_npy(path)
+        return map_npy(path)
     arrays, _ = read_weights(path)
     if len(arrays) != 1:
         raise fail("E0518", f"`{path}` holds {len(arrays)} arrays", help="give a file with one: a row for each word")
