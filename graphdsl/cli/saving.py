@@ -11,7 +11,7 @@ import numpy as np
 
 from graphdsl.cli.said import as_csv
 from graphdsl.ir import Array
-from graphdsl.learn import as_bytes, grid, png
+from graphdsl.learn import as_bytes, enlarged, grid, png
 from graphdsl.report import fail, write_whole
 
 MOST_PICTURES = 1024
@@ -44,4 +44,4 @@ def _save_pictures(path: Path, arrays: dict[str, Array]) -> None:
         raise fail("E0519", message, help="end the file's name in .npz (all numbers) or .csv (a table)")
     for name, pictures in found.items():
         where = path if len(found) == 1 else path.with_stem(f"{path.stem}-{name}")
-        write_whole(where, png(grid(as_bytes(pictures), ceil(sqrt(len(pictures))))))
+        write_whole(where, png(grid(enlarged(as_bytes(pictures)), ceil(sqrt(len(pictures))))))

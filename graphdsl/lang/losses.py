@@ -41,7 +41,7 @@ def _term(value: Datum, item: ast.Expression, heads: Heads, taken: set[str], fra
     named = heads.get((value.node, value.port)) or heads.get((use.prediction.node, use.prediction.port), use.loss)
     parts = _free(named, taken), use.loss
     if isinstance(use.weight, int | float):
-        return [LossTerm(*parts, use.plain, use.weight, use.prediction, use.target, use.span)]
+        return [LossTerm(*parts, use.plain, use.weight, use.prediction, use.target, use.span, written=value)]
     changing = (use.plain, use.share, use.uncertain) if use.share is not None else (use.plain, None, "")
     return [LossTerm(*parts, value, 1.0, use.prediction, use.target, use.span, *changing)]
 

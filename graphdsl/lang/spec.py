@@ -103,6 +103,7 @@ class LossTerm:
     plain       of such a value, the loss before it was weighed
     share       what a scheduled or learned weight is at the moment
     uncertain   the name of the weight that a learned one follows from
+    written     what the text says: the loss times its weight
     """
 
     name: str
@@ -115,6 +116,7 @@ class LossTerm:
     plain: Value | None = None
     share: Value | None = None
     uncertain: str = ""
+    written: Value | None = None
 
 
 @dataclass(frozen=True)

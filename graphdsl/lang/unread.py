@@ -126,8 +126,10 @@ def _in_setting(found: Any) -> Iterator[Value]:
     match found:
         case Value():
             yield found
-        case MetricTerm() | LossTerm():
+        case MetricTerm():
             yield from (v for v in (found.prediction, found.target) if v is not None)
+        case LossTerm():
+            yield from (v for v in (found.prediction, found.target, found.written) if v is not None)
         case tuple():
             for part in found:
                 yield from _in_setting(part)

@@ -28,7 +28,7 @@ from graphdsl.learn.machine import IN_USE, Judge, counter
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
-from graphdsl.learn.picture_files import as_bytes, grid, png
+from graphdsl.learn.picture_files import as_bytes, enlarged, grid, png
 from graphdsl.learn.plan import Objective, Plan, plans
 from graphdsl.learn.precision import DOUBLE, in_double, in_use, shared
 from graphdsl.learn.progress import Progress, progress
@@ -104,6 +104,7 @@ __all__ = [
     "counter",
     "curve",
     "curves",
+    "enlarged",
     "dreams",
     "edits",
     "grid",

@@ -11,7 +11,7 @@ import numpy as np
 from graphdsl.ir import Array, Graph, Result, Role, Value
 from graphdsl.learn.feed import Feeder, Feeds
 from graphdsl.learn.machine import IN_USE, counter
-from graphdsl.learn.picture_files import as_bytes, grid, png
+from graphdsl.learn.picture_files import as_bytes, enlarged, grid, png
 from graphdsl.ops import COUNTER
 from graphdsl.passes import apply, inference
 from graphdsl.runtime import SAMPLES, Compiled, Executor
@@ -38,7 +38,7 @@ class Gallery:
         made = self._graphs[tensor]
         if not tensor.type.batched:
             return png(as_bytes(made.run({COUNTER: self._counter(0)})[SHOWN]))
-        return png(grid(as_bytes(self._samples(made, rows * columns)), columns))
+        return png(grid(enlarged(as_bytes(self._samples(made, rows * columns))), columns))
 
     def _samples(self, made: Compiled, count: int) -> Array:
         parts: list[Array] = []

@@ -41,6 +41,15 @@ def as_bytes(numbers: Array, low: float = 0.0, high: float = 1.0) -> Array:
     return np.asarray(np.rint(np.clip(np.nan_to_num(scaled), 0, 1) * 255).astype(np.uint8))
 
 
+def enlarged(pictures: Array, least: int = 32) -> Array:
+    """Pictures [..., height, width, channels], enlarged by the smallest whole factor that makes the longer side least.
+
+    Each pixel becomes a square.
+    """
+    factor = -(-least // max(pictures.shape[-3:-1]))
+    return pictures.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
 def grid(pictures: Array, columns: int, *, gap: int = GAP) -> Array:
     """One picture of many, in row order, with white between them; white where the last row has none.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graphdsl.learn import as_bytes, grid, png
+from graphdsl.learn import as_bytes, enlarged, grid, png
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -34,3 +34,13 @@ def test_a_grid_is_in_row_order_with_white_between() -> None:
     assert [int(whole[0, 4 * i, 0]) for i in range(3)] == [0, 1, 2]
     assert [int(whole[3, 4 * i, 0]) for i in range(3)] == [3, 4, 255]
     assert (whole[2] == 255).all() and (whole[:, 3] == 255).all()
+
+
+def test_small_pictures_are_enlarged_by_whole_factors() -> None:
+    pictures = np.arange(6, dtype=np.uint8).reshape(1, 2, 3, 1)
+    assert enlarged(pictures, 6).shape == (1, 4, 6, 1)
+    assert (
+        enlarged(pictures, 7)[0, :, :, 0].tolist()
+        == [[0] * 3 + [1] * 3 + [2] * 3] * 3 + [[3] * 3 + [4] * 3 + [5] * 3] * 3
+    )
+    assert np.array_equal(enlarged(pictures, 2), pictures)

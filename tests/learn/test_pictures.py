@@ -39,8 +39,8 @@ def test_a_run_leaves_a_grid_every_so_many_epochs(tmp_path: Path) -> None:
     names = sorted(path.name for path in done.folder.glob("*.png"))
     assert names == ["copy_003.png", "made_002.png", "made_004.png"]
     first, last = (pixels(done.folder / name) for name in names[1:])
-    assert first.shape == (2 * 8 + 2, 3 * 8 + 4)
-    assert len({first[top : top + 8, left : left + 8].tobytes() for top in (0, 10) for left in (0, 10, 20)}) == 6
+    assert first.shape == (2 * 32 + 2, 3 * 32 + 4), "pictures of 8x8, four times as large"
+    assert len({first[top : top + 32, left : left + 32].tobytes() for top in (0, 34) for left in (0, 34, 68)}) == 6
     assert np.array_equal(first, last), "the same noise, and weights that hardly move"
 
 
@@ -48,7 +48,7 @@ def test_a_grid_of_what_reads_data_is_of_the_samples_to_validate_on(tmp_path: Pa
     shown = MADE.replace("pictures(copy, every=3, grid=2)", "pictures(image, grid=2)")
     done = Model(Source("made.dag", shown)).fit(runs=tmp_path, shown=False, epochs=1)
     assert done.folder is not None
-    seen = pixels(done.folder / "image_001.png")[:8, :8]
+    seen = pixels(done.folder / "image_001.png")[:32:4, :32:4]
     digits = Digits().read(Places()).columns["image"].take(np.arange(200))
     assert any(np.array_equal(np.rint(picture[..., 0] * 255), seen) for picture in digits)
 
