@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from graphdsl.data import (
     ENDINGS,
     INPUT,
     SOUNDS,
+    UNKNOWN,
     Csv,
     Dataset,
     Files,
@@ -100,13 +102,32 @@ def files_of(given: Dataset | None) -> list[str]:
 def class_names(path: str) -> tuple[str, ...]:
     """The lines of a file, but for empty ones at its end; where each begins with its number, as `3,cat`, without that.
 
+    A .json file holds a list of names, or `{"name": number}`; numbers that are left out stand for what is unknown.
     Raises E0501 and E0502 where it cannot be read, or is no text.
     """
-    lines = _text(Places().find(path, "file")).rstrip().splitlines()
+    found = Places().find(path, "file")
+    if found.suffix.lower() == ".json":
+        return _listed(found)
+    lines = _text(found).rstrip().splitlines()
     numbered = [re.fullmatch(rf"\s*{i}\s*[,:;\t ]\s*(.+)", line) for i, line in enumerate(lines)]
     return tuple(
         (match[1] if match and all(numbered) else line).strip() for match, line in zip(numbered, lines, strict=True)
     )
+
+
+def _listed(path: Path) -> tuple[str, ...]:
+    """The names in a JSON file, by their numbers."""
+    try:
+        said = json.loads(_text(path))
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, list) and all(isinstance(name, str) for name in said):
+        return tuple(said)
+    numbers = said.values() if isinstance(said, dict) else ()
+    if not numbers or not all(type(n) is int and 0 <= n < LARGEST_NAMES for n in numbers):
+        raise unreadable(path, "it holds no names", 'write `["name", …]` or `{"name": number, …}`')
+    known = {number: name for name, number in said.items()}
+    return tuple(known.get(number, UNKNOWN) for number in range(max(known) + 1))
 
 
 def _text(path: Path) -> str:

@@ -56,7 +56,10 @@ class _Asked:
 @click.option("--spec", metavar="SPEC.dag", type=click.Path(), help="The network that bare weights are for.")
 @settings_option
 @click.option(
-    "--classes", metavar="FILE", type=click.Path(), help="Names of the classes, one a line; weights keep them."
+    "--classes",
+    metavar="FILE",
+    type=click.Path(),
+    help="Names of the classes, or of letters or words, one a line or in JSON; weights keep them.",
 )
 @click.option("--overwrite", is_flag=True, help="Even if there is another spec of that name.")
 @click.option("--check/--no-check", "checked", default=True, help="Compare with the source's runtime, if installed.")
@@ -102,6 +105,7 @@ def _bare(file: Path, model: Model, names: Names, output: Path) -> Answer:
 
 def _metadata(model: Model, names: Names) -> dict[str, str]:
     """What the file of weights says besides numbers: all of the model, used like what it came from."""
+    model.writing.spell(names)
     known = {output: list(names) for output in sorted(model.fitting(names))} if names else {}
     uses = any(section.kind == "predict" for section in model.spec.sections)
     spec = model.spec.source.text + ("" if uses else f"\n{IN_USE}")

@@ -36,7 +36,7 @@ from graphdsl.data.preprocess_text import Tokeniser
 from graphdsl.data.registry import READERS, Reader, read
 from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
 from graphdsl.data.text_files import Lines, RunningText
-from graphdsl.data.vocabulary import Vocabulary
+from graphdsl.data.vocabulary import UNKNOWN, Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import Sound, read_wav, wav_bytes
 from graphdsl.data.word_vectors import in_array, in_text
@@ -51,6 +51,7 @@ __all__ = [
     "SOURCES",
     "STEPS",
     "TARGET",
+    "UNKNOWN",
     "Augment",
     "Batch",
     "Batches",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from graphdsl.data import Vocabulary
+from graphdsl.data import Tokeniser, Vocabulary
 from graphdsl.ir import Domain, SettingError
 from graphdsl.lang import Spec
 from graphdsl.learn import DRAWN, GREEDY, SAMPLE, Sampling, Writer, heads, samplings
@@ -114,6 +114,17 @@ class Writing:
     def __post_init__(self) -> None:
         for sampling in samplings(self.spec):
             heads(self.spec, sampling.says, sampling.span)
+
+    def spell(self, names: Sequence[str]) -> set[str]:
+        """Lets these be what numbers stand for, where an input has as many and training would have learned them.
+
+        Gives the inputs.
+        """
+        recipes = [(name, recipe) for name, recipe in self.supply.preprocess.items() if name in self.spec.inputs]
+        cut = {name: r for name, r in recipes if isinstance(r.steps[0], Tokeniser) and "tokens" in r.steps[0].learns}
+        fitting = {name for name in cut if self.spec.inputs[name].type.kind.classes == len(names)}
+        self.supply.states |= {cut[name].keys[0]: {"tokens": tuple(names)} for name in fitting}
+        return fitting
 
     def samplings(self, settings: Mapping[str, Any]) -> tuple[Sampling, ...]:
         """The sample sections, or what one would be; with settings the first one, changed by these."""

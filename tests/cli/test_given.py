@@ -98,3 +98,29 @@ def test_names_of_classes_that_are_nowhere(folder: Path) -> None:
 def test_a_number_in_a_name_is_no_number_of_a_line(folder: Path) -> None:
     (folder / "names.txt").write_text("0 percent\nfat\n")
     assert class_names("names.txt") == ("0 percent", "fat")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('["cat", "dog"]', ("cat", "dog")),
+        ('{"a": 1, "b": 3}', ("<unknown>", "a", "<unknown>", "b")),
+        ('{"\\n": 0, "b": 1}', ("\n", "b")),
+    ],
+)
+def test_names_of_classes_in_json(
+    text: str, names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.json").write_text(text)
+    assert class_names("names.json") == names
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", "{}", '{"a": -1}', '{"a": true}', '{"a": 1.5}', "[" * 100_000, '{"a": 99999999}']
+)
+def test_json_without_names(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.json").write_text(text)
+    with pytest.raises(Failed, match="E0502"):
+        class_names("names.json")

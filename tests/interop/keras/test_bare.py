@@ -12,11 +12,13 @@ import graphdsl
 from graphdsl.cli import app
 from graphdsl.interop import fitted, read_arrays
 from graphdsl.ir import Array
+from graphdsl.learn import Sampling
 from graphdsl.report import Failed
 from tests.support.shared import DATA, needs
 
 h5py = pytest.importorskip("h5py")
 
+SPECS = Path(__file__).parents[3] / "specs"
 TEXTS = DATA / "textgenrnn"
 READER = """
 input text: int(465)[40]
@@ -124,3 +126,31 @@ def test_textgenrnn_says_what_it_said_in_keras(reader: Any) -> None:
     likelihood = -np.log(said[np.arange(len(said)), golden["target"]].astype(np.float64)).mean()
     assert likelihood == pytest.approx(1.872, abs=5e-4)
     assert likelihood == pytest.approx(float(golden["mean_nll"]), abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The shipped spec with these weights and their vocabulary, as one file."""
+    weights = tmp_path_factory.mktemp("textgenrnn") / "textgenrnn.safetensors"
+    given = ["--spec", str(SPECS / "textgenrnn.dag"), "--classes", str(TEXTS / "textgenrnn_vocab.json")]
+    assert app.run(["import", str(TEXTS / "textgenrnn_weights.hdf5"), *given, "-o", str(weights)]) == 0
+    writing = graphdsl.compile(weights).writing
+    return writing.author(writing.samplings({})[0])
+
+
+@needs("textgenrnn")
+def test_textgenrnn_reads_windows_as_it_did_in_keras(author: Any) -> None:
+    golden = np.load(TEXTS / "golden_keras_base.npz")
+    windows = author.writer.windows()
+    said = [windows.after([int(n) for n in row if n]) for row in golden["ids"][:50]]
+    np.testing.assert_allclose(said, golden["probs_first100"][:50], rtol=0, atol=1e-4)
+    assert author.how == "windows of 40"
+
+
+@needs("textgenrnn")
+def test_textgenrnn_writes_headlines(author: Any) -> None:
+    sampling = Sampling(start="<s>", stop="<s>", temperatures=(0.5,), length=120)
+    text = "".join(author.text(sampling, 0.5))
+    assert text == "".join(author.text(sampling, 0.5))
+    assert set(text) <= set(author.vocabulary.tokens)
+    assert sum(c.isascii() and (c.isalpha() or c == " ") for c in text) > 0.8 * len(text) > 8
