@@ -13,7 +13,7 @@ from graphdsl.model import compile
 TOLD = {
     "given": "on the given data",
     "test": "on the test data of the spec",
-    "valid": "on the validation data of the spec, which names no test data",
+    "valid": "on the validation data of the spec",
 }
 
 
@@ -22,9 +22,12 @@ TOLD = {
 @click.argument("data", nargs=-1)
 @weights_option
 @settings_option
+@click.option("--on", type=click.Choice(("test", "valid")), help="Which data of the spec; `valid` to choose by.")
 @backend_option
 @answers
-def command(spec: str, data: tuple[str, ...], weights: str | None, settings: dict[str, str], backend: str) -> Answer:
+def command(
+    spec: str, data: tuple[str, ...], weights: str | None, settings: dict[str, str], on: str | None, backend: str
+) -> Answer:
     """How good a trained model is: its losses and metrics on DATA, or else on the `test` data of the spec, or else on
     its validation data. The first line, and `data` in JSON, say which: `given`, `test` or `valid`.
 
@@ -39,7 +42,7 @@ def command(spec: str, data: tuple[str, ...], weights: str | None, settings: dic
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, judged=True)
-    metrics = model.evaluate(dataset(data))
-    used = "given" if data else model.judged_on
+    metrics = model.evaluate(dataset(data), on=on)
+    used = "given" if data else on or model.judged_on
     rows = [TOLD[used], *(f"{name}  {value:.4g}" for name, value in metrics.items())]
     return Answer("\n".join(rows), {"metrics": metrics, "data": used})

@@ -34,13 +34,13 @@ def found(cells: Sequence[str], beside: Path, places: Places) -> Files:
     return tuple(next((f / cell for f in folders if (f / cell).is_file()), None) for cell in cells)
 
 
-def attach(patterns: Sequence[str], table: Table, places: Places) -> Attached:
-    """The files that fit patterns, each at the row whose values its name has.
+def attach(patterns: Sequence[str], table: Table) -> Attached:
+    """The files that fit patterns, from the folder of the table on, each at the row whose values its name has.
 
     A name in braces is a column, or `row`; one that is neither says what the column of files is called, so
     `{row}_{view}.jpg` makes a column of each view. Raises E0501, and E0518 where that cannot be understood.
     """
-    made = [_attached(pattern, table, places) for pattern in patterns]
+    made = [_attached(pattern, table) for pattern in patterns]
     names = [name for attached in made for name in attached.files]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
@@ -49,8 +49,8 @@ def attach(patterns: Sequence[str], table: Table, places: Places) -> Attached:
     return Attached(files, frozenset().union(*(attached.keys for attached in made)) - set(files))
 
 
-def _attached(pattern: str, table: Table, places: Places) -> Attached:
-    fitting = matches([pattern], places)
+def _attached(pattern: str, table: Table) -> Attached:
+    fitting = matches([pattern], Places(table.path.parent, table.path.parent))
     names = list(fitting[0].names)
     own = [name for name in names if name in table.cells or name == ROW]
     free = [name for name in names if name not in own]

@@ -74,25 +74,33 @@ class Feed:
     valid: float = 0.0
     shuffle: bool = True
     limit: int | None = None
+    test: float = 0.0
 
-    def parts(self, count: int, seed: int) -> tuple[Rows, Rows]:
-        """Of so many rows those to train on, and those to validate on."""
+    def parts(self, count: int, seed: int) -> tuple[Rows, Rows, Rows]:
+        """Of so many rows those to train on, to validate on, and to test on. Raises E0518 as `split` does."""
         overlap = self.dataset.overlap
+        shuffle, gap = self.shuffle and overlap is None, overlap or 0
         kept = count if self.limit is None else min(count, self.limit)
-        return split(kept, self.valid, seed=seed, shuffle=self.shuffle and overlap is None, gap=overlap or 0)
+        if self.valid + self.test >= 1:
+            raise fail("E0518", f"`valid={self.valid:g}` and `test={self.test:g}` leave nothing to train on")
+        rest, test = split(kept, self.test, "test", seed=seed, shuffle=shuffle, gap=gap)
+        train, valid = split(len(rest), self.valid / (1 - self.test), seed=seed, shuffle=shuffle, gap=gap)
+        return rest[train], rest[valid], test
 
 
-def split(count: int, fraction: float, *, seed: int = 0, shuffle: bool = True, gap: int = 0) -> tuple[Rows, Rows]:
-    """Row numbers to train on and to validate on, both ascending; the same for the same arguments.
+def split(
+    count: int, fraction: float, name: str = "valid", *, seed: int = 0, shuffle: bool = True, gap: int = 0
+) -> tuple[Rows, Rows]:
+    """Row numbers to train on and to judge by, both ascending; the same for the same arguments.
 
-    The part split off is drawn at random, or is the end when shuffle is off (what comes later in time must not be
-    trained on), less so many rows before it as gap says. It has round(count * fraction) rows. Raises E0518 when either
-    part would be empty.
+    The part split off, called by name, is drawn at random, or is the end when shuffle is off (what comes later in time
+    must not be trained on), less so many rows before it as gap says. It has round(count * fraction) rows. Raises E0518
+    when either part would be empty.
     """
     size = round(count * fraction)
     gap = gap if fraction else 0
     if fraction and not 0 < size < count - gap:
-        left = max(0, count - size - gap)
-        raise fail("E0518", f"`valid={fraction:g}` of {count} rows leaves {size} to validate and {left} to train on")
+        left, verb = max(0, count - size - gap), "test" if name == "test" else "validate"
+        raise fail("E0518", f"`{name}={fraction:g}` of {count} rows leaves {size} to {verb} and {left} to train on")
     order = np.random.default_rng([seed, 1]).permutation(count) if shuffle else np.arange(count)
     return np.sort(order[: count - size - gap]), np.sort(order[count - size :])

@@ -32,8 +32,7 @@ class Joined(Csv):
                   says what columns of pictures are called: `"{row}_{view}.jpg"` makes one of each view, `kitchen` …
     What cells stand for is told as in `csv`; the names of picture files in a column are pictures there too. The spec
     need not declare all views, nor columns that only serve to find pictures. Pictures are decoded when they are needed,
-    and are kept where all take at most 512 MiB; `preprocess` says their size. Patterns are looked for beside the spec,
-    then in the working directory.
+    and kept where all take at most 512 MiB; `preprocess` says their size. Patterns begin in the folder of the table.
     Raises what `csv` raises, E0501 (no file fits, or a row lacks one), E0518 (it is not said whose the files are).
     """
 
@@ -47,4 +46,4 @@ class Joined(Csv):
         return read_table(path, self.delimiter, self.names)
 
     def attached(self, table: Table, places: Places) -> Attached:
-        return attach(self.pictures, table, places)
+        return attach(self.pictures, table)

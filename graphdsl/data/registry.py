@@ -23,14 +23,16 @@ class Reader(ABC):
 
     batch    samples in a step
     valid    the part kept for validation: drawn at random by the seed, or the end when shuffle is off
+    test     the part kept for the test, drawn likewise: no epoch sees it
     shuffle  whether each epoch takes the samples in a new order
-    limit    only so many samples, the first ones of the source; `valid` is split off from these
+    limit    only so many samples, the first ones of the source; `valid` and `test` are split off from these
     """
 
     batch: Count = 32
     valid: Rate = 0.0
     shuffle: Flag = True
     limit: Count | None = None
+    test: Rate = 0.0
 
     @abstractmethod
     def read(self, places: Places) -> Dataset:
@@ -41,7 +43,7 @@ def read(made: Made, places: Places) -> Feed:
     """What a call of a reader in a spec stands for. Its errors point at that call."""
     try:
         reader: Reader = READERS.build(made)
-        return Feed(reader.read(places), reader.batch, reader.valid, reader.shuffle, reader.limit)
+        return Feed(reader.read(places), reader.batch, reader.valid, reader.shuffle, reader.limit, reader.test)
     except Failed as failed:
         raise Failed(_located(d, made.span) for d in failed.diagnostics) from failed
 

@@ -15,6 +15,9 @@ from graphdsl.report import dataclass
 
 METRICS = Registry("metric")
 
+NEAREST = 1e-7
+"""How near to 0 a truth counts when errors are divided by it."""
+
 DECISIONS = (Reading.CLASSES, Reading.ONE_HOT, Reading.YES_NO)
 MEASURES = (Reading.ONE_HOT, Reading.YES_NO, Reading.NUMBERS)
 WANTED = {
@@ -158,6 +161,25 @@ class MeanSquaredError(Metric):
 
     def observe(self, pair: Pair) -> Array:
         return np.array([np.square(_errors(pair)).sum(), _errors(pair).size])
+
+    def value(self, observed: Array) -> float:
+        total, count = observed
+        return _ratio(total, count, np.nan)
+
+
+@metric("mape")
+@dataclass(frozen=True)
+class MeanAbsolutePercentageError(Metric):
+    """Mean of |prediction - truth| / |truth|, a fraction; a truth nearer to 0 than 1e-7 counts as 1e-7 away from it."""
+
+    higher: ClassVar[bool] = False
+    readings: ClassVar[tuple[Reading, ...]] = MEASURES
+
+    def observe(self, pair: Pair) -> Array:
+        errors = np.abs(_errors(pair))
+        truth = pair.target if pair.real is None else pair.target[pair.real]
+        size = np.maximum(np.abs(truth.astype(np.float64)), NEAREST).reshape(errors.shape)
+        return np.array([(errors / size).sum(), errors.size])
 
     def value(self, observed: Array) -> float:
         total, count = observed

@@ -117,6 +117,16 @@ class Plan:
         return {name: schedule.rate(now) for name, schedule in self.scheduled.items()}
 
     @property
+    def keeps_test(self) -> bool:
+        """Whether a part of `data` is kept for the test."""
+        return self.data is not None and bool(dict(self.data.settings).get("test"))
+
+    @property
+    def testing(self) -> Made | None:
+        """The reader of what the end is judged by: that of `test`, or that of `data` where it keeps a part for it."""
+        return self.data if self.keeps_test else self.test
+
+    @property
     def watches(self) -> tuple[Watch, ...]:
         return tuple(w for o in self.objectives for w in o.watches)
 

@@ -191,25 +191,24 @@ class Model:
         """Runs the train sections on the data that they name; options are those of `fit`."""
         return self.fit(**options)
 
-    def evaluate(self, inputs: Any = None, targets: Any = None) -> dict[str, float]:
+    def evaluate(self, inputs: Any = None, targets: Any = None, *, on: str | None = None) -> dict[str, float]:
         """Losses and metrics on the given samples, or else on the test data of the last section that has some.
 
-        Where no section names test data, on what the last one validates on: see `judged_on`.
+        Where no section names test data, on what the last one validates on: see `judged_on`. on: `test` or `valid`.
         """
         given = None if inputs is None else dataset(inputs, targets)
         plan = self._judging_plan
-        batches = self._supply.judging(plan, given)
+        batches = self._supply.judging(plan, given, on)
         if batches is None:
             help = "write `test = …` in the train section, or give samples"
-            raise fail(
-                "E0615", f"`{plan.name}` has neither `test` nor validation data to judge by", plan.span, help=help
-            )
+            lacks = f"has no {on} data" if on else "has neither `test` nor validation data"
+            raise fail("E0615", f"`{plan.name}` {lacks} to judge by", plan.span, help=help)
         return Judge(self.graph, plan, self.executor, Feeder(self.spec)).numbers(batches)
 
     @property
     def judged_on(self) -> str:
         """What `evaluate` uses where no samples are given: `test`, or `valid` where no section names test data."""
-        return "test" if self._judging_plan.test is not None else "valid"
+        return "test" if self._judging_plan.testing is not None else "valid"
 
     # --- use
 
@@ -371,7 +370,7 @@ class Model:
 
     @property
     def _judging_plan(self) -> Plan:
-        return next((p for p in reversed(self._trained()) if p.test is not None), self.plans[-1])
+        return next((p for p in reversed(self._trained()) if p.testing is not None), self.plans[-1])
 
     def _trained(self) -> tuple[Plan, ...]:
         if not self.plans:

@@ -100,7 +100,7 @@ class Supply:
         return Feeds(
             Batches(train, feed.batch, shuffle=feed.shuffle, training=True, seed=plan.seed),
             judged or (Batches(valid, feed.batch) if valid else None),
-            self._named(plan.test, wanted),
+            self._named(plan.test, wanted) if given else self._test(plan, wanted),
         )
 
     def wanted(self, graph: Graph) -> list[Wanted]:
@@ -145,26 +145,24 @@ class Supply:
         learned what it needs."""
         return vocabularies([*self.spec.inputs, *self.spec.targets], self.preprocess, self.states)
 
-    def judging(self, plan: Plan, dataset: Dataset | None) -> Judged | None:
-        """dataset, or else the test data of a section, or else what it validates on."""
+    def judging(self, plan: Plan, dataset: Dataset | None, on: str | None = None) -> Judged | None:
+        """dataset, or else the test data of a section, or else what it validates on; on: one of the last two alone."""
         wanted = self.wanted(plan.judged(self.spec.graph))
         if dataset is not None:
             return Batches(self.bound(dataset, wanted), PREDICTED)
-        if plan.test is not None:
-            return self._named(plan.test, wanted)
-        return self.feeds(plan).valid
+        test = self._test(plan, wanted) if on != "valid" else None
+        return test if test is not None or on == "test" else self.feeds(plan).valid
 
     def asking(self, graph: Graph, dataset: Dataset | None, plans: Sequence[Plan]) -> Batches:
         """Samples to run graph on: the given ones, or the test data of the spec. Columns may be left over."""
         wanted = self.wanted(graph)
-        tests = [plan.test for plan in plans if plan.test is not None]
+        tests = [(plan, plan.testing) for plan in plans if plan.testing is not None]
         if dataset is None and not tests:
             raise fail(
                 "E0615", "there are no samples to predict", help="name files, or write `test = …` in the train section"
             )
-        found = self._feed(tests[-1]).dataset if dataset is None else dataset
         bound = bind(
-            found,
+            self._feed(tests[-1][1]).dataset if dataset is None else dataset,
             wanted,
             preprocess=self.preprocess,
             names=self.names,
@@ -173,7 +171,7 @@ class Supply:
             spare=True,
             least=shortest(graph),
         )
-        return Batches(bound, PREDICTED)
+        return Batches(bound if dataset is not None else self._tested(*tests[-1], bound), PREDICTED)
 
     def _train_feed(self, plan: Plan, given: Given | None) -> Feed | None:
         if given is not None:
@@ -187,13 +185,29 @@ class Supply:
 
         span = plan.data.span if plan.data else None
         whole = self.bound(feed.dataset, wanted, self._augments(plan), span, trained)
-        train, valid = feed.parts(len(whole), plan.seed)
+        train, valid, _ = feed.parts(len(whole), plan.seed)
         return whole.only(train), whole.only(valid) if feed.valid else None
 
     def _given_valid(self, given: Given, wanted: Sequence[Wanted]) -> Batches | None:
         if isinstance(given.valid, float):
             return None
         return Batches(self.bound(given.valid, wanted), given.batch)
+
+    def _test(self, plan: Plan, wanted: Sequence[Wanted]) -> Batches | None:
+        if plan.test is not None and plan.keeps_test:
+            raise fail(
+                "E0612", "`test` is given twice, in the section and in its `data`", plan.span, help="keep one of them"
+            )
+        made = plan.testing
+        if made is None:
+            return None
+        feed = self._feed(made)
+        return Batches(self._tested(plan, made, self.bound(feed.dataset, wanted, span=made.span)), feed.batch)
+
+    def _tested(self, plan: Plan, made: Made, bound: Bound) -> Bound:
+        """The samples of a section to test on, out of all that their reader gives."""
+        feed = self._feed(made)
+        return bound.only(feed.parts(len(bound), plan.seed)[2]) if plan.keeps_test else bound.first(feed.limit)
 
     def _named(self, made: Made | None, wanted: Sequence[Wanted]) -> Batches | None:
         if made is None:

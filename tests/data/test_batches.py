@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from graphdsl.data import Batches, Bound, EachSample, Wanted, arrays, bind, bucket, split
+from graphdsl.data import Batches, Bound, Dataset, Dense, EachSample, Feed, Wanted, arrays, bind, bucket, split
 from graphdsl.data.augment import Flip, Shift
 from graphdsl.data.prefetch import prefetch
 from graphdsl.ir import BATCH, TensorType, symbol
@@ -194,3 +194,16 @@ def test_no_more_than_ahead_is_made() -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert len(made) <= 5
+
+
+def test_three_parts_that_share_no_row() -> None:
+    feed = Feed(Dataset({"x": Dense(np.zeros(100))}), valid=0.2, test=0.3)
+    train, valid, test = feed.parts(100, seed=1)
+    assert [len(train), len(valid), len(test)] == [50, 20, 30]
+    assert sorted([*train, *valid, *test]) == list(range(100))
+    assert test.tolist() != feed.parts(100, seed=2)[2].tolist()
+    alone = Feed(Dataset({"x": Dense(np.zeros(100))}), valid=0.2)
+    assert [part.tolist() for part in alone.parts(100, 0)[:2]] == [part.tolist() for part in split(100, 0.2)]
+    for wrong in (Feed(feed.dataset, valid=0.5, test=0.5), Feed(feed.dataset, test=0.001)):
+        with pytest.raises(Failed, match="E0518"):
+            wrong.parts(100, 0)

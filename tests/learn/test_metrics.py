@@ -40,6 +40,7 @@ def value(name: str, *pairs: Pair, **settings: object) -> float:
         ("top", CLASSES, {"k": 2}, 3 / 4),
         ("top", CLASSES, {"k": 3}, 1.0),
         ("mae", NUMBERS, {}, 5 / 3),
+        ("mape", NUMBERS, {}, (0 + 2 / 4 + 3 / 1) / 3),
         ("mse", NUMBERS, {}, 13 / 3),
         ("precision", YES_NO, {}, 2 / 3),
         ("recall", YES_NO, {}, 2 / 3),
