@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import click
@@ -13,9 +14,9 @@ from graphdsl.cli.options import Answer, settings_option, spec_argument, tables,
 from graphdsl.cli.said import as_csv, lines, spoken, things
 from graphdsl.cli.saving import save
 from graphdsl.cli.weights import load
-from graphdsl.data import Dataset, Labels
+from graphdsl.data import Dataset, Dense, Labels
 from graphdsl.ir import Array
-from graphdsl.model import TOP, Found, Model, compile
+from graphdsl.model import TOP, Found, Model, asked, compile
 
 
 @click.command()
@@ -61,7 +62,7 @@ def command(
     output: str | None,
     backend: str,
 ) -> Answer:
-    """What a trained model says about DATA, or else about the test data of the spec.
+    """What a trained model says about DATA, or else about what the spec's `predict` section or its `test` names.
 
     DATA is pictures, folders of them, recordings (.wav), texts (.txt, one a line), patterns such as "new/*.jpg", or a
     .npz, .npy or .csv file. SPEC may be a file of weights, which holds its spec.
@@ -77,7 +78,7 @@ def command(
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, layer=layer)
-    given = samples(data, texts, model)
+    given = samples(data, texts, model) or (asked(model.spec) if drawn is None else None)
     names = class_names(classes) if classes is not None else ()
     if layer is not None:
         return features(model, layer, given, output)
@@ -132,9 +133,9 @@ def told(model: Model, outputs: dict[str, Array], best: dict[str, list[Any]], fi
 
 
 def features(model: Model, layer: str, given: Dataset | None, output: str | None) -> Answer:
-    """What a layer makes, and the labels of the samples beside it: what a spec reads again by `npz("features.npz")`."""
+    """What a layer makes, and what else is known of the samples: what a spec reads again by `npz("features.npz")`."""
     name = layer.rpartition("/")[2]
-    arrays = {name: model.features(layer, given), **labels(given)}
+    arrays = {name: model.features(layer, given), **beside(given, model.spec.inputs)}
     if output is not None:
         save(output, arrays, {}, [])
     shapes = [f"{key} {list(values.shape)}" for key, values in arrays.items()]
@@ -143,11 +144,13 @@ def features(model: Model, layer: str, given: Dataset | None, output: str | None
     return Answer(f"{', '.join(shapes)} {where}", data, csv=lambda: as_csv(arrays, {}, files_of(given)))
 
 
-def labels(given: Dataset | None) -> dict[str, Array]:
-    """The classes of samples, by name where they have names."""
+def beside(given: Dataset | None, read: Container[str]) -> dict[str, Array]:
+    """What else is known of samples: classes, by name where they have names, and numbers that no input reads."""
     found = given.columns.items() if given is not None else ()
-    return {
-        name: np.array(column.classes)[column.values] if column.classes else column.values
-        for name, column in found
-        if isinstance(column, Labels)
-    }
+    classes = {name: _named(column) for name, column in found if isinstance(column, Labels)}
+    numbers = {name: c.values for name, c in found if isinstance(c, Dense) and c.shape == () and name not in read}
+    return classes | numbers
+
+
+def _named(column: Labels) -> Array:
+    return np.array(column.classes)[column.values] if column.classes else column.values

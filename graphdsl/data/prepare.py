@@ -1,7 +1,8 @@
 """Whole columns through the steps of `preprocess` that take whole columns, and what those learn.
 
 What a step learns, it learns once for all inputs and targets that one recipe names together, from the rows that are
-trained on: `[text, next] -> characters` numbers both alike. So the column of each is followed up to that step.
+trained on: `[text, next] -> characters` numbers both alike, so the column of each is followed up to that step. Steps
+that are not `together`, as in `[rooms, area] -> standardize`, learn for each by itself.
 """
 
 from __future__ import annotations
@@ -60,15 +61,12 @@ class Prepare:
         """The column after its steps, the steps that are left for each batch, and what its numbers stand for."""
         recipe = self._recipe(name)
         column = self._column(name, recipe.whole)
-        words = [self._vocabulary(s, k) for s, k in self._steps(recipe) if isinstance(s, Spelling)]
+        words = [s.vocabulary(self._state(s, k, name)) for s, k in self._steps(recipe) if isinstance(s, Spelling)]
         left = replace(recipe, steps=recipe.steps[recipe.whole :], keys=recipe.keys[recipe.whole :])
         return column, left, words[-1] if words else None
 
     def _steps(self, recipe: Preprocess) -> list[tuple[AnyStep, str]]:
         return list(zip(recipe.steps[: recipe.whole], recipe.keys[: recipe.whole], strict=True))
-
-    def _vocabulary(self, step: Spelling, key: str) -> Vocabulary:
-        return step.vocabulary(self._state(step, key))
 
     def _recipe(self, name: str) -> Preprocess:
         """Its steps; texts that no step makes numbers of are cut into words."""
@@ -101,18 +99,19 @@ class Prepare:
         step, column = recipe.steps[index], self._column(name, index)
         if isinstance(step, Step):
             return Dense(step.apply(column.take(np.arange(len(column)))))
-        state = self._state(step, recipe.keys[index])
+        state = self._state(step, recipe.keys[index], name)
         return step.change(column, state, self._use(name))
 
-    def _state(self, step: ColumnStep, key: str) -> State:
+    def _state(self, step: ColumnStep, key: str, name: str) -> State:
         if not isinstance(step, Fitted) or not step.learns:
             return NOTHING
-        if not step.knows(self.states.get(key, NOTHING)):
-            self.states[key] = self._fit(step, key)
-        return self.states[key]
+        own = key if step.together else f"{key}:{name}"
+        if not step.knows(self.states.get(own, NOTHING)):
+            sharing = [n for n in self.columns if key in self._recipe(n).keys] if step.together else [name]
+            self.states[own] = self._fit(step, key, sharing)
+        return self.states[own]
 
-    def _fit(self, step: Fitted, key: str) -> State:
-        names = [name for name in self.columns if key in self._recipe(name).keys]
+    def _fit(self, step: Fitted, key: str, names: list[str]) -> State:
         columns = [self._column(name, self._recipe(name).keys.index(key)) for name in names]
         rows = self.training(len(columns[0]))
         if rows is None:

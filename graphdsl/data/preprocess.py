@@ -85,7 +85,12 @@ class ColumnStep(ABC):
 
 
 class Fitted(ColumnStep):
-    """A step that learns from the rows that are trained on."""
+    """A step that learns from the rows that are trained on.
+
+    together   the inputs and targets that a recipe names share what is learned; else each has a state of its own
+    """
+
+    together: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -98,7 +103,7 @@ class Fitted(ColumnStep):
 
     @abstractmethod
     def fit(self, columns: Sequence[Column], uses: Sequence[Use]) -> State:
-        """What is learned. columns: the training rows of every input and target that the recipe names together."""
+        """What is learned. columns: the training rows of all that share it."""
 
 
 class Spelling(Fitted):

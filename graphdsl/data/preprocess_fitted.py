@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -39,30 +39,31 @@ class Numeric(ColumnStep):
 class Affine(Fitted, Numeric):
     """A step that adds to numbers and multiplies them by what it has learned."""
 
+    together: ClassVar[bool] = False
+
     @property
     def learns(self) -> tuple[str, ...]:
-        return ("of", "shift", "scale")
+        return ("shift", "scale")
 
     def knows(self, state: State) -> bool:
-        lists = [state.get(name, ()) for name in self.learns]
-        return all(lists) and len({len(found) for found in lists}) == 1 and all(_numbers(found) for found in lists[1:])
+        shift, scale = (state.get(name, ()) for name in self.learns)
+        return len(shift) == len(scale) > 0 and _numbers(shift) and _numbers(scale)
 
     @abstractmethod
     def learned(self, values: Array) -> tuple[float, float]:
         """What numbers are multiplied with, then what is added. values: of one feature, all finite, at least one."""
 
     def fit(self, columns: Sequence[Column], uses: Sequence[Use]) -> State:
-        rows = [(use.wanted.name, *self.learned(f)) for c, use in zip(columns, uses, strict=True) for f in _features(c)]
-        names, scales, shifts = zip(*rows, strict=True)
-        return {"of": names, "shift": shifts, "scale": scales}
+        scales, shifts = zip(*(self.learned(feature) for c in columns for feature in _features(c)), strict=True)
+        return {"shift": shifts, "scale": scales}
 
     def change(self, column: Column, state: State, use: Use) -> Column:
-        own = [i for i, name in enumerate(state["of"]) if name == use.wanted.name]
-        features = len(_features(column))
-        if len(own) != features:
-            message = f"{use.wanted.title} had {len(own)} numbers when it was trained, `{use.column}` has {features}"
-            raise fail("E0513", message, use.wanted.span, help="give data like those of training")
-        return self.changed(column, use, {name: np.array([state[name][i] for i in own]) for name in ("shift", "scale")})
+        features, learned = len(_features(column)), {name: np.array(state[name]) for name in self.learns}
+        if len(learned["scale"]) != features:
+            message = f"{use.wanted.title} had {len(learned['scale'])} numbers when it was trained, "
+            help = "give data like those of training"
+            raise fail("E0513", f"{message}`{use.column}` has {features}", use.wanted.span, help=help)
+        return self.changed(column, use, learned)
 
 
 @STEPS.register("standardize")
@@ -153,13 +154,15 @@ class OneHot(Fitted):
 
     unknown: Unknown = "zeros"
 
+    together: ClassVar[bool] = False
+
     @property
     def learns(self) -> tuple[str, ...]:
-        return ("of", "categories")
+        return ("categories",)
 
     def knows(self, state: State) -> bool:
-        lists = [state.get(name, ()) for name in self.learns]
-        return all(lists) and len(lists[0]) == len(lists[1]) and all(isinstance(x, str) for x in lists[1])
+        known = state.get("categories", ())
+        return len(known) > 0 and all(isinstance(category, str) for category in known)
 
     def suit(self, wanted: Wanted) -> None:
         if wanted.role == "target" or not wanted.type.dtype.is_float or len(wanted.shape) != 1 or wanted.sequence:
@@ -167,16 +170,11 @@ class OneHot(Fitted):
             raise cannot(message, f"declare `input {wanted.name}: float[n]`, or `int(n)` and leave `one_hot` out")
 
     def fit(self, columns: Sequence[Column], uses: Sequence[Use]) -> State:
-        rows = [
-            (use.wanted.name, category)
-            for column, use in zip(columns, uses, strict=True)
-            for category in _ordered(_categories(column, use))
-        ]
-        names, categories = zip(*rows, strict=True)
-        return {"of": names, "categories": categories}
+        named = [category for c, use in zip(columns, uses, strict=True) for category in _categories(c, use)]
+        return {"categories": tuple(_ordered(named))}
 
     def change(self, column: Column, state: State, use: Use) -> Column:
-        known = [c for name, c in zip(state["of"], state["categories"], strict=True) if name == use.wanted.name]
+        known = state["categories"]
         width = use.wanted.shape[0]
         if not isinstance(width, int) or len(known) > width:
             message = f"`{use.column}` has {len(known)} categories in the rows that are trained on, {use.wanted.title} "

@@ -24,6 +24,7 @@ PREDICT = SECTIONS.add(
     SectionKind(
         "predict",
         (
+            SectionSetting("data", EntryOf("reader"), doc="what is predicted where no samples are given"),
             SectionSetting(
                 "precision",
                 Choice((SINGLE, STRICT, TF32, BF16)),

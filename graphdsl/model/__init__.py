@@ -4,7 +4,8 @@ from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.dreaming import dream
 from graphdsl.model.model import Model, compile
+from graphdsl.model.supply import asked
 from graphdsl.model.words import VOCABULARY
 from graphdsl.model.writing import Author
 
-__all__ = ["Author", "TOP", "Found", "Model", "VOCABULARY", "compile", "dream", "selfcheck"]
+__all__ = ["Author", "TOP", "Found", "Model", "VOCABULARY", "asked", "compile", "dream", "selfcheck"]

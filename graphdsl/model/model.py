@@ -213,7 +213,7 @@ class Model:
     # --- use
 
     def predict(self, inputs: Any = None) -> dict[str, Array]:
-        """The outputs by name, for the given samples or else for the test data of the spec."""
+        """The outputs by name, for the given samples or else those that its `predict` section or `test` names."""
         return self._run(self._predictor, inputs)
 
     @property

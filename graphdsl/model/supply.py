@@ -154,8 +154,9 @@ class Supply:
         return test if test is not None or on == "test" else self.feeds(plan).valid
 
     def asking(self, graph: Graph, dataset: Dataset | None, plans: Sequence[Plan]) -> Batches:
-        """Samples to run graph on: the given ones, or the test data of the spec. Columns may be left over."""
-        wanted = self.wanted(graph)
+        """Samples to run graph on: the given ones, or those of the `predict` section, or the test data of the spec.
+        Columns may be left over."""
+        wanted, dataset = self.wanted(graph), asked(self.spec) if dataset is None else dataset
         tests = [(plan, plan.testing) for plan in plans if plan.testing is not None]
         if dataset is None and not tests:
             raise fail(
@@ -227,6 +228,12 @@ class Supply:
             steps = tuple(AUGMENTS.build(step) for step in recipe.steps)
             found |= {name: (*found.get(name, ()), *steps) for name in recipe.names}
         return found
+
+
+def asked(spec: Spec) -> Dataset | None:
+    """The samples that the `predict` section of a spec names, if it does."""
+    named = [s.settings["data"] for s in spec.sections if s.kind == "predict" and "data" in s.settings]
+    return read(named[0], Places(Path(spec.source.path).parent)).dataset if named else None
 
 
 def _nothing(plan: Plan, wanted: Sequence[Wanted]) -> NoData:

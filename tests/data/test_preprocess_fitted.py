@@ -87,6 +87,14 @@ def test_several_inputs_of_one_recipe_have_numbers_of_their_own() -> None:
     assert np.ravel(values(found, "y")).tolist() == pytest.approx([1, 0.5, 0, -23.75])
 
 
+def test_what_comes_later_learns_for_itself() -> None:
+    """A first section may read some of the inputs that a recipe names, and the next one all."""
+    columns: dict[str, Column] = {"x": Dense(NUMBERS), "y": Dense(-10 * NUMBERS)}
+    first_of_all = bound(columns, [wanted("x", 1)], MinMax(), spare=True)
+    found = bound(columns, [wanted("x", 1), wanted("y", 1)], MinMax(), states=first_of_all.states)
+    assert np.ravel(values(found, "y")).tolist() == pytest.approx([1, 0.5, 0, -23.75])
+
+
 def test_each_place_of_a_vector_and_all_steps_of_a_sequence() -> None:
     table = np.stack([NUMBERS, 2 * NUMBERS], axis=1)
     assert after(Dense(table), MinMax(), shape=(2,))[1] == [0.5, 0.5]
@@ -125,10 +133,10 @@ def test_what_was_learned_is_used_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     "state",
-    [{}, {"of": ("x",), "shift": (1.0,)}, {"of": ("x",), "shift": ("a",), "scale": (1.0,)}, {"of": (), "shift": ()}],
+    [{}, {"shift": (1.0,)}, {"shift": ("a",), "scale": (1.0,)}, {"shift": (), "scale": ()}],
 )
 def test_a_state_that_makes_no_sense_is_none(state: State) -> None:
-    assert code(Dense(NUMBERS), Standardize(), states={"x/0": state}, training=none)[0] == "E0520"
+    assert code(Dense(NUMBERS), Standardize(), states={"x/0:x": state}, training=none)[0] == "E0520"
 
 
 @pytest.mark.triggers("E0513")

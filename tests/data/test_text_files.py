@@ -56,7 +56,7 @@ def test_the_tokeniser_says_what_a_piece_is(tmp_path: Path) -> None:
 def test_validation_is_the_end_and_shares_nothing_with_training(tmp_path: Path) -> None:
     data = running(tmp_path, "abcdefghijklmnopqrstuvwxyz", stride=2)
     found, feed = bound(data, CharactersStep(), valid=0.25)
-    train, valid = feed.parts(len(found), 7)
+    train, valid, _ = feed.parts(len(found), 7)
     windows = data.columns["text"]
     assert windows.take(valid).tolist() == ["qrst", "stuv", "uvwx"], "in order, from the end"
     assert windows.take(train)[-1] == "mnop", "`opqr` overlaps with what validates"

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import graphdsl
+from graphdsl.cli.app import run
 from graphdsl.data import Places
 from graphdsl.data.joined import Joined
 from graphdsl.report import Failed
@@ -104,3 +105,19 @@ def test_test_data_are_named_once_and_must_be_there(folder: Path, monkeypatch: p
     model = graphdsl.compile("none.dag")
     with pytest.raises(Failed, match="has no valid data to judge by"):
         model.evaluate(on="valid")
+
+
+def test_features_of_pictures_beside_what_else_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "look.dag").write_text(
+        "input front, back: float[2, 2, 3]\nviews = [front -> flatten, back -> flatten] -> concat\n"
+        "output light = views -> reduce_mean(0)\n"
+        'predict { data = table("rows.csv", pictures="photos/{id}_{side}.png", missing=keep, text="note") }\n'
+    )
+    assert run(["predict", "look.dag", "--features", "views", "-o", "views.npz"]) == 0
+    with np.load("views.npz") as found:
+        assert found["views"].shape == (ROWS, 24)
+        assert set(found) == {"views", "rooms", "area", "price", "place", "id"}
+        assert set(found["place"]) == set(PLACES)
+    answers = graphdsl.compile("look.dag").predict()["light"]
+    assert len(answers) == ROWS and 0 < answers.mean() < 1
