@@ -99,6 +99,13 @@ def files_of(given: Dataset | None) -> list[str]:
     return next(([str(path) for path in column.paths] for column in columns if isinstance(column, Images | Sounds)), [])
 
 
+def rate_of(given: Dataset | None) -> int:
+    """Samples a second of the recordings that are given; 0 where there are none, or they differ."""
+    columns = given.columns.values() if given is not None else ()
+    rates = next((column.rates for column in columns if isinstance(column, Sounds)), [])
+    return rates[0] if len(rates) == 1 else 0
+
+
 def class_names(path: str) -> tuple[str, ...]:
     """The lines of a file, but for empty ones at its end; where each begins with its number, as `3,cat`, without that.
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from graphdsl.cli.given import class_names, dataset, files_of, texts_given, texts_of
+from graphdsl.cli.given import class_names, dataset, files_of, rate_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, spoken, things
@@ -45,7 +45,12 @@ from graphdsl.model import TOP, Found, Model, asked, compile
     "--draw", "drawn", metavar="N", type=click.IntRange(1), help="N samples of the outputs made of noise alone."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="With --draw: other noise.")
-@click.option("-o", "--output", metavar="FILE", help="Save all numbers (.npz), the table (.csv) or pictures (.png).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav).",
+)
 @backend_option
 @tables
 def command(
@@ -89,7 +94,7 @@ def command(
     table = outputs | {name: np.array(said) for name, said in read.items()}
     heads = files or texts_of(given)
     if output is not None:
-        save(output, table, best, files)
+        save(output, table, best, files, rate_of(given))
 
     def shown(name: str, values: Array) -> str:
         if name in found:

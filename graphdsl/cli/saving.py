@@ -1,4 +1,4 @@
-"""Answers as files: all numbers, a table, or pictures."""
+"""Answers as files: all numbers, a table, pictures, or sound."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.cli.said import as_csv
+from graphdsl.data import MOST_CHANNELS, wav_bytes
 from graphdsl.ir import Array
 from graphdsl.learn import as_bytes, enlarged, grid, png
 from graphdsl.report import fail, write_whole
@@ -18,20 +19,24 @@ MOST_PICTURES = 1024
 """Pictures in a grid; further ones are left out."""
 
 
-def save(path: str, arrays: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> None:
-    """Raises E0519 for another ending than .npz, .csv and .png, and where nothing is a picture; E0701 where the file
-    cannot be written."""
+def save(path: str, arrays: dict[str, Array], best: dict[str, list[Any]], files: list[str], rate: int = 0) -> None:
+    """rate: samples a second of what was heard, if anything was.
+
+    Raises E0519 for another ending than .npz, .csv, .png and .wav, and where nothing is a picture or sound; E0701 where
+    the file cannot be written."""
     ending = Path(path).suffix.lower()
     if ending == ".csv":
         write_whole(Path(path), as_csv(arrays, best, files).encode())
     elif ending == ".png":
         _save_pictures(Path(path), arrays)
+    elif ending == ".wav":
+        _save_sound(Path(path), arrays, rate)
     elif ending == ".npz":
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         write_whole(Path(path), buffer.getvalue())
     else:
-        help = "end it in .npz (all numbers), .csv (a table) or .png (pictures)"
+        help = "end it in .npz (all numbers), .csv (a table), .png (pictures) or .wav (sound)"
         raise fail("E0519", f"answers cannot be written as `{path}`", help=help)
 
 
@@ -45,3 +50,17 @@ def _save_pictures(path: Path, arrays: dict[str, Array]) -> None:
     for name, pictures in found.items():
         where = path if len(found) == 1 else path.with_stem(f"{path.stem}-{name}")
         write_whole(where, png(grid(enlarged(as_bytes(pictures)), ceil(sqrt(len(pictures))))))
+
+
+def _save_sound(path: Path, arrays: dict[str, Array], rate: int) -> None:
+    """The first output that is a sequence of amplitudes, [time] or [time, channels], in a file a sample."""
+    found = {n: a for n, a in arrays.items() if a.ndim in (2, 3) and a.dtype.kind == "f" and len(a)}
+    found = {n: a for n, a in found.items() if a.ndim == 2 or a.shape[2] <= MOST_CHANNELS}
+    if not found or not rate:
+        told = ", ".join(f"`{name}` {list(array.shape[1:])}" for name, array in arrays.items())
+        message = f"no output is sound: {told}" if rate else "what was given is no recording, so nothing says a rate"
+        raise fail("E0519", message, help="end the file's name in .npz (all numbers)")
+    samples = next(iter(found.values()))
+    for i, values in enumerate(samples):
+        where = path if len(samples) == 1 else path.with_stem(f"{path.stem}-{i}")
+        write_whole(where, wav_bytes(values, rate))

@@ -34,17 +34,19 @@ from graphdsl.data.preprocess_numbers import Counting
 from graphdsl.data.preprocess_pictures import Resize
 from graphdsl.data.preprocess_text import Tokeniser
 from graphdsl.data.registry import READERS, Reader, read
+from graphdsl.data.running_sound import RunningSound
 from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
 from graphdsl.data.text_files import Lines, RunningText
 from graphdsl.data.vocabulary import UNKNOWN, Vocabulary
 from graphdsl.data.wanted import Wanted
-from graphdsl.data.wav import Sound, read_wav, wav_bytes
+from graphdsl.data.wav import MOST_CHANNELS, Sound, read_wav, wav_bytes
 from graphdsl.data.word_vectors import in_array, in_text
 
 __all__ = [
     "AUGMENTS",
     "ENDINGS",
     "INPUT",
+    "MOST_CHANNELS",
     "NO_STEPS",
     "READERS",
     "SOUNDS",
@@ -75,6 +77,7 @@ __all__ = [
     "Preprocess",
     "Ragged",
     "Reader",
+    "RunningSound",
     "Sound",
     "Sounds",
     "Step",

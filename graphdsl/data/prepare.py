@@ -14,8 +14,10 @@ import numpy as np
 
 from graphdsl.data.column import Column, Dense, Labels, Rows, Texts
 from graphdsl.data.preprocess import NO_STEPS, AnyStep, ColumnStep, Fitted, Preprocess, Spelling, State, Step, Use
+from graphdsl.data.preprocess_sound import SoundStep
 from graphdsl.data.preprocess_text import WordsStep, tokeniser
 from graphdsl.data.running import Running
+from graphdsl.data.sounds import Sounds
 from graphdsl.data.vocabulary import Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.report import Failed, dataclass, fail
@@ -99,6 +101,8 @@ class Prepare:
         step, column = recipe.steps[index], self._column(name, index)
         if isinstance(step, Step):
             return Dense(step.apply(column.take(np.arange(len(column)))))
+        if isinstance(column, Sounds) and not isinstance(step, SoundStep):
+            column = column.sequences()
         state = self._state(step, recipe.keys[index], name)
         return step.change(column, state, self._use(name))
 

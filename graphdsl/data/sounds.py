@@ -46,6 +46,10 @@ class Sounds(Column):
         """Samples a second that there are, ascending."""
         return sorted({sound.rate for sound in self.sounds})
 
+    def only(self, rows: Rows) -> Sounds:
+        """These recordings."""
+        return Sounds(tuple(self.sounds[r] for r in rows), tuple(self.paths[r] for r in rows))
+
     def describe(self) -> str:
         """`recordings[*] at 8000 Hz`"""
         sizes = ", ".join("*" if size is None else str(size) for size in self.shape)

@@ -94,10 +94,11 @@ def _preprocess(definition: ast.Define, frame: Frame) -> None:
 def assign(definition: ast.Define, frame: Frame, inside: Frame) -> None:
     """Defines names in frame as what the expression gives, with its layers named inside."""
     value = read(definition.value, inside)
-    for name, part in zip(definition.names, unpack(definition.names, value), strict=True):
+    parts = unpack(definition.names, value)
+    for name, part in zip(definition.names, parts, strict=True):
         frame.names.define(name, part)
         if isinstance(part, Value):
-            frame.session.note(name, part, frame)
+            frame.session.note(name, part, frame, parts)
         if definition.output:
             _output(name, part, definition, frame)
 

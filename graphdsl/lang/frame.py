@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -86,11 +86,13 @@ class Session:
                 self._told.add(place)
                 self.reporter.add(replace(diagnostic, chain=diagnostic.chain or frame.chain))
 
-    def note(self, name: ast.NameDef, value: Value, frame: Frame) -> None:
-        """Remembers that value got this name. Names of a spec that is used as a layer are nobody's here."""
+    def note(self, name: ast.NameDef, value: Value, frame: Frame, beside: Sequence[object] = ()) -> None:
+        """Remembers that value got this name, and others got names beside it. Names of a spec that is used as a
+        layer are nobody's here."""
         if frame.module.operands is None:
             top = not frame.chain and not frame.section
-            self.named.append(Named(name.name, value, name.span, top, frame.chain))
+            others = tuple(part for part in beside if isinstance(part, Value))
+            self.named.append(Named(name.name, value, name.span, top, frame.chain, others))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """A help text that names what was meant, or the empty string."""

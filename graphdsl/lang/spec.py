@@ -164,6 +164,7 @@ class Named:
 
     top    a name of the spec itself; others are seen in their block or section only
     chain  the uses of blocks around it, innermost first
+    beside what got names in the same definition, `a, b = …`, itself included: one that is read excuses the others
     """
 
     name: str
@@ -171,6 +172,7 @@ class Named:
     span: Span
     top: bool
     chain: tuple[Use, ...] = ()
+    beside: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True)

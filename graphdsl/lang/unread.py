@@ -93,7 +93,8 @@ def _tensors(spec: Spec) -> Iterator[Diagnostic]:
     told: set[str] = set()
     for uses in places.values():
         first = uses[0]
-        if (first.top and not spec.sections) or any(_is_read(n.value, spec, kept) for n in uses):
+        values = [value for named in uses for value in (named.value, *named.beside)]
+        if (first.top and not spec.sections) or any(_is_read(value, spec, kept) for value in values):
             continue
         if first.value.node not in told:
             told.update(n.value.node for n in uses)

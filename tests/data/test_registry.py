@@ -19,7 +19,7 @@ def made(**settings: object) -> Made:
 
 
 def test_readers_and_the_settings_they_share() -> None:
-    assert set(READERS) == {"csv", "digits", "files", "folder", "idx", "lines", "npy", "npz", "table", "text"}
+    assert set(READERS) == {"csv", "digits", "files", "folder", "idx", "lines", "npy", "npz", "sound", "table", "text"}
     for entry in READERS.values():
         assert {"batch", "valid", "shuffle"} <= {setting.name for setting in entry.settings}
         assert entry.doc
