@@ -66,7 +66,7 @@ from graphdsl.ir.registry import (
 from graphdsl.ir.rewrite import Answers, Look, Rule, fold, rebuild, replay
 from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSetting, Slot
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
-from graphdsl.ir.stepping import POSITION, STATE, Moving, Stepper, Streamed, states_of
+from graphdsl.ir.stepping import POSITION, STATE, Moving, Stepper, Streamed, TooLong
 from graphdsl.ir.text import GraphTextError, node_text, parse_graph, print_graph
 from graphdsl.ir.types import IMAGE, PLAIN, PROBABILITIES, PROBABILITY, DType, Kind, TensorType, boxes, indices
 from graphdsl.ir.verify import RULES, InvalidGraph, Violation, demand_valid, verify
@@ -149,7 +149,6 @@ __all__ = [
     "SizeValue",
     "Slot",
     "STATE",
-    "states_of",
     "Stepper",
     "Storage",
     "Streamed",
@@ -157,6 +156,7 @@ __all__ = [
     "TensorDomain",
     "TensorType",
     "TextDomain",
+    "TooLong",
     "TypeRuleError",
     "Types",
     "Value",

@@ -18,15 +18,15 @@ from typing import Any
 
 from graphdsl.ir.builder import Builder
 from graphdsl.ir.dim import Dim, Symbolic, evaluate, symbol
-from graphdsl.ir.graph import Result, Role, Value
+from graphdsl.ir.graph import Role, Value
 from graphdsl.ir.operator import Operator, TypeRuleError
-from graphdsl.ir.types import DType, TensorType
+from graphdsl.ir.types import DType, TensorType, indices
 from graphdsl.report import dataclass
 
 STATE = "state"
 """The inputs of a graph of one step that begin as 0 and then are what its results of these names gave."""
 POSITION = f"{STATE}/position"
-"""How many steps there were before. A graph that has this state can make no more steps than its context is long."""
+"""How many steps there were before: a number below the context, which is as many steps as such a graph can make."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ class Moving:
 
 Streamed = tuple[tuple[Value, int | None], ...]
 """What an operator gives for one step: each result with the axis of its steps; None: it sums up the steps so far."""
+
+
+class TooLong(Exception):
+    """A context that is longer than a table which has a row for every step: only so many steps can be made."""
+
+    def __init__(self, rows: int) -> None:
+        Exception.__init__(self, f"there are rows for {rows} steps")
+        self.rows = rows
 
 
 class Stepper:
@@ -91,9 +99,14 @@ class Stepper:
         self.b.result(state.node.removeprefix(f"{STATE}/"), Role.STATE, value)
 
     def position(self) -> Value:
-        """How many steps there were before: int32, a scalar. Who asks bounds the stream by its context."""
+        """How many steps there were before: int32, a scalar, below the context. Who asks bounds the stream by it."""
         self.counts = True
-        return self.b.input(POSITION, TensorType((), DType.INT32))
+        return self.b.input(POSITION, TensorType((), DType.INT32, indices(self.context)))
+
+    def demand_context(self, rows: Dim) -> None:
+        """Raises TooLong where there is room for more steps than these."""
+        if isinstance(rows, int) and rows < self.context:
+            raise TooLong(rows)
 
     def single(self, type: TensorType, axis: int) -> tuple[Dim, ...]:
         """The shape of a value whose steps stand on axis, at one step."""
@@ -125,8 +138,3 @@ def _ones(size: Dim, time: Symbolic) -> Mapping[str, Any]:
 
 def _product(sizes: tuple[Dim, ...]) -> Dim:
     return reduce(mul, sizes, 1)
-
-
-def states_of(results: tuple[Result, ...]) -> tuple[str, ...]:
-    """The names of the states of a graph of one step, which are inputs and results alike."""
-    return tuple(r.key for r in results if r.role is Role.STATE)

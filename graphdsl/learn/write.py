@@ -186,8 +186,14 @@ class Writer:
         return Remembering(self._step, self.heads, self.windows() if counts else None)
 
     def windows(self) -> Windows:
-        """One that reads the last pieces again, as many as the input has; CONTEXT where it has any length."""
-        return Windows(self._whole, self.heads, self._length or CONTEXT, not self._length)
+        """One that reads the last pieces again: as many as the input has, or as many steps as can be made."""
+        return Windows(self._whole, self.heads, self._length or self._most, not self._length)
+
+    @property
+    def _most(self) -> int:
+        """How many steps can be made of a sequence of free length."""
+        counts = self._step is not None and POSITION in self._step.inputs
+        return self._step.inputs[POSITION].kind.classes if counts and self._step is not None else CONTEXT
 
     def numbers(self, start: Sequence[int], draw: Draw, seed: int, never: Sequence[int] = ()) -> Iterator[int]:
         """The pieces that come after start, without end. never: pieces that must not come."""

@@ -157,8 +157,9 @@ class Slice(Operator):
         """Of a table with more rows than there will be steps, the first of which are taken: the row of this step."""
         axis = self.size.index(s.length)
         rows = table.whole.shape[axis]
-        if any(self.start) or not isinstance(rows, int) or rows < s.context:
-            raise TypeRuleError(f"there may be {s.context} steps, and it has {rows}", help="let there be fewer steps")
+        if any(self.start) or not isinstance(rows, int):
+            raise TypeRuleError("the rows of a table that are taken do not begin with the first")
+        s.demand_context(rows)
         return ((s.row(table, axis), axis),)
 
     @classmethod

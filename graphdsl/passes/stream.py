@@ -23,7 +23,7 @@ So a value of no sequence is left alone, and read by rows where it meets one tha
 Assumes  `specialise` has run for use. The sequences begin where the states are 0, so a summary (the last state) is what
          it would be of the steps so far.
 Gives    the same outputs, a step at a time; states as inputs and results; no lengths: a step that is made is real.
-Leaves   to the caller: how many steps there may be where `state/position` is among the states.
+Leaves   to the caller: to make no more steps than the classes of `state/position`, where that is among the states.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from graphdsl.ir import (
     Place,
     Stepper,
     TensorType,
+    TooLong,
     TypeRuleError,
     Value,
     names_of,
@@ -56,12 +57,16 @@ CONTEXT = 1024
 def stream(graph: Graph, inputs: Collection[str], context: int = 0) -> Graph:
     """graph for one step of these inputs, whose steps stand on the axis behind the batch.
 
-    context  how many steps may be made where that is bounded; 0: as many as the sequence has, CONTEXT where it is free
+    context  how many steps may be made where that is bounded; 0: as many as the sequence has, CONTEXT where it is free,
+             fewer where a table has rows for fewer
     Raises Failed E0409, which names the layer that needs later steps.
     """
     length = _length(graph, inputs)
     room = length if isinstance(length, int) else context or CONTEXT
-    return _Streaming(graph, frozenset(inputs), Stepper(Builder(merge=True), length, room, _row)).run()
+    try:
+        return _Streaming(graph, frozenset(inputs), Stepper(Builder(merge=True), length, room, _row)).run()
+    except TooLong as error:
+        return stream(graph, inputs, error.rows)
 
 
 def _length(graph: Graph, inputs: Collection[str]) -> Dim:

@@ -101,6 +101,16 @@ def test_summaries_of_windows_are_filled_up_at_the_start() -> None:
     np.testing.assert_array_equal(thought(model, [3])[0], model.windows().after([0, 0, 0, 3]))
 
 
+@pytest.mark.parametrize(("steps", "positions"), [("4", ""), ("T", "4"), ("T", "9")])
+def test_a_model_that_counts_its_steps_goes_on_with_windows(steps: str, positions: str) -> None:
+    model = writer(f"positions({positions}) -> attention(2, causal=true)", steps)
+    most = int(positions or steps)
+    assert model.how == f"step by step, after {most} in windows of {most}"
+    numbers = [1, 4, 0, 2, 2, 3, 1]
+    again = [model.windows().after(numbers[: n + 1]) for n in range(7)]
+    np.testing.assert_allclose(thought(model, numbers), again, rtol=0, atol=1e-5)
+
+
 def test_no_way_to_write() -> None:
     with pytest.raises(Failed, match="E0409"):
         writer("lstm(6, sequence=true, reverse=true)", "T")
