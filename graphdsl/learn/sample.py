@@ -67,6 +67,11 @@ class Draw:
     top_k: int = 0
     top_p: float = 1.0
 
+    @property
+    def title(self) -> str:
+        """What texts drawn so are told apart by."""
+        return GREEDY if self.method == GREEDY else f"temperature {self.temperature:g}"
+
     def choose(self, probabilities: Array, random: np.random.Generator) -> int:
         """The number of the piece. Of equally likely ones greedy takes the first."""
         if self.method == GREEDY:

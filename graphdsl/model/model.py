@@ -168,6 +168,7 @@ class Model:
         state = load_state(Path(resume) / CHECKPOINT, self.identity) if resume is not None else State()
         learned_before(self._supply, chosen, Path(resume) / CHECKPOINT if resume is not None else None)
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
+        self.writing.demand()
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
         keeper = self._keeper(runs, resume)
         seen = progress(shown)

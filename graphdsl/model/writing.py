@@ -146,10 +146,15 @@ class Writing:
         (sampling,) = self.samplings({"start": start, **settings})
         return self.author(sampling).text(sampling, sampling.temperatures[0])
 
+    def demand(self) -> None:
+        """Raises before a training what would keep its texts from being written: E0409, E0619."""
+        for sampling in samplings(self.spec):
+            self.author(sampling)
+
     def leave(self, folder: Path | None) -> None:
         """Writes the texts of all sample sections into the folder of a run, if it has one."""
         texts = [
-            f"# {s.name}, temperature {t:g}\n{s.start}{''.join(author.text(s, t))}\n"
+            f"# {s.name}, {s.draw(t).title}\n{s.start}{''.join(author.text(s, t))}\n"
             for s in (samplings(self.spec) if folder is not None else ())
             for author in [self.author(s)]
             for t in s.temperatures

@@ -155,6 +155,44 @@ def test_training_leaves_samples(letters: Path, tmp_path: Path) -> None:
     assert text == f"# sample, temperature 0.5\n{first}\n\n# sample, temperature 1\n{second}\n"
 
 
+WORDS = """
+input  text: int(30)[6]
+target next: int(30)[6]
+preprocess = [text, next] -> words
+output said = text -> embedding(16) -> gru(32, sequence=true) -> dense(30) -> softmax
+train {
+  data      = text("rhyme.txt", length=6, batch=4, stride=1)
+  loss      = [said, next] -> categorical_crossentropy
+  metrics   = [said, next] -> perplexity
+  optimizer = adam(lr=0.02)
+  epochs    = 12
+}
+sample { start = "The cat"  length = 13  method = greedy }
+"""
+RHYME = "The cat sat on the mat, and the dog sat by the log. The cow saw the moon, and the moon saw the cow. "
+
+
+def test_words_learned_from_a_text_are_written_again(tmp_path: Path) -> None:
+    """Learned by heart, and by the file of weights alone."""
+    (tmp_path / "words.dag").write_text(WORDS)
+    (tmp_path / "rhyme.txt").write_text(RHYME * 4)
+    done = graphdsl.compile(tmp_path / "words.dag").fit(runs=tmp_path / "runs", shown=False)
+    assert done.metrics["train"]["said.perplexity"] < 3
+    assert done.folder is not None
+    expected = "The cat sat on the mat, and the dog sat by the log."
+    assert (done.folder / "samples.txt").read_text() == f"# sample, greedy\n{expected}\n"
+    again = graphdsl.compile(done.folder / "weights.safetensors")
+    assert "The cow" + "".join(again.sample("The cow", length=5, method="greedy")) == "The cow saw the moon, and"
+
+
+def test_training_does_not_begin_where_texts_could_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "s.dag").write_text(LETTERS.replace("sequence=true", "sequence=true, reverse=true") + TRAIN + SECTION)
+    given = {"text": np.array(["ab ."])}, {"next": np.array(["b .a"])}
+    with pytest.raises(Failed, match="E0409"):
+        graphdsl.compile(tmp_path / "s.dag").fit(*given, runs=tmp_path / "runs", shown=False)
+    assert not (tmp_path / "runs").exists()
+
+
 # --- the command -----------------------------------------------------------------------------------------------------
 
 
