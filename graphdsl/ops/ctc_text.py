@@ -212,6 +212,7 @@ def ctc_greedy(b: Builder, x: Value, *, blank: Natural | None = None) -> Value:
 
     E0303  x is not of probabilities
     E0304  x is no sequence of them
+    E0305  there is no such blank
     """
     return _decoded(b, x, CtcGreedy(demand_frames("ctc_greedy", x.type, blank)))
 
@@ -231,6 +232,7 @@ def ctc_beam(b: Builder, x: Value, width: Width = 25, *, blank: Natural | None =
 
     E0303  x is not of probabilities
     E0304  x is no sequence of them
+    E0305  there is no such blank
 
     Source: Hannun et al. 2014.
     """

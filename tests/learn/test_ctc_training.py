@@ -9,6 +9,7 @@ import pytest
 
 import graphdsl
 from graphdsl.ir import Array
+from graphdsl.report import Failed
 
 SPEC = """
 input  x: float[T, 4]
@@ -51,6 +52,18 @@ def test_texts_are_learned(decoder: str, blank: str, tmp_path: Path) -> None:
     said = model.texts(model.predict({"x": frames[:8]}))["text"]
     right = [" ".join(map(str, text)) for text in texts[:8]]
     assert sum(one == other for one, other in zip(said, right, strict=True)) >= 7
+
+
+def test_a_text_that_is_too_long_stops_a_run_unless_it_counts_nothing(tmp_path: Path) -> None:
+    frames, texts = samples(16)
+    texts[3] = np.zeros(9 * len(frames[3]), np.int64)
+    spec = tmp_path / "spelled.dag"
+    spec.write_text(SPEC % ("ctc_greedy", ""), encoding="utf-8")
+    with pytest.raises(Failed, match="E0601"):
+        graphdsl.compile(spec).fit({"x": frames}, {"spelled": texts}, runs=None, shown=False, epochs=1)
+    spec.write_text(SPEC % ("ctc_greedy", "(zero_infinity=true)"), encoding="utf-8")
+    done = graphdsl.compile(spec).fit({"x": frames}, {"spelled": texts}, runs=None, shown=False, epochs=1)
+    assert 0 < done.metrics["train"]["loss"] < 100
 
 
 def test_the_same_seed_gives_the_same_bits(tmp_path: Path) -> None:
