@@ -2,8 +2,11 @@
 
 from graphdsl.data.arrays import arrays
 from graphdsl.data.augment import AUGMENTS, Augment, EachSample
+from graphdsl.data.augment_scenes import Mosaic
 from graphdsl.data.batches import Batches
 from graphdsl.data.bind import Batch, Bound, bind, bucket
+from graphdsl.data.box_files import Coco, Yolo
+from graphdsl.data.boxes import Boxes
 from graphdsl.data.column import Column, Dense, Labels, Ragged, Rows, Texts
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
@@ -37,6 +40,7 @@ from graphdsl.data.registry import READERS, Reader, read
 from graphdsl.data.running_sound import RunningSound
 from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
 from graphdsl.data.text_files import Lines, RunningText
+from graphdsl.data.voc import Voc
 from graphdsl.data.vocabulary import UNKNOWN, Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import MOST_CHANNELS, Sound, read_wav, wav_bytes
@@ -58,7 +62,12 @@ __all__ = [
     "Batch",
     "Batches",
     "Bound",
+    "Boxes",
+    "Coco",
     "Column",
+    "Mosaic",
+    "Voc",
+    "Yolo",
     "Csv",
     "Dataset",
     "Dense",

@@ -9,28 +9,49 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
+from graphdsl.data.boxes import KEPT, cut, within
 from graphdsl.data.column import Array
-from graphdsl.ir import Fraction, Natural, Number, Positive, Real, Registry, Size
+from graphdsl.ir import Flag, Fraction, Natural, Number, Positive, Real, Registry, Size
 from graphdsl.report import Failed, dataclass, fail
 
 AUGMENTS = Registry("augment")
 Picture = tuple[int, int, int]
+Drawn = tuple[Array, ...]
+"""What chance has said: an array for each thing that it says, a number a picture."""
 
 
 class Augment(ABC):
-    """One kind of change. Concrete ones are frozen dataclasses whose fields are the settings."""
+    """One kind of change. Concrete ones are frozen dataclasses whose fields are the settings.
+
+    moves   it moves what is in the picture, so boxes must be told
+    """
+
+    moves: ClassVar[bool] = False
 
     @abstractmethod
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        """What is left to chance, for so many pictures of this shape."""
+
+    @abstractmethod
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        """The batch, changed as was drawn. The array given is not written to."""
+
     def apply(self, images: Array, generator: np.random.Generator) -> Array:
-        """The batch, changed at random. The array given is not written to."""
+        """The batch, changed at random."""
+        return self.change(images, self.draw(len(images), _shape(images), generator))
 
     def still(self, images: Array) -> Array:
         """The batch as validation sees it."""
         return images
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        """The boxes of each picture, [k, 5], after the change that was drawn for pictures of this shape; None: after
+        `still`."""
+        return rows
 
     def shape(self, picture: Picture) -> Picture:
         """The shape of a picture after the change. Raises E0518 when it cannot be done."""
@@ -42,14 +63,26 @@ class Augment(ABC):
 class Flip(Augment):
     """Mirrors pictures left to right.
 
-    chance   of each picture to be mirrored
+    chance    of each picture to be mirrored
+    vertical  top to bottom instead
     """
 
     chance: Fraction = 0.5
+    vertical: Flag = False
+    moves: ClassVar[bool] = True
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
-        mirrored = generator.random(len(images)) < self.chance
-        return np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        return (generator.random(count) < self.chance,)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        mirrored = images[:, ::-1] if self.vertical else images[:, :, ::-1]
+        return np.where(drawn[0][:, None, None, None], mirrored, images)
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        if drawn is None:
+            return rows
+        axis = 1 if self.vertical else 0
+        return [_mirrored(row, axis) if turned else row for row, turned in zip(rows, drawn[0], strict=True)]
 
 
 @AUGMENTS.register("random_crop")
@@ -63,13 +96,23 @@ class RandomCrop(Augment):
 
     size: Size
     pad: Natural = 0
+    moves: ClassVar[bool] = True
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
         height, width = _pair(self.size)
-        padded = _padded(images, self.pad)
-        tops = generator.integers(0, padded.shape[1] - height + 1, len(images))
-        lefts = generator.integers(0, padded.shape[2] - width + 1, len(images))
-        return _windows(padded, tops, lefts, height, width)
+        tops = generator.integers(0, picture[0] + 2 * self.pad - height + 1, count)
+        return tops, generator.integers(0, picture[1] + 2 * self.pad - width + 1, count)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        tops, lefts = drawn
+        return _windows(_padded(images, self.pad), tops, lefts, *_pair(self.size))
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        size = _pair(self.size)
+        corners = [[(picture[a] - size[a]) // 2] * len(rows) for a in (0, 1)]
+        if drawn is not None:
+            corners = [(corner - self.pad).tolist() for corner in drawn]
+        return [_window(row, top, left, size, picture) for row, top, left in zip(rows, *corners, strict=True)]
 
     def still(self, images: Array) -> Array:
         height, width = _pair(self.size)
@@ -94,14 +137,27 @@ class Shift(Augment):
     """
 
     by: Annotated[float, Real(0.0, 0.5, unit="a fraction of the height and width")] = 0.1
+    moves: ClassVar[bool] = True
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
-        count, height, width, _ = images.shape
-        down, right = round(self.by * height), round(self.by * width)
-        padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)))
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        down, right = self._most(picture)
         tops = generator.integers(0, 2 * down + 1, count)
-        lefts = generator.integers(0, 2 * right + 1, count)
-        return _windows(padded, tops, lefts, height, width)
+        return tops, generator.integers(0, 2 * right + 1, count)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        down, right = self._most(_shape(images))
+        padded = np.pad(images, ((0, 0), (down, down), (right, right), (0, 0)))
+        tops, lefts = drawn
+        return _windows(padded, tops, lefts, *images.shape[1:3])
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        if drawn is None:
+            return rows
+        corners = [(corner - most).tolist() for corner, most in zip(drawn, self._most(picture), strict=True)]
+        return [_window(row, top, left, picture[:2], picture) for row, top, left in zip(rows, *corners, strict=True)]
+
+    def _most(self, picture: Picture) -> tuple[int, int]:
+        return round(self.by * picture[0]), round(self.by * picture[1])
 
 
 @AUGMENTS.register("brightness")
@@ -111,9 +167,11 @@ class Brightness(Augment):
 
     by: Fraction = 0.2
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
-        amount = generator.uniform(-self.by, self.by, (len(images), 1, 1, 1)).astype(np.float32)
-        return np.clip(images + amount, 0, 1)
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        return (generator.uniform(-self.by, self.by, (count, 1, 1, 1)).astype(np.float32),)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        return np.asarray(np.clip(images + drawn[0], 0, 1))
 
 
 @AUGMENTS.register("contrast")
@@ -126,10 +184,12 @@ class Contrast(Augment):
 
     by: Fraction = 0.2
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
-        factor = generator.uniform(1 - self.by, 1 + self.by, (len(images), 1, 1, 1)).astype(np.float32)
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        return (generator.uniform(1 - self.by, 1 + self.by, (count, 1, 1, 1)).astype(np.float32),)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
         mean = images.mean(axis=(1, 2, 3), keepdims=True)
-        return np.asarray(np.clip((images - mean) * factor + mean, 0, 1))
+        return np.asarray(np.clip((images - mean) * drawn[0] + mean, 0, 1))
 
 
 @AUGMENTS.register("cutout")
@@ -143,10 +203,14 @@ class Cutout(Augment):
 
     size: Size
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
-        count, height, width, _ = images.shape
-        rows = _stripe(generator.integers(0, height, (count,)), _pair(self.size)[0], height)
-        columns = _stripe(generator.integers(0, width, (count,)), _pair(self.size)[1], width)
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        down = generator.integers(0, picture[0], (count,))
+        return down, generator.integers(0, picture[1], (count,))
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        height, width = images.shape[1:3]
+        rows = _stripe(drawn[0], _pair(self.size)[0], height)
+        columns = _stripe(drawn[1], _pair(self.size)[1], width)
         hole = rows[:, :, None, None] & columns[:, None, :, None]
         return np.where(hole, np.float32(0), images)
 
@@ -162,7 +226,10 @@ class Normalize(Augment):
     mean: tuple[Number, ...] = (0.5,)
     std: tuple[Positive, ...] = (0.5,)
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        return ()
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
         return self.still(images)
 
     def still(self, images: Array) -> Array:
@@ -180,9 +247,34 @@ class EachSample(Augment):
     """A Python function for each picture by itself, for the Python API: function(picture, generator) -> picture."""
 
     function: Callable[[Array, np.random.Generator], Array]
+    moves: ClassVar[bool] = True
 
-    def apply(self, images: Array, generator: np.random.Generator) -> Array:
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        return (np.array([generator], object),)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        (generator,) = drawn[0]
         return np.stack([self.function(image, generator) for image in images]).astype(np.float32)
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        raise _cannot("a Python function does not say where boxes go")
+
+
+def _shape(images: Array) -> Picture:
+    return images.shape[1], images.shape[2], images.shape[3]
+
+
+def _mirrored(boxes: Array, axis: int) -> Array:
+    moved = boxes.copy()
+    moved[:, axis] = 1 - moved[:, axis]
+    return moved
+
+
+def _window(boxes: Array, top: int, left: int, size: tuple[int, int], picture: Picture) -> Array:
+    """The boxes in a window of a picture, in pixels; those that lose most of themselves are gone."""
+    height, width = picture[:2]
+    part = left / width, top / height, size[1] / width, size[0] / height
+    return cut(within(boxes, part), KEPT)
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:

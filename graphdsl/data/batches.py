@@ -52,6 +52,7 @@ class Batches:
             yield self.bound.take(order[i * self.batch : (i + 1) * self.batch], generators)
 
     def _generators(self, epoch: int, batch: int) -> dict[str, np.random.Generator]:
-        """One for each input, so that adding an input does not change what the others see."""
-        names = [column.wanted.name for column in self.bound.suited]
-        return {name: np.random.default_rng([self.seed, 3, epoch, batch, crc32(name.encode())]) for name in names}
+        """One for each input, so that adding one does not change what the others see; boxes see what pictures do."""
+        names = {column.wanted.name: column.drawn_as for column in self.bound.suited}
+        seeds = {name: [self.seed, 3, epoch, batch, crc32(drawn.encode())] for name, drawn in names.items()}
+        return {name: np.random.default_rng(seed) for name, seed in seeds.items()}

@@ -9,9 +9,11 @@ from dataclasses import field, replace
 import numpy as np
 
 from graphdsl.data.augment import Augment
+from graphdsl.data.boxes import Boxes, as_boxes
 from graphdsl.data.column import Array, Rows
 from graphdsl.data.conform import Suited, conform
 from graphdsl.data.dataset import Dataset
+from graphdsl.data.follow import following, in_pictures
 from graphdsl.data.match import match
 from graphdsl.data.prepare import Prepare, Training, every
 from graphdsl.data.preprocess import NO_STEPS, Preprocess, State
@@ -156,6 +158,7 @@ def bind(
             errors += [d for d in failed.diagnostics if d not in errors]
     if errors:
         raise Failed(errors)
+    suited = following(suited)
     fixed, longest = _free_sizes(suited)
     rows, least = np.arange(prepare.count), _paddable(suited, least or {})
     return Bound(tuple(suited), rows, fixed, longest, least, span, prepare.states)
@@ -167,6 +170,9 @@ def _suited(
     """The column for want, prepared and checked."""
     column, steps, words = prepare.of(want.name)
     name, known = prepare.columns[want.name][0], names.get(want.name, ())
+    column = as_boxes(column) if want.boxes else column
+    if isinstance(column, Boxes):
+        column = in_pictures(column, prepare)
     made = conform(name, column, want, place=prepare.place, augments=augments, names=known, preprocess=steps)
     return replace(made, words=words)
 

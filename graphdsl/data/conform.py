@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.data.augment import Augment
+from graphdsl.data.augment import Augment, Picture
+from graphdsl.data.boxes import Boxes, conformed, packed
 from graphdsl.data.column import Array, Column, Dense, Labels, Numerals, Ragged, Rows, Shape, Texts
 from graphdsl.data.images import Images
 from graphdsl.data.preprocess import NO_STEPS, PLAIN, Preprocess, Step, applied, shaped
@@ -33,6 +34,7 @@ class Suited:
     picture    it holds bytes of pictures, which are scaled
     names      of the classes that its numbers stand for, empty when there are none
     preprocess the steps that are done to each batch: changes at random come before those that count
+    follows    the input whose pictures its boxes are in, and the shape of these before changes at random
     words      what its numbers stand for, where a step of `preprocess` made them of texts
     """
 
@@ -43,6 +45,12 @@ class Suited:
     names: tuple[str, ...] = ()
     preprocess: Preprocess = NO_STEPS
     words: Vocabulary | None = None
+    follows: tuple[str, Picture] | None = None
+
+    @property
+    def drawn_as(self) -> str:
+        """Whose chance it takes part in: its own, or that of the pictures its boxes are in."""
+        return self.follows[0] if self.follows else self.wanted.name
 
     @property
     def shape(self) -> Shape:
@@ -60,6 +68,8 @@ class Suited:
 
     def take(self, rows: Rows, sizes: Mapping[str, int], generator: np.random.Generator | None) -> Array:
         """The values of these rows as the network takes them; without a generator, as in validation."""
+        if self.follows is not None:
+            return self._followed(self.column.take(rows), self.follows[1], generator)
         values = self.column.take(rows, sizes[self.time] if self.time else 0)
         if self.preprocess.steps and _lacks_channel(values.shape[1:], self.wanted):
             values = values[..., None]
@@ -79,6 +89,15 @@ class Suited:
             if self.picture and (by != 1 or values.dtype == np.uint8)
             else values
         )
+
+    def _followed(self, boxes: Array, picture: Picture, generator: np.random.Generator | None) -> Array:
+        """Boxes after the changes that pictures of this shape go through by the same chance."""
+        found = [row[(row[:, 2:4] > 0).all(axis=1)] for row in boxes]
+        for augment in self.augments:
+            drawn = augment.draw(len(found), picture, generator) if generator else None
+            found = augment.follow(found, picture, drawn)
+            picture = augment.shape(picture)
+        return packed(found, boxes.shape[1]) if self.augments else boxes
 
     def _augmented(self, images: Array, generator: np.random.Generator | None) -> Array:
         images = images if images.ndim == 4 else images[..., None]
@@ -108,11 +127,14 @@ def conform(
     if isinstance(column, Texts):
         help = "declare it as `int(10000)[T]`: the number of each word, for the 9,998 most frequent ones"
         raise _unfit("E0514", name, column, wanted, help)
+    if isinstance(column, Boxes):
+        boxes, names = conformed(name, column, wanted, names, place)
+        return Suited(_checked(name, boxes, wanted, place), wanted, augments, False, names)
     if isinstance(column, Labels):
         column, names = _known(name, column, wanted, names, place)
     steps = preprocess
     if isinstance(column, Images):
-        column = _sized(name, column, wanted, preprocess)
+        column = sized(name, column, wanted, preprocess)
         steps = replace(preprocess, steps=preprocess.counting, keys=())
     _check_kind(name, column, wanted)
     _check_shape(name, column, wanted, augments, steps)
@@ -168,7 +190,7 @@ def _known(
     return Labels(table[column.values], names), names
 
 
-def _sized(name: str, column: Images, wanted: Wanted, preprocess: Preprocess) -> Images:
+def sized(name: str, column: Images, wanted: Wanted, preprocess: Preprocess) -> Images:
     """Sizes left open are taken from the steps, or else from the input. E0513 when it does not say them either."""
     shape = wanted.shape if len(wanted.shape) != 2 else (*wanted.shape, 1)
     if len(shape) != 3 or shape[2] not in (1, 3, 4):

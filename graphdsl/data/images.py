@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from graphdsl.data.boxes import Part
 from graphdsl.data.column import Array, Column, Dense, Rows, Shape
 from graphdsl.data.files import reason
-from graphdsl.data.preprocess import MOST_PIXELS, Step, applied, shaped
+from graphdsl.data.preprocess import MOST_PIXELS, Step, applied, seen, shaped
+from graphdsl.data.preprocess_pictures import Resize
 from graphdsl.report import Failed, dataclass, fail
 
 KEPT_BYTES = 512 << 20
@@ -84,6 +86,11 @@ class Images(Column):
         assert self.channels, "pictures are sized when they are bound"
         picture = decode(path, (self.height, self.width, self.channels))
         return applied(self.steps, picture[None])[0] if self.steps else picture
+
+    def part(self, row: int) -> Part:
+        """Which part of a picture is seen. Raises E0507."""
+        sized = (Resize((self.height, self.width)),) if self.height and self.width else ()
+        return seen((*sized, *self.steps), *natural_size(self.paths[row]))
 
     def kept(self) -> Column:
         """All pictures decoded into memory when they take at most KEPT_BYTES, else these very paths."""

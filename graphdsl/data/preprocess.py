@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, ClassVar
 
+from graphdsl.data.boxes import WHOLE, Part
 from graphdsl.data.column import Array, Column, Shape
 from graphdsl.data.vocabulary import Vocabulary
 from graphdsl.data.wanted import Wanted
@@ -61,6 +62,10 @@ class Step(ABC):
     @abstractmethod
     def shape(self, shape: Shape) -> Shape:
         """The shape of a sample after the step; None for sizes that differ. Raises E0518 when it cannot be done."""
+
+    def part(self, height: int, width: int) -> Part:
+        """Which part of a picture of this size is seen after the step."""
+        return WHOLE
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,17 @@ def shaped(steps: Sequence[Step], shape: Shape) -> Shape:
             raise cannot(message, "leave the step out, or declare the input as a picture")
         shape = step.shape(shape)
     return shape
+
+
+def seen(steps: Sequence[Step], height: int, width: int) -> Part:
+    """Which part of a picture of this size is seen after all steps."""
+    left, top, wide, high = WHOLE
+    for step in steps:
+        inner = step.part(height, width)
+        left, top = left + inner[0] * wide, top + inner[1] * high
+        wide, high = wide * inner[2], high * inner[3]
+        height, width = (int(size or 0) for size in step.shape((height, width, None))[:2])
+    return left, top, wide, high
 
 
 def counted(channels: int) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
+from graphdsl.data.boxes import WHOLE, Part
 from graphdsl.data.column import Array, Shape
 from graphdsl.data.preprocess import MOST_PIXELS, STEPS, Step, cannot, counted
 from graphdsl.data.resample import by_four
@@ -50,6 +51,21 @@ class Resize(Step):
         _bound(*_pair(self.size))
         return (*_pair(self.size), shape[2])
 
+    def part(self, height: int, width: int) -> Part:
+        if self.mode == "stretch":
+            return WHOLE
+        wanted = _pair(self.size)
+        choose = max if self.mode == "cover" else min
+        factor = choose(wanted[0] / height, wanted[1] / width)
+        (top, high), (left, wide) = (self._along(*side, factor) for side in zip(wanted, (height, width), strict=True))
+        return left, top, wide, high
+
+    def _along(self, seen: int, side: int, factor: float) -> tuple[float, float]:
+        """Where what is seen begins along one side of the picture, and how long it is, as fractions of the side."""
+        scaled = max(1, round(side * factor))
+        before = (scaled - seen) // 2 if self.mode == "cover" else -((seen - scaled) // 2)
+        return before / scaled, seen / scaled
+
     def _scaled(self, values: Array, height: int, width: int) -> Array:
         _bound(height, width)
         if values.shape[1:3] == (height, width):
@@ -80,6 +96,10 @@ class CenterCrop(Step):
         _demand(shape, height, width, f"`center_crop` cannot cut {height} x {width}")
         return height, width, shape[2]
 
+    def part(self, height: int, width: int) -> Part:
+        high, wide = _pair(self.size)
+        return ((width - wide) // 2 / width, (height - high) // 2 / height, wide / width, high / height)
+
 
 @STEPS.register("crop")
 @dataclass(frozen=True)
@@ -102,6 +122,10 @@ class Crop(Step):
             raise cannot(message, help)
         _demand(shape, self.bottom, self.right, f"`crop` cannot cut down to {self.bottom} x {self.right}")
         return self.bottom - self.top, self.right - self.left, shape[2]
+
+    def part(self, height: int, width: int) -> Part:
+        wide, high = self.right - self.left, self.bottom - self.top
+        return self.left / width, self.top / height, wide / width, high / height
 
 
 @STEPS.register("bgr")

@@ -38,6 +38,11 @@ class Wanted:
         return self.classes > 0 and len(self.shape) == 1
 
     @property
+    def boxes(self) -> bool:
+        """`box(n)[m]`"""
+        return self.type.kind.name == "boxes"
+
+    @property
     def title(self) -> str:
         """`` input `image` ``"""
         return f"{self.role} `{self.name}`"

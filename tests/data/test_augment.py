@@ -7,6 +7,7 @@ import pytest
 
 from graphdsl.data import AUGMENTS, Augment
 from graphdsl.data.augment import Brightness, Contrast, Cutout, Flip, Normalize, RandomCrop, Shift
+from graphdsl.data.augment_scenes import Colour, Mosaic, Zoom
 from graphdsl.ir import Made
 from graphdsl.report import Failed
 
@@ -19,6 +20,9 @@ EVERY: tuple[Augment, ...] = (
     Contrast(),
     Cutout(4),
     Normalize(),
+    Zoom(),
+    Mosaic(),
+    Colour(),
 )
 
 

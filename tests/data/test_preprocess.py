@@ -144,7 +144,10 @@ class Watching(Augment):
 
     seen: list[float]
 
-    def apply(self, images: Any, generator: np.random.Generator) -> Any:
+    def draw(self, count: int, picture: Any, generator: np.random.Generator) -> Any:
+        return ()
+
+    def change(self, images: Any, drawn: Any) -> Any:
         self.seen.append(float(images.max()))
         return images + 1
 

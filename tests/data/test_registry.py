@@ -19,7 +19,8 @@ def made(**settings: object) -> Made:
 
 
 def test_readers_and_the_settings_they_share() -> None:
-    assert set(READERS) == {"csv", "digits", "files", "folder", "idx", "lines", "npy", "npz", "sound", "table", "text"}
+    others = {"csv", "digits", "files", "folder", "idx", "lines", "npy", "npz", "sound", "table", "text"}
+    assert set(READERS) == others | {"boxes", "coco", "voc", "yolo"}
     for entry in READERS.values():
         assert {"batch", "valid", "shuffle"} <= {setting.name for setting in entry.settings}
         assert entry.doc

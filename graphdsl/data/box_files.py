@@ -1,0 +1,188 @@
+"""Boxes in COCO's JSON, in YOLO's text files, and in a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from graphdsl.data.annotations import Bad, Marked, Picture, dataset_of
+from graphdsl.data.dataset import Dataset
+from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
+from graphdsl.data.images import ENDINGS
+from graphdsl.data.registry import READERS, Reader
+from graphdsl.ir import Words
+from graphdsl.report import dataclass
+
+COLUMNS = {
+    "file": ("image", "file", "filename", "path"),
+    "left": ("left", "xmin", "x1"),
+    "top": ("top", "ymin", "y1"),
+    "right": ("right", "xmax", "x2"),
+    "bottom": ("bottom", "ymax", "y2"),
+    "label": ("label", "class", "name", "cell_type"),
+}
+"""What the columns of a table of boxes may be called."""
+
+
+@READERS.register("coco")
+@dataclass(frozen=True)
+class Coco(Reader):
+    """Pictures with boxes in COCO's JSON: columns `image` and `objects`, for `target objects: box(n)[m]`.
+
+    path      of the JSON file, at most 2 GiB
+    pictures  the folder of its pictures
+    bad       boxes that have no area or reach beyond the picture: `stop` with a list of them, `skip` them, or `clip`
+              them at the border
+
+    Classes are numbered in the order of the file's categories. Crowds (`iscrowd`) are left out.
+    Raises E0501, E0502, E0504, E0507, E0508, E0521.
+    """
+
+    path: Words
+    pictures: Words
+    bad: Bad = "stop"
+
+    def read(self, places: Places) -> Dataset:
+        path, folder = places.find(self.path), places.find(self.pictures)
+        try:
+            whole = json.loads(read_bytes(path, LARGEST_TEXT))
+            return self._dataset(path, folder, whole)
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError) as error:
+            why = f"it is no JSON of COCO: {type(error).__name__} {error}"
+            raise unreadable(path, why, "expected images, annotations and categories") from error
+
+    def _dataset(self, path: Path, folder: Path, whole: Mapping[str, Any]) -> Dataset:
+        names = {int(c["id"]): str(c["name"]) for c in whole["categories"]}
+        marked: dict[int, list[Marked]] = {int(image["id"]): [] for image in whole["images"]}
+        for box in whole["annotations"]:
+            left, top, width, height = map(float, box["bbox"])
+            place, corners = f"{path}: annotation {box['id']}", (left, top, left + width, top + height)
+            if not box.get("iscrowd"):
+                marked[int(box["image_id"])].append(Marked(place, names[int(box["category_id"])], corners))
+        pictures = [Picture(folder / i["file_name"], tuple(marked[int(i["id"])])) for i in whole["images"]]
+        return dataset_of(pictures, tuple(names.values()), self.bad, str(path))
+
+
+@READERS.register("yolo")
+@dataclass(frozen=True)
+class Yolo(Reader):
+    """Pictures with boxes in YOLO's text files, lines of class, centre x, centre y, width, height: columns `image` and
+    `objects`, for `target objects: box(n)[m]`.
+
+    path     the folder of pictures, or a text file that lists them
+    labels   the folder of the text files, named as the pictures are; none: beside the pictures, or in `labels` where
+             the path says `images`
+    names    a file with the names of the classes, one a line; none: they are numbers
+    bad      as for `voc`
+
+    A picture without a text file has no objects. Raises E0501, E0502, E0504, E0507, E0508, E0521.
+    """
+
+    path: Words
+    labels: Words | None = None
+    names: Words | None = None
+    bad: Bad = "stop"
+
+    def read(self, places: Places) -> Dataset:
+        path = places.find(self.path)
+        names = _lines(places.find(self.names)) if self.names else []
+        labels = places.find(self.labels) if self.labels else None
+        pictures = [self._picture(file, labels, names) for file in _pictures(path)]
+        return dataset_of(pictures, names or _numbers(pictures), self.bad, str(path))
+
+    def _picture(self, file: Path, labels: Path | None, names: Sequence[str]) -> Picture:
+        texts = [folder / f"{file.stem}.txt" for folder in ([labels] if labels else _beside(file))]
+        text = next((t for t in texts if t.is_file()), None)
+        marked = [_marked(text, i, line, names) for i, line in enumerate(_lines(text), 1)] if text else []
+        return Picture(file, tuple(marked), fractions=True)
+
+
+def _marked(text: Path, number: int, line: str, names: Sequence[str]) -> Marked:
+    parts = line.split()
+    try:
+        kind, (x, y, width, height) = int(parts[0]), map(float, parts[1:5])
+    except (ValueError, IndexError) as error:
+        raise unreadable(text, f"line {number}: `{line[:80]}`", "expected class, x, y, width, height") from error
+    label = names[kind] if 0 <= kind < len(names) else str(kind)
+    return Marked(f"{text}:{number}", label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+
+
+def _numbers(pictures: Sequence[Picture]) -> list[str]:
+    """The classes from 0 to the largest that occurs, as texts."""
+    most = max((int(m.label) for p in pictures for m in p.marked if m.label.isdecimal()), default=-1)
+    return [str(number) for number in range(most + 1)]
+
+
+def _pictures(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
+    listed = [Path(line) for line in _lines(path)]
+    return [line if line.is_absolute() or line.is_file() else path.parent / line for line in listed]
+
+
+def _beside(file: Path) -> list[Path]:
+    swapped = ["labels" if part == "images" else part for part in file.parent.parts]
+    return [file.parent, Path(*swapped)]
+
+
+def _lines(path: Path) -> list[str]:
+    text = read_bytes(path, LARGEST_TEXT).decode("utf-8", "replace")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+@READERS.register("boxes")
+@dataclass(frozen=True)
+class BoxTable(Reader):
+    """Pictures with boxes in a csv file, a line a box: columns `image` and `objects`, for `target objects: box(n)[m]`.
+
+    path      of the file, with a header: `image` (or file, filename, path), `left`, `top`, `right`, `bottom` (or xmin,
+              ymin, xmax, ymax; x1, y1, x2, y2) in pixels, `label` (or class, name)
+    pictures  the folder of the pictures; none: that of the table
+    classes   in the order in which they are numbered; none: those that occur, in alphabetical order
+    bad       as for `voc`
+
+    A line whose corners are empty names a picture without objects. Raises E0501, E0502, E0504, E0507, E0508, E0521.
+    """
+
+    path: Words
+    pictures: Words | None = None
+    classes: tuple[Words, ...] = ()
+    bad: Bad = "stop"
+
+    def read(self, places: Places) -> Dataset:
+        path = places.find(self.path)
+        folder = places.find(self.pictures) if self.pictures else path.parent
+        lines = read_bytes(path, LARGEST_TEXT).decode("utf-8", "replace").splitlines()
+        rows = csv.reader(lines)
+        places_of = _header(path, next(rows, []))
+        marked: dict[str, list[Marked]] = {}
+        for row in rows:
+            file, box = _row(f"{path}:{rows.line_num}", row, places_of)
+            marked.setdefault(file, []).extend([box] if box else [])
+        pictures = [Picture(folder / file, tuple(found)) for file, found in marked.items()]
+        return dataset_of(pictures, self.classes, self.bad, str(path))
+
+
+def _header(path: Path, header: Sequence[str]) -> dict[str, int]:
+    """Where each thing stands in a row."""
+    known = [name.strip().lower() for name in header]
+    found = {what: next((known.index(w) for w in words if w in known), -1) for what, words in COLUMNS.items()}
+    missing = [what for what, at in found.items() if at < 0]
+    if missing:
+        help = f"its columns are {', '.join(header[:20])}; wanted: image, left, top, right, bottom, label"
+        raise unreadable(path, f"it has no column for {', '.join(missing)}", help)
+    return found
+
+
+def _row(place: str, row: Sequence[str], at: Mapping[str, int]) -> tuple[str, Marked | None]:
+    try:
+        cells = {what: row[index].strip() for what, index in at.items()}
+        if not cells["left"]:
+            return cells["file"], None
+        left, top, right, bottom = (float(cells[side]) for side in ("left", "top", "right", "bottom"))
+    except (ValueError, IndexError) as error:
+        raise unreadable(Path(place), f"`{','.join(row)[:80]}`", "expected a picture, four numbers, a class") from error
+    return cells["file"], Marked(place, cells["label"], (left, top, right, bottom))
