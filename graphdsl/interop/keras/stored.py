@@ -27,7 +27,10 @@ DAMAGED = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeErro
 MOST_NUMBERS = 1 << 30
 """In all weights of a file together."""
 
-CHILDREN = ("layer", "cell", "forward_layer", "backward_layer")
+CHILDREN = (
+    *("layer", "cell", "forward_layer", "backward_layer"),
+    *("query_dense", "key_dense", "value_dense", "output_dense"),
+)
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 FLIPPED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose")
 Arrays = tuple[Array, ...]

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphdsl.interop.keras import core, merges, norms, operations, recurrent, windows
+from graphdsl.interop.keras import attention, core, merges, norms, operations, recurrent, windows
 from graphdsl.interop.keras.nodes import Node, Ref
 from graphdsl.interop.keras.scene import Flow, Scene, Step
 from graphdsl.interop.keras.stored import Weights
@@ -15,7 +15,7 @@ from graphdsl.interop.keras.table import RULES
 from graphdsl.ir import Array
 from graphdsl.report import fail
 
-FAMILIES = (core, merges, norms, operations, recurrent, windows)
+FAMILIES = (attention, core, merges, norms, operations, recurrent, windows)
 """Importing them fills RULES."""
 
 MISREAD = (TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError)

@@ -127,6 +127,16 @@ def merges(keras: Any) -> Any:
 
 
 @family
+def attention(keras: Any) -> Any:
+    L = keras.layers
+    a, b = keras.Input((5, 6), name="a"), keras.Input((7, 4), name="b")
+    own = L.MultiHeadAttention(2, 3)(a, a, use_causal_mask=True)
+    other = L.MultiHeadAttention(2, 3, value_dim=5, output_shape=7, use_bias=False)(own, b)
+    wide = L.Dense(5)(b)
+    return keras.Model([a, b], [L.MultiHeadAttention(3, 2, dropout=0.1)(query=other, key=b, value=wide), own])
+
+
+@family
 def cosine(keras: Any) -> Any:
     L = keras.layers
     a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
