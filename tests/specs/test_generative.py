@@ -13,6 +13,7 @@ from graphdsl.report import Source
 from tests.support.shared import DATA, needs
 
 SPECS = Path(__file__).parents[2] / "specs"
+EXAMPLES = SPECS.parent / "examples"
 MNIST = DATA / "mnist"
 
 
@@ -73,14 +74,23 @@ def test_the_elbo_is_that_of_torch_on_the_same_weights() -> None:
     assert noise.std().item() == pytest.approx(1, abs=0.05)
 
 
-@needs("mnist")
 def test_the_gan_learns_on_both_sides() -> None:
-    model = graphdsl.compile(SPECS / "gan.dag", {"data": str(MNIST), "limit": 640})
+    model = graphdsl.compile(SPECS / "gan.dag")
     before = {name: np.array(model.executor.weights[name]) for name in model.executor.weights}
     done = model.fit(epochs=1, runs=None, shown=False)
     assert done.metrics["train"]["critic.loss"] < 1.4
     assert all(not np.array_equal(before[name], model.executor.weights[name]) for name in before)
-    assert model.draw(3)["made"].shape == (3, 28, 28, 1)
+    assert model.draw(3)["made"].shape == (3, 8, 8, 1)
+
+
+@pytest.mark.parametrize("example", ["gan", "vae"])
+def test_a_judge_looks_at_what_is_drawn(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (example, "digits"):
+        graphdsl.compile(SPECS / f"{name}.dag").save(tmp_path / f"{name}.safetensors")
+    judge = graphdsl.compile(EXAMPLES / example / "judge.dag")
+    assert not judge.warnings
+    assert judge.draw(5)["digit"].shape == (5, 10)
 
 
 @needs("mnist")
