@@ -24,8 +24,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "ctc_beam": "a search that sorts texts, after training",
     "assign_boxes": "once a step for a few true boxes of each picture, and NumPy is quick enough",
     "ahead": "no pass asks for it here",
-    "attention": "networks of sequences run on the CPU so far; the reference serves",
-    "attention_gradient": "networks of sequences run on the CPU so far; the reference serves",
 }
 """Operators without a kernel, with the reason."""
 
