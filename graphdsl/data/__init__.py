@@ -35,6 +35,7 @@ from graphdsl.data.preprocess import (
 from graphdsl.data.preprocess_fitted import Fill, Log, MinMax, OneHot, Standardize
 from graphdsl.data.preprocess_numbers import Counting
 from graphdsl.data.preprocess_pictures import Resize
+from graphdsl.data.preprocess_sound import MuLaw
 from graphdsl.data.preprocess_text import Tokeniser
 from graphdsl.data.registry import READERS, Reader, read
 from graphdsl.data.running_sound import RunningSound
@@ -51,6 +52,7 @@ __all__ = [
     "ENDINGS",
     "INPUT",
     "MOST_CHANNELS",
+    "MuLaw",
     "NO_STEPS",
     "READERS",
     "SOUNDS",

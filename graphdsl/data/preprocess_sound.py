@@ -112,6 +112,12 @@ class MuLaw(ColumnStep):
         bent = np.sign(inside) * np.log1p(top * np.abs(inside)) / np.log(self.levels)
         return np.asarray(((bent + 1) / 2 * top + 0.5).astype(np.int64))
 
+    def amplitudes(self, numbers: Array) -> Array:
+        """float32 from -1 to 1: what numbers stand for."""
+        top = self.levels - 1
+        bent = numbers * (2 / top) - 1
+        return np.asarray(np.sign(bent) * np.expm1(np.abs(bent) * np.log(self.levels)) / top, np.float32)
+
 
 def resampled(values: Array, old: int, new: int) -> Array:
     """float32 [time, channels] → [ceil(time * new / old), channels].

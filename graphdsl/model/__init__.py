@@ -2,10 +2,23 @@
 
 from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
+from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
 from graphdsl.model.model import Model, compile
 from graphdsl.model.supply import asked
 from graphdsl.model.words import VOCABULARY
 from graphdsl.model.writing import Author
 
-__all__ = ["Author", "TOP", "Found", "Model", "VOCABULARY", "asked", "compile", "dream", "selfcheck"]
+__all__ = [
+    "Author",
+    "Composer",
+    "TOP",
+    "Found",
+    "Model",
+    "VOCABULARY",
+    "asked",
+    "compile",
+    "composer",
+    "dream",
+    "selfcheck",
+]

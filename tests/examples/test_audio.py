@@ -10,7 +10,7 @@ import pytest
 
 import graphdsl
 from graphdsl.cli import main
-from graphdsl.data import read_wav, wav_bytes
+from graphdsl.data import MuLaw, read_wav, wav_bytes
 from tests.support.shared import DATA, needs
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -77,3 +77,30 @@ def test_predict_writes_what_it_hears(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(SystemExit):
         main(["predict", "half.dag", "in.wav", "in.wav", "-o", "out.wav"])
     assert (tmp_path / "out-1.wav").exists()
+
+
+def test_wavenet_makes_sound_one_sample_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes next is the likeliest by the network that reads the whole at once, too."""
+    monkeypatch.chdir(tmp_path)
+    model = graphdsl.compile(SPECS / "wavenet.dag")
+    model.save(tmp_path / "wavenet.safetensors")
+    with pytest.raises(SystemExit):
+        main(["sample", "wavenet.safetensors", "--length", "120", "--greedy", "-o", "made.wav"])
+    made = read_wav(tmp_path / "made.wav")
+    assert made.rate == 8000 and made.values.shape == (120, 1)
+    law = MuLaw(256)
+    sound = np.concatenate([law.amplitudes(np.array([128])), made.values[:, 0]])
+    best = model.predict(sound[None])["after"][0].argmax(-1)
+    assert (best[:-1] == law.numbered(sound)[1:]).mean() > 0.95, "a .wav file is rounded to 16 bits"
+
+
+def test_a_model_of_texts_makes_no_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "letters.dag"
+    spec.write_text(
+        'input text: int(3)[T]\npreprocess = text -> characters("abc")\n'
+        "output after = text -> embedding(4) -> lstm(4, sequence=true) -> dense(3) -> softmax\n"
+    )
+    graphdsl.compile(spec).save(tmp_path / "letters.safetensors")
+    with pytest.raises(SystemExit):
+        main(["sample", str(tmp_path / "letters.safetensors"), "-o", str(tmp_path / "made.wav")])
+    assert "E0619" in capsys.readouterr().err

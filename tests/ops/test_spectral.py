@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import graphdsl
 from graphdsl.ir import BATCH, LAYERS, Builder, TensorType, TypeRuleError, symbol
 from graphdsl.ops import numbers
 from tests.support.layers import check, numbers_of, wave
@@ -88,6 +90,18 @@ def test_free_lengths() -> None:
     y = LAYERS["mel_spectrogram"].make(b, b.input("x", TensorType((BATCH, symbol("T")))), 20, rate=RATE)
     assert y.type.describe() == "float[(T) // 128 - 1, 20]"
     assert numbers((y.type.channels,)) == (20,)
+
+
+def test_the_same_on_the_cpu_backend(tmp_path: Path) -> None:
+    spec = tmp_path / "sound.dag"
+    spec.write_text(
+        "input a: float[T]\noutput y = a -> mel_spectrogram(rate=8000) -> decibels(floor=1e-6) -> cepstrum(13)\n"
+        "output z = a -> frames(100, 30) -> window(hamming)\noutput w = a -> mu_law -> from_mu_law\n"
+    )
+    x = TONES.astype(np.float32)
+    wanted, found = (graphdsl.compile(spec, backend=name).predict(x) for name in ("reference", "cpu"))
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, atol=2e-3 if name == "y" else 1e-4)
 
 
 @pytest.mark.parametrize(
