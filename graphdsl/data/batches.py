@@ -21,6 +21,8 @@ class Batches:
     training   augmentation at random; else pictures are taken as validation takes them
     drop_last  leaves out the last batch when it is smaller
     ahead      how many batches are made in advance by a thread; 0: none
+    each       so many samples of a class together; of a class that has fewer some are taken again, and what is left
+               over of one that has more waits for another epoch
     """
 
     bound: Bound
@@ -30,16 +32,30 @@ class Batches:
     seed: int = 0
     drop_last: bool = False
     ahead: int = 2
+    each: int | None = None
 
     def __len__(self) -> int:
         """How many batches an epoch has."""
-        whole, rest = divmod(len(self.bound), self.batch)
+        count = len(self.bound) if self.each is None else len(self._alike(self.each, 0))
+        whole, rest = divmod(count, self.batch)
         return whole + (1 if rest and not self.drop_last else 0)
 
     def order(self, epoch: int) -> Rows:
         """Places in `bound.rows` in the order of an epoch."""
+        if self.each is not None:
+            return self._alike(self.each, epoch)
         count = len(self.bound)
         return np.random.default_rng([self.seed, 2, epoch]).permutation(count) if self.shuffle else np.arange(count)
+
+    def _alike(self, each: int, epoch: int) -> Rows:
+        """Groups of rows of one class, in an order that seed and epoch decide."""
+        labels, generator = self.bound.labels, np.random.default_rng([self.seed, 2, epoch])
+        groups: list[Rows] = []
+        for label in np.unique(labels):
+            rows = generator.permutation(np.flatnonzero(labels == label))
+            whole = max(1, len(rows) // each)
+            groups += np.split(np.resize(rows, whole * each), whole)
+        return np.concatenate([groups[i] for i in generator.permutation(len(groups))])
 
     def epoch(self, number: int = 0, *, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from batch `start` on, as when an epoch is resumed. Raises E0507."""

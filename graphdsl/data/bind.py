@@ -73,6 +73,15 @@ class Bound:
         """What numbers made of texts stand for, by input or target."""
         return {f.wanted.name: f.words for f in self.suited if f.words is not None}
 
+    @property
+    def labels(self) -> Rows:
+        """The class of each row, by the only target that is a class. Raises E0518 where there is none, or several."""
+        found = [f for f in self.suited if f.wanted.role == "target" and f.wanted.classes and not f.wanted.shape]
+        if len(found) != 1:
+            message = f"`each` takes samples by their class, and {len(found)} targets are classes"
+            raise fail("E0518", message, self.span, help="declare one: `target person: int(40)`")
+        return np.asarray(found[0].column.take(self.rows), np.int64)
+
     def only(self, which: Rows) -> Bound:
         """These places in `rows`: those to train on, say, or those to validate on."""
         return replace(self, rows=self.rows[which])

@@ -75,6 +75,7 @@ class Feed:
     shuffle: bool = True
     limit: int | None = None
     test: float = 0.0
+    each: int | None = None
 
     def parts(self, count: int, seed: int) -> tuple[Rows, Rows, Rows]:
         """Of so many rows those to train on, to validate on, and to test on. Raises E0518 as `split` does."""

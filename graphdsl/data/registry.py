@@ -12,7 +12,7 @@ from dataclasses import replace
 from graphdsl.data.dataset import Dataset, Feed
 from graphdsl.data.files import Places
 from graphdsl.ir import Count, Flag, Made, Rate, Registry
-from graphdsl.report import Diagnostic, Failed, Label, Span, dataclass
+from graphdsl.report import Diagnostic, Failed, Label, Span, dataclass, fail
 
 READERS = Registry("reader")
 
@@ -26,6 +26,7 @@ class Reader(ABC):
     test     the part kept for the test, drawn likewise: no epoch sees it
     shuffle  whether each epoch takes the samples in a new order
     limit    only so many samples, the first ones of the source; `valid` and `test` are split off from these
+    each     so many samples of a class in every batch that has the class, as `triplet` needs; the batch is a multiple
     """
 
     batch: Count = 32
@@ -33,6 +34,7 @@ class Reader(ABC):
     shuffle: Flag = True
     limit: Count | None = None
     test: Rate = 0.0
+    each: Count | None = None
 
     @abstractmethod
     def read(self, places: Places) -> Dataset:
@@ -43,7 +45,11 @@ def read(made: Made, places: Places) -> Feed:
     """What a call of a reader in a spec stands for. Its errors point at that call."""
     try:
         reader: Reader = READERS.build(made)
-        return Feed(reader.read(places), reader.batch, reader.valid, reader.shuffle, reader.limit, reader.test)
+        if reader.each is not None and reader.batch % reader.each:
+            message = f"a batch of {reader.batch} cannot have {reader.each} of each of its classes"
+            raise fail("E0518", message, help=f"`batch={reader.each * max(2, reader.batch // reader.each)}`")
+        kept = reader.valid, reader.shuffle, reader.limit, reader.test, reader.each
+        return Feed(reader.read(places), reader.batch, *kept)
     except Failed as failed:
         raise Failed(_located(d, made.span) for d in failed.diagnostics) from failed
 

@@ -98,7 +98,7 @@ class Supply:
                 "E0612", "`valid` is given twice, in the section and in its `data`", plan.span, help="keep one of them"
             )
         return Feeds(
-            Batches(train, feed.batch, shuffle=feed.shuffle, training=True, seed=plan.seed),
+            Batches(train, feed.batch, shuffle=feed.shuffle, training=True, seed=plan.seed, each=feed.each),
             judged or (Batches(valid, feed.batch) if valid else None),
             self._named(plan.test, wanted) if given else self._test(plan, wanted),
         )

@@ -30,6 +30,7 @@ from graphdsl.ops import (
     roi,
     spectral,
     stretch,
+    triplets,
     unpool,
 )
 from graphdsl.ops.aggregate import Max
@@ -191,6 +192,7 @@ __all__ = [
     "sight_of",
     "spectral",
     "stretch",
+    "triplets",
     "sum_over",
     "sum_to",
     "transposed",

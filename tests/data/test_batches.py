@@ -12,7 +12,7 @@ import pytest
 from graphdsl.data import Batches, Bound, Dataset, Dense, EachSample, Feed, Wanted, arrays, bind, bucket, split
 from graphdsl.data.augment import Flip, Shift
 from graphdsl.data.prefetch import prefetch
-from graphdsl.ir import BATCH, TensorType, symbol
+from graphdsl.ir import BATCH, DType, TensorType, indices, symbol
 from graphdsl.report import Failed, fail
 
 T = symbol("T")
@@ -44,6 +44,36 @@ def test_the_last_batch_is_kept_unless_it_is_not_wanted() -> None:
 def test_an_epoch_can_go_on_in_its_middle() -> None:
     batches = Batches(numbers(70), 32, shuffle=True)
     assert seen(batches, 5, start=1) == seen(batches, 5)[32:]
+
+
+def people(labels: list[int]) -> Bound:
+    data = arrays({"x": np.arange(float(len(labels))), "who": np.array(labels)})
+    who = TensorType((BATCH,), DType.INT32, indices(5))
+    return bind(data, [Wanted("x", "input", TensorType((BATCH, 1))), Wanted("who", "target", who)])
+
+
+def test_so_many_of_each_class() -> None:
+    """Groups of one class; a class with few is taken again, what is left over waits for another epoch."""
+    labels = [0] * 9 + [1] * 2 + [2] * 4 + [4] * 8
+    batches = Batches(people(labels), 8, shuffle=True, seed=1, each=4)
+    assert len(batches) == 3
+    rows: set[int] = set()
+    for epoch in range(6):
+        for batch in batches.epoch(epoch):
+            groups = batch.arrays["who"].reshape(-1, 4)
+            assert (groups == groups[:, :1]).all()
+        order = seen(batches, epoch)
+        assert len(order) == 24 and order == seen(batches, epoch)
+        assert seen(batches, epoch, start=1) == order[8:]
+        rows |= {*order}
+    assert rows == {*range(len(labels))}
+    assert seen(batches) != seen(batches, 1)
+
+
+@pytest.mark.triggers("E0518")
+def test_of_each_class_where_there_is_none() -> None:
+    with pytest.raises(Failed, match=r"E0518.*0 targets are classes"):
+        next(Batches(numbers(8), 4, each=2).epoch())
 
 
 def test_splits() -> None:

@@ -32,6 +32,14 @@ def test_a_call_becomes_a_feed(tmp_path: Path) -> None:
     assert (len(feed.dataset), feed.batch, feed.valid, feed.shuffle) == (2, 64, 0.2, False)
 
 
+@pytest.mark.triggers("E0518")
+def test_a_batch_has_whole_groups(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\n1\n2\n")
+    with pytest.raises(Failed, match=r"E0518.*a batch of 30 cannot have 4 of each.*batch=28"):
+        read(made(batch=30, each=4), Places(tmp_path))
+    assert read(made(batch=32, each=4), Places(tmp_path)).each == 4
+
+
 def test_an_error_points_at_the_call(tmp_path: Path) -> None:
     with pytest.raises(Failed) as caught:
         read(made(), Places(tmp_path))
