@@ -170,8 +170,7 @@ class Model:
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
         self.writing.demand()
         job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
-        keeper = self._keeper(runs, resume)
-        seen = progress(shown)
+        keeper, seen = self._keeper(runs, resume), progress(shown)
         if resume is None:
             self.told += fill_vectors(self._supply, self.graph, self.executor.weights, self._filled)
         for line in self.told:
