@@ -1,31 +1,54 @@
-"""Writes data.csv: short stories about who went where, a question about each, and its answer."""
+"""Writes data.csv and test.csv: stories about one person, a question about each, and its answer.
+
+After task 1 of bAbI, "single supporting fact" (Weston et al. 2015, arXiv 1502.05698): one sentence of the story holds
+the answer, the others are of other things or were true before. No story of the test stands among the others.
+"""
 
 import csv
 import random
 from pathlib import Path
 
 TARGET = Path(__file__).with_name("data.csv")
-PEOPLE = ["mary", "john", "sandra", "daniel", "emma", "peter"]
-PLACES = ["kitchen", "garden", "office", "bedroom", "hallway", "library", "cellar", "attic"]
-MOVES = ["went to", "walked to", "moved to", "travelled to"]
-ROWS = 3000
+PEOPLE = ["mary", "john", "sandra", "daniel"]
+FACTS = {
+    "where is {}?": (
+        ["{} went to the {}.", "{} moved to the {}.", "{} journeyed to the {}."],
+        ["kitchen", "garden", "office", "bedroom", "hallway", "bathroom"],
+    ),
+    "what is {} carrying?": (
+        ["{} picked up the {}.", "{} took the {}.", "{} got the {} there."],
+        ["football", "apple", "milk", "book", "lamp", "key"],
+    ),
+    "how is {}?": (["{} is {}.", "{} became {}."], ["hungry", "thirsty", "tired", "bored", "happy"]),
+    "whom did {} meet?": (["{} met {}.", "{} talked to {}."], ["bill", "fred", "julie", "emily", "jeff"]),
+}
+ROWS = 20_000
+TEST_ROWS = 2_000
+
+Row = tuple[str, str, str]
 
 
-def row(chance: random.Random) -> tuple[str, str, str]:
-    """A story of two to four moves, each by another person; the question is where one of them is."""
-    people = chance.sample(PEOPLE, chance.randint(2, 4))
-    where = {person: chance.choice(PLACES) for person in people}
-    story = " ".join(f"{person} {chance.choice(MOVES)} the {place}." for person, place in where.items())
-    asked = people[-1]
-    return story, f"where is {asked} now?", where[asked]
+def row(chance: random.Random) -> Row:
+    """A story of four to ten sentences. What was told last of a kind is true; the question is about one kind."""
+    person = chance.choice(PEOPLE)
+    kinds = [*FACTS, *chance.choices(list(FACTS), k=chance.randint(0, 6))]
+    chance.shuffle(kinds)
+    told = [(kind, chance.choice(FACTS[kind][1])) for kind in kinds]
+    story = " ".join(chance.choice(FACTS[kind][0]).format(person, what) for kind, what in told)
+    asked = chance.choice(list(FACTS))
+    return story, asked.format(person), dict(told)[asked]
 
 
-def main(path: Path = TARGET) -> None:
-    chance = random.Random(0)
+def write(path: Path, rows: list[Row]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "question", "answer"])
-        writer.writerows(row(chance) for _ in range(ROWS))
+        csv.writer(file).writerows([("text", "question", "answer"), *rows])
+
+
+def main(path: Path = TARGET, rows: int = ROWS, test_rows: int = TEST_ROWS) -> None:
+    chance = random.Random(0)
+    every = list(dict.fromkeys(row(chance) for _ in range(rows + test_rows)))
+    write(path, every[test_rows:])
+    write(path.with_name("test.csv"), every[:test_rows])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import graphdsl
+from tests.support.shared import DATA, needs
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,9 +29,25 @@ def trained(spec: str, settings: Mapping[str, Any], epochs: int | None = None) -
 
 
 def test_question_answering(tmp_path: Path) -> None:
-    data = made("question_answering", tmp_path / "data.csv")
-    got = trained("question_answering", {"data": str(data), "words": 100}, epochs=4)
-    assert got["valid"]["reply.accuracy"] > 0.99
+    data = made("question_answering", tmp_path / "data.csv", rows=8000, test_rows=500)
+    settings = {"data": str(data), "test": str(tmp_path / "test.csv"), "answers": 22}
+    assert trained("question_answering", settings, epochs=8)["test"]["reply.accuracy"] > 0.8
+
+
+def test_stories_of_the_test_are_new_and_answers_are_in_them(tmp_path: Path) -> None:
+    data = made("question_answering", tmp_path / "data.csv", rows=500, test_rows=100)
+    train, test = (list(csv.DictReader(path.read_text().splitlines())) for path in (data, tmp_path / "test.csv"))
+    assert len(test) == 100
+    assert not {(row["text"], row["question"]) for row in train} & {(row["text"], row["question"]) for row in test}
+    assert all(row["answer"] in row["text"] for row in test)
+
+
+@needs("text")
+def test_text_cnn() -> None:
+    folder = DATA / "text" / "sent_conv"
+    settings = {"data": str(folder / "stsa.binary.train"), "test": str(folder / "stsa.binary.dev"), "filters": 24}
+    got = trained("text_cnn", settings, epochs=2)
+    assert got["test"]["verdict.accuracy"] > 0.7, "half of the sentences are kind"
 
 
 def test_siamese(tmp_path: Path) -> None:
@@ -38,10 +56,10 @@ def test_siamese(tmp_path: Path) -> None:
 
 
 def test_author_profile(tmp_path: Path) -> None:
-    data = made("author_profile", tmp_path / "data.csv")
-    got = trained("author_profile", {"data": str(data), "words": 100}, epochs=3)
-    assert got["valid"]["gender_guess.accuracy"] > 0.9
-    assert got["valid"]["age_guess.mae"] < 1.5
+    data = made("author_profile", tmp_path / "data.csv", test_count=100)
+    got = trained("author_profile", {"data": str(data), "test": str(tmp_path / "test.csv"), "words": 100}, epochs=3)
+    assert got["test"]["gender_guess.accuracy"] > 0.9
+    assert got["test"]["age_guess.mae"] < 1.2, "one answer for everybody is off by 1.4"
 
 
 def test_shapes(tmp_path: Path) -> None:
