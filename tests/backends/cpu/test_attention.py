@@ -17,7 +17,7 @@ SHAPES = [
     pytest.param((2, 230, 230, 2, 20, 24), True, True, id="causal-padded"),
     pytest.param((3, 70, 450, 2, 33, 7), False, True, id="padded"),
     pytest.param((2, 3, 450, 2, 33, 7), False, True, id="few-queries"),
-    pytest.param((1, 97, 1, 1, 8, 8), False, False, id="one-key"),
+    pytest.param((1, 97, 2, 1, 8, 8), False, False, id="two-keys"),
 ]
 """batch, queries, keys, heads, features of a head's keys and values; causal; padded."""
 
