@@ -15,6 +15,8 @@ from pathlib import Path
 
 TARGET = Path("strings")
 TRAIN, TEST = 1800, 300
+LEARNED = range(5, 15)
+"""Numbers of the recordings that training strings are made of: those of the figures in README.md. To 50: all."""
 LENGTHS = range(3, 7)
 LONGEST_PAUSE = 0.15
 """Seconds of silence between two digits, at most."""
@@ -52,7 +54,7 @@ def write(speakers: Speakers, folder: Path, count: int, chance: random.Random) -
 
 def main(recordings: Path, target: Path = TARGET, train: int = TRAIN, test: int = TEST) -> None:
     chance = random.Random(0)
-    write(read(recordings, range(5, 1000)), target / "train", train, chance)
+    write(read(recordings, LEARNED), target / "train", train, chance)
     write(read(recordings, range(5)), target / "test", test, chance)
 
 
