@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +51,18 @@ class Look(Callback):
         return ()
 
 
+@dataclass(frozen=True)
+class Press(Callback):
+    """Presses Ctrl+C after a step."""
+
+    step: int
+
+    def on_step(self, event: StepDone, memory: Memory) -> Iterable[Action]:
+        if event.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return ()
+
+
 def looked(every: str = "") -> tuple[list[dict[str, Array]], dict[str, float]]:
     """The weights before the first and after every step, and the numbers of the last epoch."""
     model = Model(Source("gan.dag", GAN.replace("EVERY", every)))
@@ -77,6 +92,17 @@ def test_a_step_waits_for_its_batch() -> None:
     moved = [changed(a, b) for a, b in pairwise(seen)]
     assert moved == [{"critic"}, {"critic"}, {"critic", "generator"}] * 2 + [{"critic"}] * 2
     assert np.isfinite(numbers["generator.loss"])
+
+
+def test_a_resumed_run_draws_the_same_noise_and_ends_in_the_same_bits(tmp_path: Path) -> None:
+    text = GAN.replace("EVERY", "every = 3")
+    whole, stopped, resumed = (Model(Source("gan.dag", text)) for _ in range(3))
+    whole.fit(runs=None, shown=False)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(runs=tmp_path, shown=False, callbacks=[Press(5)])
+    resumed.fit(shown=False, resume=next(tmp_path.iterdir()), callbacks=[Press(99)])
+    ends = [{n: np.array(m.executor.weights[n]) for n in m.executor.weights} for m in (whole, resumed)]
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_running_averages_follow_in_training_and_serve_in_use() -> None:
