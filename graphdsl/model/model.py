@@ -176,9 +176,7 @@ class Model:
         for line in self.told:
             seen.say(line)
         try:
-            done = run(job, keeper, seen, state)
-            self.writing.leave(done.folder)
-            return done
+            return self.writing.left(run(job, keeper, seen, state))
         except Interrupted:
             if keeper.folder is not None:
                 command = how_to_go_on(self.spec, self.settings, keeper.folder, epochs)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from graphdsl.data import Tokeniser, Vocabulary
 from graphdsl.ir import Domain, SettingError
 from graphdsl.lang import Spec
-from graphdsl.learn import DRAWN, GREEDY, SAMPLE, Sampling, Writer, heads, samplings
+from graphdsl.learn import DRAWN, GREEDY, SAMPLE, Done, Sampling, Writer, heads, samplings
 from graphdsl.model.supply import Supply
 from graphdsl.report import dataclass, fail, write_whole
 from graphdsl.runtime import Executor
@@ -151,16 +150,17 @@ class Writing:
         for sampling in samplings(self.spec):
             self.author(sampling)
 
-    def leave(self, folder: Path | None) -> None:
-        """Writes the texts of all sample sections into the folder of a run, if it has one."""
+    def left(self, done: Done) -> Done:
+        """A run that is done, with the texts of all sample sections in its folder, if it has one."""
         texts = [
             f"# {s.name}, {s.draw(t).title}\n{s.start}{''.join(author.text(s, t))}\n"
-            for s in (samplings(self.spec) if folder is not None else ())
+            for s in (samplings(self.spec) if done.folder is not None else ())
             for author in [self.author(s)]
             for t in s.temperatures
         ]
-        if folder is not None and texts:
-            write_whole(folder / SAMPLES, "\n".join(texts).encode())
+        if done.folder is not None and texts:
+            write_whole(done.folder / SAMPLES, "\n".join(texts).encode())
+        return done
 
 
 def changed(sampling: Sampling, settings: Mapping[str, Any]) -> Sampling:
