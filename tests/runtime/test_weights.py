@@ -11,7 +11,7 @@ from graphdsl.backends import backend
 from graphdsl.ir import Builder, Graph
 from graphdsl.report import Failed
 from graphdsl.runtime import WeightStore, load_weights, read_weights, save_weights
-from tests.support.random_graphs import Normal
+from tests.support.random_graphs import Bell
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -19,7 +19,7 @@ Shapes = dict[str, tuple[int, ...]]
 def graph(shapes: Shapes) -> Graph:
     b = Builder()
     for name, shape in shapes.items():
-        b.weight(name, shape, Normal())
+        b.weight(name, shape, Bell())
     return b.finish()
 
 
