@@ -20,7 +20,7 @@ def test_adverts_are_learned_from_all_that_they_tell(tmp_path: Path) -> None:
     data = runpy.run_path(str(ROOT / "examples/houses/make_data.py"))["main"](tmp_path)
     model = graphdsl.compile(ROOT / "specs/house_adverts.dag", {"data": str(data)})
     got = model.fit(runs=None, shown=False).metrics
-    assert got["test"]["loss"] < 0.2, "the best price for all is off by 0.68"
+    assert got["test"]["loss"] < 0.2, "the best price for all is off by 0.74"
 
 
 @needs("houses")
