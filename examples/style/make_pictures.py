@@ -28,7 +28,7 @@ def landscape() -> Image.Image:
 def painting() -> Image.Image:
     """Strokes of blue and yellow that follow whirls."""
     draws = np.random.default_rng(1)
-    whirls = [(draws.uniform(0, SIZE, 2), draws.uniform(50, 130), draws.choice([-1.0, 1.0])) for _ in range(9)]
+    whirls = [(draws.uniform(0, SIZE, 2), draws.uniform(35, 80), draws.choice([-1.0, 1.0])) for _ in range(9)]
     colours = np.array([(20, 30, 90), (40, 80, 160), (80, 140, 200), (170, 205, 215), (240, 200, 70), (250, 235, 160)])
     picture = Image.new("RGB", (SIZE, SIZE), (25, 40, 100))
     draw = ImageDraw.Draw(picture)
@@ -54,5 +54,5 @@ def _stroke(place: np.ndarray, whirls: list, near: list) -> list[tuple[float, fl
 
 
 if __name__ == "__main__":
-    landscape().save(Path("content.png"))
-    painting().save(Path("style.png"))
+    for name, picture in (("landscape", landscape()), ("strokes", painting())):
+        picture.save(Path(f"{name}.jpg"), quality=80)

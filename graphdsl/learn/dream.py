@@ -150,6 +150,9 @@ def _dream(spec: Spec, section: Section) -> Dream:
 
 def _terms(settings: Mapping[str, Any]) -> dict[str, tuple[LossTerm, float]]:
     """By a name of its own; the factor of what is made large is negative."""
+    changing = [t for key in ("maximize", "loss") for t in settings.get(key, ()) if t.plain is not None]
+    if changing:
+        raise _unfit("in a dream a loss has a number as its weight", changing[0].span, "write `weight=0.5`")
     signed = [(term, -term.weight) for term in settings["maximize"]]
     signed += [(term, term.weight) for term in settings.get("loss", ())]
     found: dict[str, tuple[LossTerm, float]] = {}

@@ -13,7 +13,7 @@ import pytest
 from graphdsl.ir import Array, Graph, Input, Role, Weight
 from graphdsl.ir import evaluate as size_of
 from graphdsl.lang import elaborate, read_source
-from graphdsl.passes import MACHINE, apply, for_machine, inference, training
+from graphdsl.passes import MACHINE, apply, for_machine, inference, learned, training
 from tests.passes.test_shipped_specs import SPECS, sizes
 from tests.support.evaluate import evaluate, parameters
 from tests.support.language import VOCABULARY
@@ -27,7 +27,7 @@ MOST_PARAMETERS = 5_000_000
 @pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
 def test_spec(path: Path) -> None:
     graph = elaborate(read_source(str(path)), VOCABULARY, {}).graph
-    stages = training(Momentum()) if graph.of_role(Role.LOSS) else inference()
+    stages = training(Momentum()) if graph.of_role(Role.LOSS) and learned(graph) else inference()
     plain = apply(graph, [s for s in stages if s.name not in FOR_SPEED])
     if flops(plain, sizes(plain)) > MOST_FLOPS or parameters(plain) > MOST_PARAMETERS:
         pytest.skip("too large")

@@ -8,7 +8,7 @@ import pytest
 
 from graphdsl.ir import Graph, Role, demand_valid, names_of, parse_graph, print_graph
 from graphdsl.lang import elaborate, read_source
-from graphdsl.passes import MACHINE, apply, for_machine, inference, lower, shortest, training
+from graphdsl.passes import MACHINE, apply, for_machine, inference, learned, lower, shortest, training
 from tests.support.language import VOCABULARY
 from tests.support.rules import Momentum
 
@@ -30,7 +30,7 @@ def test_spec(path: Path) -> None:
     demand_valid(graph, "elaborate")
     used = apply(graph.with_results(graph.of_role(Role.OUTPUT)), inference(), lambda name, g: demand_valid(g, name))
     small = lower(used, sizes(graph))
-    if not graph.of_role(Role.LOSS):
+    if not graph.of_role(Role.LOSS) or not learned(graph):
         return
     step = apply(graph, training(Momentum()), lambda name, g: demand_valid(g, name))
     for passes in ((), MACHINE):

@@ -24,7 +24,7 @@ from graphdsl.learn import OPTIMIZERS
 from graphdsl.ops import FORMULAS, Ahead, Elementwise, Formulas, Fused, Reduced
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Apply, Expression, Operand
-from graphdsl.passes import apply, for_machine, inference, lower, training
+from graphdsl.passes import apply, for_machine, inference, learned, lower, training
 from graphdsl.report import Reporter, Source
 from tests.support.language import VOCABULARY
 
@@ -55,7 +55,7 @@ def graphs() -> Iterator[Graph]:
 
             graph = elaborate(Source(str(path), path.read_text()), VOCABULARY, {}, Reporter(), load).graph
             yield apply(graph, inference())
-            if graph.of_role(Role.LOSS):
+            if graph.of_role(Role.LOSS) and learned(graph):
                 for name, settings in OPTIMIZED[1:5:3] if path.stem.startswith(LARGE) else OPTIMIZED:
                     yield apply(graph, training(OPTIMIZERS[name].make(**settings)))
 

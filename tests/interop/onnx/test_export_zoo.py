@@ -25,8 +25,8 @@ EQUAL = 1e-4
 LARGE = {"alexnet", "vgg16", "vgg19", "wide_resnet", "unet", "inception_resnet_v2"}
 LARGE |= {f"resnet{depth}{version}" for depth in (50, 101, 152) for version in ("", "v2")}
 ZOO = [pytest.param(p, marks=[pytest.mark.slow] if p.stem in LARGE else [], id=p.stem) for p in SPECS.glob("zoo/*.dag")]
-NEEDY = {"transfer"}
-"""Cannot be run without a file of weights that does not come with us; transfer_scratch is the same without it."""
+NEEDY = {"transfer", "style", "dream", "filters"}
+"""Cannot be run without a file of weights that does not come with us; transfer_scratch is transfer without it."""
 OTHERS = [pytest.param(p, id=p.stem) for p in SPECS.glob("*.dag") if p.stem not in NEEDY]
 FREE = {"author_profile", "question_answering", "siamese"}
 """Lengths are free here. An ONNX file has them as a second input, which a spec cannot declare: it is refused."""
