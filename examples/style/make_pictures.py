@@ -55,4 +55,4 @@ def _stroke(place: np.ndarray, whirls: list, near: list) -> list[tuple[float, fl
 
 if __name__ == "__main__":
     for name, picture in (("landscape", landscape()), ("strokes", painting())):
-        picture.save(Path(f"{name}.jpg"), quality=80)
+        picture.resize((400, 400), Image.Resampling.LANCZOS).save(Path(f"{name}.jpg"), quality=75)
