@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from graphdsl.ir import BATCH, Array, Graph
+from graphdsl.ir import BATCH, Array, Graph, TypeRuleError
 from graphdsl.learn.dream import Dream
 from graphdsl.ops import Taps, resampled
 from graphdsl.passes import apply, slope
@@ -95,7 +95,12 @@ class Ascent:
                 help = 'declare `float[H, W, 3]`, or give a square: `photo("cat.jpg", size=400)`'
                 raise fail("E0621", message, self.dream.image.span, help=help)
         stages = slope([self.dream.image.name], self.dream.factors, sizes)
-        return Compiled(apply(self.dream.judged(self.whole), stages), self.executor)
+        try:
+            return Compiled(apply(self.dream.judged(self.whole), stages), self.executor)
+        except TypeRuleError as error:
+            message = f"a picture of {height}x{width} is too small for the layers: {error.message}"
+            help = "begin with a larger one, or have fewer octaves"
+            raise fail("E0621", message, self.dream.start_span, help=help) from error
 
     @property
     def _filters(self) -> dict[str, Array]:

@@ -58,9 +58,9 @@ def test_dream(folder: Path) -> None:
 
 @needs("squeezenet_v1.1")
 def test_filters(folder: Path) -> None:
-    done(["run", str(SPECS / "filters.dag"), "--set", "size=48", "--set", "steps=6"])
+    done(["run", str(SPECS / "filters.dag"), "--set", "size=96", "--set", "steps=6"])
     seen = table(folder / "runs" / "filters-1" / "dream.csv")
     assert seen["layer"][-1] > 3 * seen["layer"][0]
     with Image.open(folder / "runs" / "filters-1" / "dream.png") as picture:
         sheet = np.asarray(picture)
-    assert sheet.shape == (4 * 48 + 3 * 2, 4 * 48 + 3 * 2, 3)
+    assert sheet.shape == (4 * 96 + 3 * 2, 4 * 96 + 3 * 2, 3)

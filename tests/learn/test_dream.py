@@ -187,6 +187,13 @@ def test_inputs_that_do_not_fit(tmp_path: Path) -> None:
         dream(fixed, None, shown=False)
 
 
+@pytest.mark.triggers("E0621")
+def test_pictures_too_small_for_a_window(tmp_path: Path) -> None:
+    made = model(tmp_path, f"{NOISE} size = 2 octaves = 2 maximize = deep -> mean_square")
+    with pytest.raises(Failed, match=r"E0621.*1x1 is too small.*fewer octaves"):
+        dream(made, None, shown=False)
+
+
 @pytest.mark.triggers("E0605")
 def test_a_network_without_weights(tmp_path: Path) -> None:
     made = model(tmp_path, PHOTO)
