@@ -46,7 +46,8 @@ def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport
 
 
 def learned_before(supply: Supply, plans: Sequence[Plan], resume: Path | None) -> None:
-    """Makes known what the files know that training begins with, so that data are numbered as they were then.
+    """Makes known what the files know that training begins with, so that data are numbered as they were then: of a spec
+    that is used as a layer what its steps of `preprocess` have learned, for inputs that are called alike here.
 
     resume  the checkpoint of a run that goes on
     Raises E0616 and E0604 where `load` of a section names no such file; errors point at it.
@@ -54,10 +55,18 @@ def learned_before(supply: Supply, plans: Sequence[Plan], resume: Path | None) -
     if resume is not None:
         supply.know(known_of(read_weights_or_checkpoint(resume)[1]))
         return
+    for file in [file for file in supply.spec.weights if used_path(file).is_file()]:
+        supply.know(Known(states=known_of(read_weights_or_checkpoint(used_path(file))[1]).states))
     for plan in [plan for plan in plans if plan.load is not None]:
         with located(plan.load_span):
             path = find_weights(supply.places.find(str(plan.load)), Path())
             supply.know(known_of(read_weights_or_checkpoint(path)[1]))
+
+
+def used_path(file: WeightsFile) -> Path:
+    """Beside the spec that names it, or in the working directory."""
+    here, path = Path(file.written), Path(file.path)
+    return here if here.exists() and not path.exists() else path
 
 
 def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:
@@ -68,10 +77,8 @@ def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadRepo
     Raises E0605 also where the file lacks weights that are frozen: nothing would ever make them better.
     """
     prefix = f"{file.prefix}/" if file.prefix else ""
-    path = Path(file.path)
     with located(file.span):
-        here = Path(file.written)
-        report, _ = fill(weights, here if here.exists() and not path.exists() else path, prefix)
+        report, _ = fill(weights, used_path(file), prefix)
         own = [node.op for name, node in graph.items() if isinstance(node.op, Weight) and name.startswith(prefix)]
         if not any(op.trainable for op in own):
             demand_none(graph, report.missing, f"`{file.path}` lacks weights of a frozen model")

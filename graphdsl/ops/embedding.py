@@ -156,7 +156,8 @@ def embedding(b: Builder, x: Value, features: Count, *, init: Init = TABLE, l2: 
     x        whole numbers below n, `int(n)[T]` or any other shape; n, the vocabulary, is read off the type
     returns  the same shape with features behind: [T, features]
 
-    init     how the table begins; uniform between -0.05 and 0.05 unless given
+    init     how the table begins; uniform between -0.05 and 0.05 unless given; `vectors("glove.txt")`: with vectors of
+             words from a file
     l2       the loss grows by l2 * sum table²
 
     Weights: table [n, features]; n * features parameters.

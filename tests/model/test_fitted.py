@@ -84,6 +84,25 @@ def test_training_on_keeps_the_numbers_of_the_weights(folder: Path) -> None:
     assert fresh.vocabularies != model.vocabularies
 
 
+def test_a_spec_inside_brings_what_its_steps_have_learned(folder: Path) -> None:
+    model = trained(folder / "runs")
+    model.save("films.safetensors")
+    write(folder / "films.csv", [f"some new {word} words" for word in WORDS])
+    (folder / "around.dag").write_text("""input text: int(40)[T]
+target mood: int(2)
+preprocess = text -> words
+output guess = text -> model("films.dag", weights="films.safetensors", freeze=true) -> dense(2) -> softmax
+train {
+  data   = csv("films.csv", text="text", batch=4)
+  loss   = [guess, mood] -> categorical_crossentropy
+  epochs = 1
+}
+""")
+    around = graphdsl.compile("around.dag")
+    around.fit(runs=None, shown=False)
+    assert around.vocabularies == model.vocabularies
+
+
 def test_a_run_that_goes_on_takes_it_from_its_checkpoint(folder: Path) -> None:
     class Stop(Callback):
         def on_epoch(self, event: EpochDone, memory: dict[str, Any]) -> Iterable[Action]:
