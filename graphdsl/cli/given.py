@@ -12,6 +12,7 @@ from pathlib import Path
 from graphdsl.data import (
     ENDINGS,
     INPUT,
+    READERS,
     SOUNDS,
     UNKNOWN,
     Csv,
@@ -29,6 +30,7 @@ from graphdsl.data import (
     read_sounds,
     unreadable,
 )
+from graphdsl.lang import Spec
 from graphdsl.report import fail
 
 TABLES: dict[str, type[Npz | Npy | Csv]] = {".npz": Npz, ".npy": Npy, ".csv": Csv}
@@ -37,6 +39,8 @@ TEXTS = "text"
 """The column of texts that are given without a name."""
 WIDEST = 48
 """Letters of a sample that an answer repeats."""
+ROWS = (".csv", ".txt")
+"""Endings of tables whose rows may have pictures."""
 LARGEST_NAMES = 1 << 24
 """Bytes of a file of class names."""
 
@@ -91,6 +95,16 @@ def texts_of(given: Dataset | None) -> list[str]:
     alone = columns[0] if len(columns) == 1 else None
     texts = alone.values if isinstance(alone, Texts) else ()
     return [text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…" for text in texts]
+
+
+def as_trained(path: str, spec: Spec) -> Dataset | None:
+    """The rows of a table with their pictures, read as the spec reads those it learns from; None: it reads no table."""
+    data = [section.settings.get("data") for section in spec.sections if section.kind == "train"]
+    made = next((made for made in data if made is not None and made.name == "table"), None)
+    if made is None:
+        return None
+    found: Dataset = READERS[made.name].make(**{**made.settings, "path": path}).read(Places())
+    return found
 
 
 def files_of(given: Dataset | None) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from graphdsl.cli.given import class_names, dataset, files_of, rate_of, texts_given, texts_of
+from graphdsl.cli.given import ROWS, as_trained, class_names, dataset, files_of, rate_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, spoken, things
@@ -70,7 +71,8 @@ def command(
     """What a trained model says about DATA, or else about what the spec's `predict` section or its `test` names.
 
     DATA is pictures, folders of them, recordings (.wav), texts (.txt, one a line), patterns such as "new/*.jpg", or a
-    .npz, .npy or .csv file. SPEC may be a file of weights, which holds its spec.
+    .npz, .npy or .csv file; where the spec learns from a `table`, one that is read like it. SPEC may be a file of
+    weights, which holds its spec.
 
     \b
     graphdsl predict model.dag seven.png eight.png
@@ -113,7 +115,8 @@ def samples(data: tuple[str, ...], texts: tuple[str, ...], model: Model) -> Data
     """Those that the command line names; None: those of the spec."""
     if texts and data:
         raise click.UsageError("give DATA or --text, not both")
-    return texts_given(texts, model.spec.inputs) if texts else dataset(data)
+    rows = as_trained(data[0], model.spec) if len(data) == 1 and Path(data[0]).suffix.lower() in ROWS else None
+    return rows or (texts_given(texts, model.spec.inputs) if texts else dataset(data))
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

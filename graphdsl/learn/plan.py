@@ -119,7 +119,7 @@ class Plan:
     @property
     def keeps_test(self) -> bool:
         """Whether a part of `data` is kept for the test."""
-        return self.data is not None and bool(dict(self.data.settings).get("test"))
+        return self.data is not None and bool(self.data.settings.get("test"))
 
     @property
     def testing(self) -> Made | None:

@@ -78,6 +78,13 @@ def test_everything_about_a_row_is_learned_together(folder: Path, monkeypatch: p
     rows = Joined("rows.csv", pictures=("photos/{id}_{side}.png",), missing="keep", text=("note",)).read(Places(folder))
     assert len(again.predict(rows)["guess"]) == ROWS
 
+    lines = (folder / "rows.csv").read_text().splitlines()
+    (folder / "new.csv").write_text("\n".join(line.rpartition(",")[0] for line in [lines[0], *lines[5:8]]))
+    assert run(["predict", str(done.folder / "weights.safetensors"), "new.csv", "-o", "answers.csv"]) == 0
+    with (folder / "answers.csv").open(newline="") as file:
+        told = [float(row["guess_0"]) for row in csv.DictReader(file)]
+    assert told == pytest.approx(again.predict(rows)["guess"][4:7, 0], rel=1e-4), "rows without a price, with pictures"
+
 
 def test_what_is_learned_comes_from_the_training_part(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
