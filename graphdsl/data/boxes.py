@@ -66,8 +66,9 @@ class Boxes(Column):
         return f"boxes of {len(self.classes)} classes" if self.classes else "boxes"
 
     def seen(self, parts: Sequence[Part]) -> Boxes:
-        """The boxes in what is seen of each picture."""
-        moved = [cut(within(row, part)) for row, part in zip(self.rows, parts, strict=True)]
+        """The boxes in what is seen of each picture; where that is all of it they stay as they are."""
+        pairs = zip(self.rows, parts, strict=True)
+        moved = [row if part == WHOLE else cut(within(row, part)) for row, part in pairs]
         return Boxes(tuple(moved), self.classes)
 
 
