@@ -46,6 +46,7 @@ from graphdsl.ops.ctc import Ctc, SoftmaxCtc
 from graphdsl.ops.ctc_text import CtcBeam, CtcGreedy
 from graphdsl.ops.cumulative import CumulativeSum
 from graphdsl.ops.demand import demand_equal
+from graphdsl.ops.draws import SampleNormal
 from graphdsl.ops.elementwise import FORMULAS, Elementwise, broadcast, formula, over
 from graphdsl.ops.embedding import Gather, ScatterAdd
 from graphdsl.ops.formulas import Formulas
@@ -129,6 +130,7 @@ __all__ = [
     "Rnn",
     "RnnGradient",
     "SCells",
+    "SampleNormal",
     "ScatterAdd",
     "Sight",
     "Sizes",

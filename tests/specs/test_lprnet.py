@@ -12,7 +12,7 @@ from graphdsl.cli import app
 from graphdsl.ir import Array
 from tests.support.shared import DATA, needs
 
-SPEC = Path(__file__).parents[2] / "specs" / "zoo" / "lprnet.dag"
+SPEC = Path(__file__).parents[2] / "specs" / "lprnet.dag"
 PLATES = DATA / "lprnet"
 CHARACTERS = "京沪津渝冀晋蒙辽吉黑苏浙皖闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新0123456789ABCDEFGHJKLMNPQRSTUVWXYZIO"
 

@@ -25,6 +25,7 @@ from graphdsl.ops import (
     Max,
     Pad,
     Reshape,
+    SampleNormal,
     Slice,
     Softmax,
     StepMask,
@@ -317,10 +318,10 @@ def write_gather(sheet: Sheet, value: Value) -> None:
     sheet.bind(value, sheet.write("Gather", [sheet.tensor(v) for v in sheet.operands(value)]))
 
 
-@says(Candidates, Dropout, GaussianNoise)
+@says(Candidates, Dropout, GaussianNoise, SampleNormal)
 def write_noise(sheet: Sheet, value: Value) -> None:
-    """In use it does nothing, so nothing is written."""
-    (x,) = sheet.operands(value)
+    """In use it gives what flows in first, the mean of what is drawn, so nothing is written."""
+    x = sheet.operands(value)[0]
     order = sheet.order([x])
     sheet.bind(value, sheet.tensor(x, order), order)
 

@@ -41,9 +41,10 @@ struct place {
     i32 lane;
 };
 
+/* In 32 bits: a quotient of 64 is a call, around which registers are spilled, and there are no 2^32 steps of heads. */
 DEVICE place place_of(i64 batch, i64 heads, i64 steps) {
-    i64 n = ((i64)blockIdx.x * THREADS + threadIdx.x) / 32;
-    return place{n / steps / heads, n / steps % heads, n % steps, n < batch * heads * steps, (i32)threadIdx.x % 32};
+    u32 n = (u32)(((i64)blockIdx.x * THREADS + threadIdx.x) / 32), row = n / (u32)steps;
+    return place{row / (u32)heads, row % (u32)heads, n % (u32)steps, n < batch * heads * steps, (i32)threadIdx.x % 32};
 }
 
 DEVICE i64 real(const i32 *lengths, i64 sample, i64 steps) {
@@ -75,7 +76,7 @@ template <int PARTS> DEVICE void put(float *to, const float *sum, float by, i64 
         if (lane + 32 * p < size) to[lane + 32 * p] = sum[p] * by;
 }
 
-template <int PARTS> KERNEL(THREADS) attention(const attention_args a) {
+template <int PARTS> KERNEL_OF(THREADS, 5) attention(const attention_args a) {
     place w = place_of(a.batch, a.heads, a.queries);
     if (!w.there) return;
     i64 keys = w.step < real(a.query_lengths, w.sample, a.queries) ? real(a.key_lengths, w.sample, a.keys) : 0;
