@@ -6,15 +6,16 @@ from graphdsl.data.augment_scenes import Mosaic
 from graphdsl.data.batches import Batches
 from graphdsl.data.bind import Batch, Bound, bind, bucket
 from graphdsl.data.box_files import Coco, Yolo
-from graphdsl.data.boxes import Boxes
+from graphdsl.data.boxes import WHOLE, Boxes, Part
 from graphdsl.data.column import Column, Dense, Labels, Ragged, Rows, Texts
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
 from graphdsl.data.digits import Digits
 from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.folder import Folder
+from graphdsl.data.follow import views
 from graphdsl.data.idx import Idx
-from graphdsl.data.images import ENDINGS, Images, decode
+from graphdsl.data.images import ENDINGS, Images, natural_size
 from graphdsl.data.joined import Joined
 from graphdsl.data.named_files import Files
 from graphdsl.data.numpy_files import Npy, Npz, map_npy
@@ -60,6 +61,7 @@ __all__ = [
     "STEPS",
     "TARGET",
     "UNKNOWN",
+    "WHOLE",
     "Augment",
     "Batch",
     "Batches",
@@ -84,6 +86,7 @@ __all__ = [
     "Labels",
     "Npy",
     "Npz",
+    "Part",
     "Places",
     "Preprocess",
     "Ragged",
@@ -114,7 +117,7 @@ __all__ = [
     "arrays",
     "bind",
     "bucket",
-    "decode",
+    "natural_size",
     "read",
     "read_bytes",
     "read_sounds",
@@ -122,6 +125,7 @@ __all__ = [
     "shaped",
     "split",
     "unreadable",
+    "views",
     "wav_bytes",
     "every",
     "none",

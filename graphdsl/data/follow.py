@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from graphdsl.data.boxes import Boxes
+from graphdsl.data.boxes import Boxes, Part
 from graphdsl.data.conform import Suited, sized
 from graphdsl.data.images import Images
 from graphdsl.data.prepare import Prepare
-from graphdsl.data.preprocess import seen, shaped
+from graphdsl.data.preprocess import Preprocess, seen, shaped
+from graphdsl.data.wanted import Wanted
 from graphdsl.report import Failed, fail
 
 AXES = 3
@@ -30,6 +32,12 @@ def in_pictures(boxes: Boxes, prepare: Prepare) -> Boxes:
         return boxes.seen([pictures.part(row) for row in range(len(boxes))])
     height, width = (int(size or 0) for size in column.shape[:2])
     return boxes.seen([seen(steps.placing, height, width)] * len(boxes))
+
+
+def views(paths: Sequence[Path], wanted: Wanted, preprocess: Preprocess) -> list[Part]:
+    """Which part is seen of each picture that goes to an input. Raises E0507, and E0518 where a step cannot be done."""
+    pictures = sized(wanted.name, Images(tuple(paths)), wanted, preprocess)
+    return [pictures.part(row) for row in range(len(paths))]
 
 
 def following(suited: Sequence[Suited]) -> list[Suited]:

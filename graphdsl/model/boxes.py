@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graphdsl.data import decode
+from graphdsl.data import NO_STEPS, WHOLE, Part, Preprocess, Wanted, natural_size, views
 from graphdsl.ir import Array
 from graphdsl.lang import Spec
 from graphdsl.report import dataclass
-
-SIZED = {"resize", "center_crop", "crop"}
-"""Steps of `preprocess` that change which part of a picture is seen, or how large it is."""
 
 
 @dataclass(frozen=True)
@@ -33,36 +30,7 @@ class Found:
         return {"class": self.label, "score": self.score, "box": list(self.box)}
 
 
-@dataclass(frozen=True)
-class View:
-    """Which part of a picture the network sees: all of it stretched, or what `resize` covers or fits."""
-
-    mode: str
-    height: int
-    width: int
-
-    def along(self, seen: int, side: int, factor: float) -> tuple[float, float]:
-        """Where what is seen begins along one side of the picture, and how long it is, in pixels of the picture."""
-        if self.mode == "stretch":
-            return 0.0, side
-        scaled = max(1, round(side * factor))
-        before = (scaled - seen) // 2 if self.mode == "cover" else -((seen - scaled) // 2)
-        return before * side / scaled, seen * side / scaled
-
-    def part(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """Left, top, width and height of what is seen of a picture of this size."""
-        choose = max if self.mode == "cover" else min
-        factor = choose(self.height / height, self.width / width)
-        left, wide = self.along(self.width, width, factor)
-        top, high = self.along(self.height, height, factor)
-        return left, top, wide, high
-
-
-FRACTIONS = (0.0, 0.0, 1.0, 1.0)
-"""The part that a picture of unknown size is said to be."""
-
-
-def found_in(values: Array, names: Sequence[str], parts: Sequence[tuple[float, ...]]) -> list[list[Found]]:
+def found_in(values: Array, names: Sequence[str], parts: Sequence[Part]) -> list[list[Found]]:
     """The things found in each picture, the best first.
 
     values  [n, max, 6], as `nms` gives them
@@ -72,7 +40,7 @@ def found_in(values: Array, names: Sequence[str], parts: Sequence[tuple[float, .
     return [[_found(row, names, part) for row in rows if row[4] > 0] for rows, part in zip(values, parts, strict=True)]
 
 
-def _found(row: Array, names: Sequence[str], part: tuple[float, ...]) -> Found:
+def _found(row: Array, names: Sequence[str], part: Part) -> Found:
     x, y, wide, high, score, number = map(float, row)
     label = names[int(number)] if int(number) < len(names) else str(int(number))
     left, top, width, height = part
@@ -80,21 +48,18 @@ def _found(row: Array, names: Sequence[str], part: tuple[float, ...]) -> Found:
     return Found(label, score, box)
 
 
-def parts_of(spec: Spec, files: Sequence[str], count: int) -> list[tuple[float, float, float, float]]:
-    """What is seen of each picture; fractions where the samples are no files, or steps cut parts out of them."""
-    view = view_of(spec)
-    if view is None or not files:
-        return [FRACTIONS] * count
-    shapes = [decode(Path(file), (None, None, 1)).shape for file in files]
-    return [view.part(shape[0], shape[1]) for shape in shapes]
+def parts_of(spec: Spec, preprocess: Mapping[str, Preprocess], files: Sequence[str], count: int) -> list[Part]:
+    """What is seen of each picture, in its pixels; fractions where samples are no files, or several pictures."""
+    pictures = [port for port in spec.inputs.values() if port.type.rank == 4]
+    if not files or len(pictures) != 1 or not all(isinstance(size, int) for size in pictures[0].type.spatial):
+        return [WHOLE] * count
+    (port,) = pictures
+    paths, wanted = [Path(file) for file in files], Wanted(port.name, "input", port.type, port.span)
+    parts = views(paths, wanted, preprocess.get(port.name, NO_STEPS))
+    return [in_pixels(part, *natural_size(path)) for part, path in zip(parts, paths, strict=True)]
 
 
-def view_of(spec: Spec) -> View | None:
-    """How the only picture that flows in is resized; None where there are several, or other steps cut it."""
-    shapes = [port.type.shape[1:3] for port in spec.inputs.values() if port.type.rank == 4]
-    steps = [step for recipe in spec.preprocess for step in recipe.steps if step.name in SIZED]
-    if len(shapes) != 1 or len(steps) > 1 or any(step.name != "resize" for step in steps):
-        return None
-    height, width = shapes[0]
-    mode = steps[0].settings.get("mode", "cover") if steps else "cover"
-    return View(mode, height, width) if isinstance(height, int) and isinstance(width, int) else None
+def in_pixels(part: Part, height: int, width: int) -> Part:
+    """A part of a picture of this size, which was told in fractions of it."""
+    left, top, wide, high = part
+    return left * width, top * height, wide * width, high * height

@@ -256,11 +256,11 @@ class Model:
 
         outputs  what `predict` gave
         names    of the classes, in place of those that the weights know
-        files    that pictures were read from: boxes are in their pixels. Without them, and where `preprocess` cuts
-                 parts out of pictures, boxes are fractions of what the network sees
+        files    that pictures were read from: boxes are in their pixels. Without them, and where several pictures flow
+                 in, boxes are fractions of what the network sees
         """
         detectors = [name for name in self._of_kind("detections") if name in outputs]
-        parts = parts_of(self.spec, files, len(outputs[detectors[0]])) if detectors else []
+        parts = parts_of(self.spec, self._supply.preprocess, files, len(outputs[detectors[0]])) if detectors else []
         known = {name: names or self._supply.names.get(name, ()) for name in detectors}
         return {name: found_in(outputs[name], known[name], parts) for name in detectors}
 

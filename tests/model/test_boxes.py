@@ -10,7 +10,7 @@ from PIL import Image
 
 from graphdsl.data import Resize
 from graphdsl.model import compile
-from graphdsl.model.boxes import View, found_in
+from graphdsl.model.boxes import found_in, in_pixels
 from graphdsl.report import Failed
 
 SIZES = [(30, 50), (50, 30), (24, 24), (25, 61)]
@@ -22,8 +22,9 @@ def test_view(size: tuple[int, int], mode: str) -> None:
     """A picture of its own coordinates, resized, says where each new pixel came from."""
     height, width = size
     picture = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)[None].astype(np.float32)
-    seen = Resize((24, 32), mode, fill=255.0).apply(picture)[0]
-    left, top, wide, high = View(mode, 24, 32).part(height, width)
+    resize = Resize((24, 32), mode, fill=255.0)
+    seen = resize.apply(picture)[0]
+    left, top, wide, high = in_pixels(resize.part(height, width), height, width)
     across, down = seen[12, 4:-4, 0], seen[4:-4, 16, 1]
     x = left + (np.arange(32)[4:-4] + 0.5) / 32 * wide
     y = top + (np.arange(24)[4:-4] + 0.5) / 24 * high
@@ -42,7 +43,10 @@ def test_found() -> None:
     assert found_in(rows[:, 2:], [], [(0.0, 0.0, 1.0, 1.0)]) == [[]]
 
 
-SPEC = "input image: float[24, 32, 14]\n{}output found = image -> decode_boxes(2, [3x4, 5x6]) -> nms(score=0.1)\n"
+SPEC = (
+    "input image: float[24, 32, 3]\n{}"
+    "output found = image -> conv(14, 1) -> decode_boxes(2, [3x4, 5x6]) -> nms(score=0.1)\n"
+)
 
 
 def test_names_of_classes_are_as_many_as_a_detector_has(tmp_path: Path) -> None:
@@ -55,21 +59,33 @@ def test_names_of_classes_are_as_many_as_a_detector_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preprocess", "width"),
+    ("preprocess", "box"),
     [
-        ("", 50),
-        ("preprocess = image -> resize(24x32, mode=stretch)\n", 50),
-        ("preprocess = image -> center_crop(24x32)\n", 1),
+        ("", (5, 0, 40, 30)),
+        ("resize(24x32, mode=stretch)", (0, 0, 50, 30)),
+        ("center_crop(24x32)", (9, 3, 32, 24)),
+        ("crop(10, 2, 42, 26)", (10, 2, 32, 24)),
+        ("crop(10, 0, 26, 12) -> resize(24x32)", (10, 0, 16, 12)),
+        ("resize(60x100) -> center_crop(24x32)", (17, 9, 16, 12)),
     ],
 )
-def test_pictures_of_files(preprocess: str, width: float, tmp_path: Path) -> None:
-    """In pixels, but where parts are cut out of pictures: then as fractions."""
+def test_pictures_of_files(preprocess: str, box: tuple[float, ...], tmp_path: Path) -> None:
+    """All that a network sees is the box that it sees it in, in pixels of the file; without files, fractions."""
     Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(tmp_path / "a.png")
-    (tmp_path / "net.dag").write_text(SPEC.format(preprocess))
+    steps = f"preprocess = image -> {preprocess}\n" if preprocess else ""
+    (tmp_path / "net.dag").write_text(SPEC.format(steps))
     model = compile(tmp_path / "net.dag")
     outputs = {"found": np.array([[[0.5, 0.5, 1.0, 1.0, 0.9, 1]]])}
     ((thing,),) = model.found(outputs, (), [str(tmp_path / "a.png")])["found"]
-    seen = min(width, 40.0) if not preprocess else width
-    assert thing.box[2] == pytest.approx(seen)
+    assert thing.box == pytest.approx(box)
     ((bare,),) = model.found(outputs)["found"]
     assert bare.box == (0.0, 0.0, 1.0, 1.0)
+
+
+def test_of_two_pictures_boxes_are_fractions(tmp_path: Path) -> None:
+    text = SPEC.format("input other: float[24, 32, 3]\n").replace("image -> conv", "image + other -> conv")
+    Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "net.dag").write_text(text)
+    outputs = {"found": np.array([[[0.5, 0.5, 1.0, 1.0, 0.9, 1]]])}
+    ((thing,),) = compile(tmp_path / "net.dag").found(outputs, (), [str(tmp_path / "a.png")])["found"]
+    assert thing.box == (0.0, 0.0, 1.0, 1.0)
