@@ -12,11 +12,11 @@ import numpy as np
 from graphdsl.data.column import Array, Column, Dense, Ragged
 from graphdsl.data.preprocess import STEPS, ColumnStep, State, Use, cannot
 from graphdsl.data.running import Windows
-from graphdsl.data.sounds import Sounds
+from graphdsl.data.sounds import MOST_SAMPLES, Sounds
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import FASTEST, Sound
 from graphdsl.ir import Positive, Whole
-from graphdsl.report import dataclass
+from graphdsl.report import dataclass, fail
 
 Rate = Annotated[int, Whole(1, FASTEST)]
 Levels = Annotated[int, Whole(2, 65_536)]
@@ -56,6 +56,16 @@ class Resample(SoundStep):
     """
 
     rate: Rate
+
+    def change(self, column: Column, state: State, use: Use) -> Column:
+        sounds = column.sounds if isinstance(column, Sounds) else ()
+        samples = sum(-(-s.values.size * self.rate // s.rate) for s in sounds)
+        if samples > MOST_SAMPLES:
+            slowest = min(sound.rate for sound in sounds)
+            message = f"`resample({self.rate})` would make {samples:,} samples; at most {MOST_SAMPLES:,} are accepted"
+            help = f"take fewer recordings, or a lower rate: there are some with {slowest} samples a second"
+            raise fail("E0504", message, use.wanted.span, help=help)
+        return SoundStep.change(self, column, state, use)
 
     def heard(self, sound: Sound) -> Sound:
         if sound.rate == self.rate:

@@ -107,13 +107,18 @@ def _samples(path: Path, form: _Format, content: bytes, start: int, size: int) -
     count = len(data) // width
     if not count:
         raise unreadable(path, "it holds no samples", EXPECTED)
-    return _floats(form, data[: count * width]).reshape(count, form.channels)
+    values = _floats(form, data[: count * width]).reshape(count, form.channels)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+        raise unreadable(path, f"sample {row} is no finite number", "write it again from what it was made of")
+    return values
 
 
 def _floats(form: _Format, data: bytes) -> Array:
     """float32 from -1 to 1. Eight bits are without a sign, around 128."""
     if form.tag == FLOAT:
-        return np.frombuffer(data, f"<f{form.bits // 8}").astype(np.float32)
+        with np.errstate(over="ignore"):
+            return np.frombuffer(data, f"<f{form.bits // 8}").astype(np.float32)
     if form.bits == 8:
         return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
     if form.bits == 24:

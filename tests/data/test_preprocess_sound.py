@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphdsl
-from graphdsl.data import Places, RunningSound, wav_bytes
+from graphdsl.data import Files, Places, RunningSound, wav_bytes
 from graphdsl.data.preprocess_sound import Mono, MuLaw, Resample, Trim, resampled
 from graphdsl.data.wav import Sound
 from graphdsl.ir import Array
@@ -117,3 +117,12 @@ def test_sound_as_windows(tmp_path: Path) -> None:
     (tmp_path / "2.wav").write_bytes(wav_bytes(np.zeros((9, 2), np.float32), 8000))
     with pytest.raises(Failed, match="several channels"):
         RunningSound(("2.wav",), length=4).read(Places(tmp_path))
+
+
+@pytest.mark.triggers("E0504")
+def test_a_header_does_not_decide_how_much_memory_is_taken(tmp_path: Path) -> None:
+    """100,000 samples that are said to be one a second would be 10,000,000,000 of 100,000 a second."""
+    (tmp_path / "a.wav").write_bytes(wav_bytes(np.zeros(100_000, np.float32), 1))
+    made = model(tmp_path, "input sound: float[T]\npreprocess = sound -> resample(100000)\noutput y = sound -> relu\n")
+    with pytest.raises(Failed, match=r"E0504.*would make 10,000,000,000 samples"):
+        made.predict(Files((str(tmp_path / "a.wav"),)).read(Places()))

@@ -140,3 +140,11 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
         assert np.prod(read_wav(path).values.shape) <= 400
     except Failed as failed:
         assert {d.code for d in failed.diagnostics} == {"E0502"}
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, 1e300])
+@pytest.mark.triggers("E0502")
+def test_floats_that_are_no_amplitudes(tmp_path: Path, wild: float) -> None:
+    data = np.array([0.0, 0.5, wild], "<f8").tobytes()
+    with pytest.raises(Failed, match=r"E0502.*sample 2 is no finite number"):
+        read_wav(file_of(tmp_path / "a.wav", data, tag=3, bits=64))
