@@ -21,6 +21,8 @@ LISTED = 20
 
 SLACK = 1.5
 """Pixels by which a box may reach beyond the picture: tools count from 0 or from 1."""
+SLACK_OF_FRACTIONS = 1e-3
+"""The same where boxes are told as fractions, which tools round."""
 
 Bad = Annotated[str, Choice(("stop", "skip", "clip"))]
 
@@ -70,10 +72,10 @@ def dataset_of(pictures: Sequence[Picture], classes: Sequence[str], bad: str, or
 def _boxes(picture: Picture, names: Sequence[str], bad: str, wrong: list[str]) -> Array:
     """[k, 5] as fractions."""
     height, width = (1, 1) if picture.fractions else natural_size(picture.path)
-    slack = SLACK / max(height, width) if picture.fractions else SLACK
+    slack = SLACK_OF_FRACTIONS if picture.fractions else SLACK
     found = []
     for marked in picture.marked:
-        why = _trouble(marked, names, (width, height), 1e-3 if picture.fractions else slack)
+        why = _trouble(marked, names, (width, height), slack)
         if why:
             wrong.append(f"{marked.place}: {why}")
         clipped = np.clip(np.array(marked.box) / (width, height, width, height), 0, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from graphdsl.data.dataset import Dataset
 from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
 from graphdsl.data.images import ENDINGS
 from graphdsl.data.registry import READERS, Reader
+from graphdsl.data.table import Table, read_table
 from graphdsl.ir import Words
 from graphdsl.report import dataclass
 
@@ -25,6 +25,9 @@ COLUMNS = {
     "label": ("label", "class", "name", "cell_type"),
 }
 """What the columns of a table of boxes may be called."""
+
+MOST_CLASSES = 1 << 16
+"""Of a dataset whose classes are numbers."""
 
 
 @READERS.register("coco")
@@ -50,7 +53,7 @@ class Coco(Reader):
         try:
             whole = json.loads(read_bytes(path, LARGEST_TEXT))
             return self._dataset(path, folder, whole)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError, AttributeError) as error:
             why = f"it is no JSON of COCO: {type(error).__name__} {error}"
             raise unreadable(path, why, "expected images, annotations and categories") from error
 
@@ -88,7 +91,7 @@ class Yolo(Reader):
 
     def read(self, places: Places) -> Dataset:
         path = places.find(self.path)
-        names = _lines(places.find(self.names)) if self.names else []
+        names = [name for _, name in _lines(places.find(self.names))] if self.names else []
         labels = places.find(self.labels) if self.labels else None
         pictures = [self._picture(file, labels, names) for file in _pictures(path)]
         return dataset_of(pictures, names or _numbers(pictures), self.bad, str(path))
@@ -96,7 +99,7 @@ class Yolo(Reader):
     def _picture(self, file: Path, labels: Path | None, names: Sequence[str]) -> Picture:
         texts = [folder / f"{file.stem}.txt" for folder in ([labels] if labels else _beside(file))]
         text = next((t for t in texts if t.is_file()), None)
-        marked = [_marked(text, i, line, names) for i, line in enumerate(_lines(text), 1)] if text else []
+        marked = [_marked(text, number, line, names) for number, line in _lines(text)] if text else []
         return Picture(file, tuple(marked), fractions=True)
 
 
@@ -106,6 +109,8 @@ def _marked(text: Path, number: int, line: str, names: Sequence[str]) -> Marked:
         kind, (x, y, width, height) = int(parts[0]), map(float, parts[1:5])
     except (ValueError, IndexError) as error:
         raise unreadable(text, f"line {number}: `{line[:80]}`", "expected class, x, y, width, height") from error
+    if kind >= MOST_CLASSES:
+        raise unreadable(text, f"line {number}: class {kind}", f"classes are numbers below {MOST_CLASSES:,}")
     label = names[kind] if 0 <= kind < len(names) else str(kind)
     return Marked(f"{text}:{number}", label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
 
@@ -119,7 +124,7 @@ def _numbers(pictures: Sequence[Picture]) -> list[str]:
 def _pictures(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
-    listed = [Path(line) for line in _lines(path)]
+    listed = [Path(line) for _, line in _lines(path)]
     return [line if line.is_absolute() or line.is_file() else path.parent / line for line in listed]
 
 
@@ -128,9 +133,10 @@ def _beside(file: Path) -> list[Path]:
     return [file.parent, Path(*swapped)]
 
 
-def _lines(path: Path) -> list[str]:
-    text = read_bytes(path, LARGEST_TEXT).decode("utf-8", "replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a text that are not empty, by number."""
+    text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig", "replace")
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 @READERS.register("boxes")
@@ -144,7 +150,8 @@ class BoxTable(Reader):
     classes   in the order in which they are numbered; none: those that occur, in alphabetical order
     bad       as for `voc`
 
-    A line whose corners are empty names a picture without objects. Raises E0501, E0502, E0504, E0507, E0508, E0521.
+    A line whose corners are empty names a picture without objects. Raises E0501, E0502, E0504, E0505
+    (rows), E0507, E0508, E0521.
     """
 
     path: Words
@@ -155,34 +162,33 @@ class BoxTable(Reader):
     def read(self, places: Places) -> Dataset:
         path = places.find(self.path)
         folder = places.find(self.pictures) if self.pictures else path.parent
-        lines = read_bytes(path, LARGEST_TEXT).decode("utf-8", "replace").splitlines()
-        rows = csv.reader(lines)
-        places_of = _header(path, next(rows, []))
+        table = read_table(path, ",")
+        columns = [table.cells[name] for name in _columns(table)]
         marked: dict[str, list[Marked]] = {}
-        for row in rows:
-            file, box = _row(f"{path}:{rows.line_num}", row, places_of)
+        for line, *cells in zip(table.lines, *columns, strict=True):
+            file, box = _row(f"{path}:{line}", dict(zip(COLUMNS, cells, strict=True)))
             marked.setdefault(file, []).extend([box] if box else [])
         pictures = [Picture(folder / file, tuple(found)) for file, found in marked.items()]
         return dataset_of(pictures, self.classes, self.bad, str(path))
 
 
-def _header(path: Path, header: Sequence[str]) -> dict[str, int]:
-    """Where each thing stands in a row."""
-    known = [name.strip().lower() for name in header]
-    found = {what: next((known.index(w) for w in words if w in known), -1) for what, words in COLUMNS.items()}
-    missing = [what for what, at in found.items() if at < 0]
+def _columns(table: Table) -> list[str]:
+    """What the file calls each of COLUMNS."""
+    known = {name.lower(): name for name in reversed(table.columns)}
+    found = {what: next((known[word] for word in words if word in known), "") for what, words in COLUMNS.items()}
+    missing = [what for what, name in found.items() if not name]
     if missing:
-        help = f"its columns are {', '.join(header[:20])}; wanted: image, left, top, right, bottom, label"
-        raise unreadable(path, f"it has no column for {', '.join(missing)}", help)
-    return found
+        help = f"its columns are {', '.join(table.columns[:20])}; wanted: image, left, top, right, bottom, label"
+        raise unreadable(table.path, f"it has no column for {', '.join(missing)}", help)
+    return list(found.values())
 
 
-def _row(place: str, row: Sequence[str], at: Mapping[str, int]) -> tuple[str, Marked | None]:
+def _row(place: str, cells: Mapping[str, str]) -> tuple[str, Marked | None]:
+    if not cells["left"]:
+        return cells["file"], None
     try:
-        cells = {what: row[index].strip() for what, index in at.items()}
-        if not cells["left"]:
-            return cells["file"], None
         left, top, right, bottom = (float(cells[side]) for side in ("left", "top", "right", "bottom"))
-    except (ValueError, IndexError) as error:
-        raise unreadable(Path(place), f"`{','.join(row)[:80]}`", "expected a picture, four numbers, a class") from error
+    except ValueError as error:
+        told = ",".join(cells.values())[:80]
+        raise unreadable(Path(place), f"`{told}`", "expected a picture, four numbers, a class") from error
     return cells["file"], Marked(place, cells["label"], (left, top, right, bottom))

@@ -113,7 +113,8 @@ def conformed(
     """The boxes as `box(n)[m]` takes them, and the names of their classes.
 
     names  known from training; empty: the column's own
-    Raises E0513 (more boxes in a picture than m), E0515 (more classes than n), E0517 (a class not trained on).
+    Raises E0513 (more boxes in a picture than m), E0515 (more classes than n), E0516 (no finite number), E0517 (a class
+    not trained on).
     """
     count, most = wanted.type.kind.classes, int(wanted.shape[0])
     if column.longest() > most:
@@ -133,7 +134,8 @@ def conformed(
 def _numbers(column: Boxes, known: tuple[str, ...], wanted: Wanted, place: Callable[[int], str]) -> Array:
     """The number of each class of the column among those that are known."""
     if not column.classes:
-        return np.arange(max([wanted.type.kind.classes, *(int(r[:, 4].max(initial=0)) + 1 for r in column.rows)]))
+        _demand_numbers(column, wanted, place)
+        return np.arange(wanted.type.kind.classes)
     strange = [i for i, given in enumerate(column.classes) if given not in known]
     found = [(row, int(n)) for row, boxes in enumerate(column.rows) for n in boxes[:, 4] if int(n) in strange]
     if found:
@@ -143,3 +145,16 @@ def _numbers(column: Boxes, known: tuple[str, ...], wanted: Wanted, place: Calla
         message = f"{place(row)}: `{given}` is no class that {wanted.title} was trained on"
         raise fail("E0517", message, wanted.span, help=help)
     return np.array([known.index(given) if given in known else 0 for given in column.classes])
+
+
+def _demand_numbers(column: Boxes, wanted: Wanted, place: Callable[[int], str]) -> None:
+    """Boxes of a program: their classes are the numbers of classes that there are."""
+    count = wanted.type.kind.classes
+    for row, boxes in enumerate(column.rows):
+        numbers = boxes[:, 4]
+        if not np.isfinite(boxes).all():
+            raise fail("E0516", f"{place(row)}: a box has a number that is not finite", wanted.span)
+        if ((numbers < 0) | (numbers >= count) | (numbers % 1 != 0)).any():
+            told = ", ".join(f"{number:g}" for number in numbers[:20])
+            message = f"{place(row)} has boxes of the classes {told}; {wanted.title} has those from 0 to {count - 1}"
+            raise fail("E0515", message, wanted.span, help="classes are whole numbers that begin at 0")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphdsl.data import AUGMENTS, READERS, STEPS, Augment, Batches, Dataset, Places, Preprocess, Wanted, bind
+from graphdsl.data import AUGMENTS, READERS, STEPS, Augment, Batches, Dataset, Dense, Places, Preprocess, Wanted, bind
 from graphdsl.ir import BATCH, Array, Made, TensorType, boxes
 from graphdsl.report import Failed
 from tests.support.shared import DATA, needs
@@ -284,3 +284,45 @@ def test_blood_cells(tmp_path: Path) -> None:
 def annotations(part: str) -> list[Path]:
     names = (DATA / "bccd" / "ImageSets" / "Main" / f"{part}.txt").read_text().split()
     return [DATA / "bccd" / "Annotations" / f"{name}.xml" for name in names]
+
+
+NO_PICTURE = '{"images": [{"id": 1e999, "file_name": "a.png"}], "annotations": [], "categories": []}'
+
+
+@pytest.mark.parametrize(
+    ("form", "file", "text", "part"),
+    [
+        ("coco", "coco.json", NO_PICTURE, "E0502.*no JSON of COCO: OverflowError"),
+        ("coco", "coco.json", "[1, 2]", "E0502.*no JSON of COCO: TypeError"),
+        ("yolo", "labels/a.txt", "\n\n0 0.5 0.5 wide 0.1", "E0502.*line 3: `0 0.5 0.5 wide 0.1`"),
+        ("yolo", "labels/a.txt", "99999999999 0.5 0.5 0.1 0.1", "E0502.*line 1: class 99999999999"),
+        ("boxes", "boxes.csv", "image,left,top,right,label\n", "E0502.*no column for bottom"),
+        ("boxes", "boxes.csv", "image,left,top,right,bottom,label\na.png,1,2,x,4,cat", "E0502.*boxes.csv:2.*1,2,x,4"),
+        ("boxes", "boxes.csv", "image,left,top,right,bottom,label\na.png,1,2", "E0505.*row has 3 values"),
+        ("boxes", "boxes.csv", f"image,left,top,right,bottom,label\n{'a' * 200_000},1,2,3,4,cat", "E0505.*field limit"),
+        ("boxes", "boxes.csv", 'image,left,top,right,bottom,label\na.png,1,2,3,4,"cat', "E0505"),
+    ],
+)
+@pytest.mark.triggers("E0502", "E0505")
+def test_malformed_files(folder: Path, form: str, file: str, text: str, part: str) -> None:
+    (folder / file).write_text(text)
+    with pytest.raises(Failed, match=part):
+        read(form, folder, **({} if form != "yolo" else {"names": None}))
+
+
+@pytest.mark.parametrize(("label", "part"), [(2, "E0515"), (-1, "E0515"), (0.5, "E0515"), (np.nan, "E0516")])
+@pytest.mark.triggers("E0515", "E0516")
+def test_classes_of_arrays_are_numbers_that_there_are(label: float, part: str) -> None:
+    def bound(label: float) -> Array:
+        rows = np.array([[[0.5, 0.5, 0.2, 0.2, label]]], np.float32)
+        data = Dataset({"image": Dense(np.zeros((1, 48, 48, 3), np.float32)), "objects": Dense(rows)})
+        wanted = [
+            Wanted("image", "input", TensorType((BATCH, 48, 48, 3))),
+            Wanted("objects", "target", TensorType((BATCH, 4, 5), kind=boxes(2))),
+        ]
+        found: Array = bind(data, wanted).take(np.array([0])).arrays["objects"]
+        return found
+
+    assert bound(1)[0, 0, 4] == 1
+    with pytest.raises(Failed, match=part):
+        bound(label)
