@@ -1,7 +1,7 @@
 """Training: what sections of a spec ask for, and how it is done."""
 
 from graphdsl.learn.ascent import Ascent, summed
-from graphdsl.learn.boxes import average_precision, curve, hits, overlaps
+from graphdsl.learn.boxes import average_precision, curve, hits
 from graphdsl.learn.callbacks import CALLBACKS, Callback, Memory
 from graphdsl.learn.checkpoint import State, load_state, read_weights_or_checkpoint
 from graphdsl.learn.curves import curves
@@ -118,7 +118,6 @@ __all__ = [
     "metrics_lines",
     "new_folder",
     "newest_weights",
-    "overlaps",
     "plans",
     "png",
     "progress",

@@ -25,6 +25,7 @@ import numpy as np
 from graphdsl.ir import Array, Choice, Fraction, Natural
 from graphdsl.learn.metrics import Metric, metric
 from graphdsl.learn.reading import Pair, Reading
+from graphdsl.ops import overlaps
 from graphdsl.report import dataclass
 
 VOC07, VOC12, COCO = "voc07", "voc12", "coco"
@@ -40,19 +41,6 @@ MOST_COCO = 100
 
 TRUTH = -1.0
 """Where a row of observations has its score: the row counts a true box."""
-
-
-def overlaps(first: Array, second: Array) -> Array:
-    """Intersection over union of every box of first with every box of second, [n, m]; 0 where the union has no area.
-
-    Boxes are rows that begin with centre x, centre y, width, height.
-    """
-    a, b = (np.asarray(boxes, np.float64)[:, :4] for boxes in (first, second))
-    low = np.maximum((a[:, :2] - a[:, 2:] / 2)[:, None], (b[:, :2] - b[:, 2:] / 2)[None])
-    high = np.minimum((a[:, :2] + a[:, 2:] / 2)[:, None], (b[:, :2] + b[:, 2:] / 2)[None])
-    common = np.maximum(high - low, 0).prod(-1)
-    union = a[:, 2:].prod(-1)[:, None] + b[:, 2:].prod(-1)[None] - common
-    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
 
 def hits(overlap: Array, threshold: float, rule: str) -> Array:

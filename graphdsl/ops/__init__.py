@@ -63,6 +63,7 @@ from graphdsl.ops.neocognitron import SCells
 from graphdsl.ops.nms import Nms
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.norm import BatchNorm, Standardize
+from graphdsl.ops.overlap import overlaps
 from graphdsl.ops.receptive import Sight, sight_of
 from graphdsl.ops.reduce import Broadcast, DimNumber, Sum, broadcast_to, sum_over, sum_to
 from graphdsl.ops.reduced import Reduced
@@ -180,6 +181,7 @@ __all__ = [
     "overlap",
     "numbers",
     "over",
+    "overlaps",
     "picture",
     "pool_layers",
     "project",

@@ -31,6 +31,7 @@ from graphdsl.ir import (
 )
 from graphdsl.ops.elementwise import Elementwise
 from graphdsl.ops.expression import Operand
+from graphdsl.ops.overlap import overlaps
 from graphdsl.report import dataclass
 
 FOUND = 5
@@ -138,7 +139,7 @@ class AssignBoxes(Operator):
         asked[:, 1] = 1
         if not len(true):
             return
-        asked[_shared(found[:, :4], true[:, :4]).max(axis=1) > self.ignore, 1] = 0
+        asked[overlaps(found, true).max(axis=1) > self.ignore, 1] = 0
         for box, places, shapes in zip(true, *self._places(true), strict=True):
             order = np.argsort(-shapes, kind="stable")
             free = [a for a in order if not asked[places[a], 0]]
@@ -178,12 +179,3 @@ class AssignBoxes(Operator):
             BadSample(op, (TensorType((1, 5, 7)), TensorType((1, 2, 5), kind=boxes(2)))),
             BadSample(op, (TensorType((1, 4, 7)), TensorType((1, 2, 4)))),
         ]
-
-
-def _shared(found: Array, true: Array) -> Array:
-    """Intersection over union, [found, true]."""
-    low = np.maximum((found[:, :2] - found[:, 2:] / 2)[:, None], (true[:, :2] - true[:, 2:] / 2)[None])
-    high = np.minimum((found[:, :2] + found[:, 2:] / 2)[:, None], (true[:, :2] + true[:, 2:] / 2)[None])
-    common = np.maximum(high - low, 0).prod(-1)
-    union = found[:, 2:].prod(-1)[:, None] + true[:, 2:].prod(-1)[None] - common
-    return np.asarray(common / np.maximum(union, 1e-9))

@@ -13,7 +13,9 @@ from __future__ import annotations
 from math import pi
 from typing import Annotated
 
-from graphdsl.ir import Builder, Choice, TypeRuleError, Value, layer, loss
+import numpy as np
+
+from graphdsl.ir import Array, Builder, Choice, TypeRuleError, Value, layer, loss
 from graphdsl.ops import expression as e
 from graphdsl.ops.concat import pieces
 from graphdsl.ops.elementwise import formula
@@ -56,6 +58,19 @@ def overlap_of(b: Builder, first: Value, second: Value, form: str) -> Value:
         return _shared(_Box(*numbers[:SIDES]), _Box(*numbers[SIDES:]), form)
 
     return formula(b, shared, *columns, title=form)
+
+
+def overlaps(first: Array, second: Array) -> Array:
+    """Intersection over union of every box of first with every box of second, [n, m]; 0 where the union has no area.
+
+    Boxes are rows that begin with centre x, centre y, width, height.
+    """
+    a, b = (np.asarray(boxes, np.float64)[:, :4] for boxes in (first, second))
+    low = np.maximum((a[:, :2] - a[:, 2:] / 2)[:, None], (b[:, :2] - b[:, 2:] / 2)[None])
+    high = np.minimum((a[:, :2] + a[:, 2:] / 2)[:, None], (b[:, :2] + b[:, 2:] / 2)[None])
+    common = np.maximum(high - low, 0).prod(-1)
+    union = a[:, 2:].prod(-1)[:, None] + b[:, 2:].prod(-1)[None] - common
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
 
 def _shared(a: _Box, t: _Box, form: str) -> e.Expression:

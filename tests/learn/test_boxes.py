@@ -14,7 +14,8 @@ import pytest
 
 import graphdsl
 from graphdsl.ir import Array
-from graphdsl.learn import METRICS, Pair, Reading, average_precision, overlaps
+from graphdsl.learn import METRICS, Pair, Reading, average_precision
+from graphdsl.ops import overlaps
 from tests.support.shared import DATA, needs
 
 CASE = DATA / "conformance" / "map_voc_case1"
