@@ -322,6 +322,15 @@ def test_package_has_a_map(package: Path) -> None:
     assert _last_heading(readme.read_text(encoding="utf-8")) == "## Why it is this way"
 
 
+@pytest.mark.parametrize("package", packages(), ids=lambda p: p.name)
+def test_map_names_every_file(package: Path) -> None:
+    """All but commands, of which each has a file: `graphdsl --help` is their map."""
+    readme = (package / "README.md").read_text(encoding="utf-8")
+    files = {p.name for p in package.glob("*.py") if not p.name.startswith("__")}
+    commands = {p.name for p in package.glob("*.py") if "@click.command" in p.read_text(encoding="utf-8")}
+    assert not sorted(name for name in files - commands if f"`{name}`" not in readme)
+
+
 def _last_heading(text: str) -> str:
     return [line for line in text.splitlines() if line.startswith("#")][-1]
 

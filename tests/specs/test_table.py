@@ -13,7 +13,8 @@ from graphdsl.ir import Weight
 
 SPECS = Path(__file__).parents[2] / "specs"
 TABLES = (SPECS / "README.md").read_text(encoding="utf-8")
-ROWS = {m[1]: m[2].split(" | ") for m in re.finditer(r"^\| \[[^]]+\]\((\S+\.dag)\) \| (.*) \|$", TABLES, re.MULTILINE)}
+FOUND = re.findall(r"^\| \[[^]]+\]\((\S+\.dag)\) \| (.*) \|$", TABLES, re.MULTILINE)
+ROWS = {name: row.split(" | ") for name, row in FOUND}
 
 
 def lines(path: Path) -> int:
@@ -23,7 +24,7 @@ def lines(path: Path) -> int:
 
 def test_every_spec_has_a_row() -> None:
     paths = [*SPECS.glob("*.dag"), *SPECS.glob("zoo/*.dag")]
-    assert set(ROWS) == {p.relative_to(SPECS).as_posix() for p in paths}
+    assert sorted(name for name, _ in FOUND) == sorted(p.relative_to(SPECS).as_posix() for p in paths)
 
 
 @pytest.mark.parametrize("name", ROWS)
