@@ -43,7 +43,7 @@ from graphdsl.data.running_sound import RunningSound
 from graphdsl.data.sounds import SOUNDS, Sounds, read_sounds
 from graphdsl.data.text_files import Lines, RunningText
 from graphdsl.data.voc import Voc
-from graphdsl.data.vocabulary import UNKNOWN, Vocabulary
+from graphdsl.data.vocabulary import STRANGE, UNKNOWN, Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.data.wav import MOST_CHANNELS, Sound, read_wav, wav_bytes
 from graphdsl.data.word_vectors import in_array, in_text
@@ -59,6 +59,7 @@ __all__ = [
     "SOUNDS",
     "SOURCES",
     "STEPS",
+    "STRANGE",
     "TARGET",
     "UNKNOWN",
     "WHOLE",

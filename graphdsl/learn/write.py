@@ -196,12 +196,16 @@ class Writer:
         return self._step.inputs[POSITION].kind.classes if counts and self._step is not None else CONTEXT
 
     def numbers(self, start: Sequence[int], draw: Draw, seed: int, never: Sequence[int] = ()) -> Iterator[int]:
-        """The pieces that come after start, without end. never: pieces that must not come."""
+        """The pieces that come after start, without end. never: pieces that must not come; where no other is probable
+        at all, the others are equally so."""
         random = np.random.default_rng(seed)
         reader = self.reader()
         new: Sequence[int] = start
         while True:
             probabilities = np.array(reader.read(new))
             probabilities[list(never)] = 0
+            if not probabilities.any():
+                probabilities[:] = 1
+                probabilities[list(never)] = 0
             new = [draw.choose(probabilities, random)]
             yield new[0]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from graphdsl.data import Tokeniser, Vocabulary
+from graphdsl.data import STRANGE, Tokeniser, Vocabulary
 from graphdsl.ir import Domain, SettingError
 from graphdsl.lang import Spec
 from graphdsl.learn import DRAWN, GREEDY, SAMPLE, Done, Sampling, Writer, heads, samplings
@@ -20,7 +20,6 @@ TAIL = 8
 """Pieces before a new one that say how it is joined on: a blank before a word, none before a comma."""
 HELD = 4
 """Bytes of one character at most, which come one by one."""
-STRANGE = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)

@@ -228,3 +228,16 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, capsys: py
     out = ran(capsys, "sample", saved, "--temperature", 50, "--length", 200)[1]
     assert "\x1b" not in out
     assert "␛" in out
+
+
+@pytest.mark.parametrize("method", ["greedy", "stochastic"])
+def test_what_has_no_name_is_not_written_even_where_nothing_else_is_probable(method: str, tmp_path: Path) -> None:
+    (tmp_path / "sure.dag").write_text(
+        "input text: int(3)[T]\npreprocess = text -> characters\n"
+        "output said = text -> embedding(4) -> lstm(4, sequence=true) -> dense(3) -> softmax\n"
+    )
+    model = graphdsl.compile(tmp_path / "sure.dag")
+    model.writing.spell((UNKNOWN, "a", "b"))
+    model.executor.weights["said/dense_1/bias"] = np.array([1000, 0, 0], np.float32)
+    made = "".join(model.sample("a", length=30, method=method))
+    assert set(made) == ({"a"} if method == "greedy" else {"a", "b"})
