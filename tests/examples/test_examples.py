@@ -63,10 +63,10 @@ def test_author_profile(tmp_path: Path) -> None:
 
 
 def test_shapes(tmp_path: Path) -> None:
-    data = made("shapes", tmp_path / "pictures", each=24)
+    data = made("shapes", tmp_path / "pictures", each=48)
     assert sorted(p.name for p in data.iterdir()) == ["circle", "cross", "square", "triangle"]
-    got = trained("separable", {"data": str(data)}, epochs=1)
-    assert 0 < got["train"]["loss"] < 1.5
+    got = trained("separable", {"data": str(data)}, epochs=8)
+    assert got["train"]["loss"] < 1.3, "1.386 is what one answer for all of four shapes is worth"
 
 
 @pytest.mark.parametrize("spec", ["mlp", "residual", "inception_block", "batch_norm"])
