@@ -17,7 +17,8 @@ from graphdsl.cli.saving import save
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Dense, Labels
 from graphdsl.ir import Array
-from graphdsl.model import TOP, Found, Model, asked, compile
+from graphdsl.model import TOP, Found, Model, asked, compile, marked
+from graphdsl.report import write_whole
 
 
 @click.command()
@@ -45,12 +46,13 @@ from graphdsl.model import TOP, Found, Model, asked, compile
 @click.option(
     "--draw", "drawn", metavar="N", type=click.IntRange(1), help="N samples of the outputs made of noise alone."
 )
+@click.option("--score", type=click.FloatRange(0, 1), default=0.0, help="Of boxes: those that score at least this.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="With --draw: other noise.")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav).",
+    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav); boxes on pictures in a folder.",
 )
 @backend_option
 @tables
@@ -64,6 +66,7 @@ def command(
     texts: tuple[str, ...],
     layer: str | None,
     drawn: int | None,
+    score: float,
     seed: int,
     output: str | None,
     backend: str,
@@ -82,6 +85,7 @@ def command(
     graphdsl predict runs/text_cnn-1/weights.safetensors --text "a good film"
     graphdsl predict model.dag photos/ --features pooled -o features.npz
     graphdsl predict generator.dag --draw 64 -o made.png
+    graphdsl predict detector.dag photos/ -o found/ --score 0.5     with boxes drawn on them
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, layer=layer)
@@ -92,10 +96,12 @@ def command(
     outputs = model.predict(given) if drawn is None else model.draw(drawn, seed=seed)
     best = model.top(outputs, count, names)
     files = files_of(given)
-    found, read = model.found(outputs, names, files), model.texts(outputs, names)
+    found, read = sure(model.found(outputs, names, files), score), model.texts(outputs, names)
     table = outputs | {name: np.array(said) for name, said in read.items()}
     heads = files or texts_of(given)
-    if output is not None:
+    if output is not None and found and files and not Path(output).suffix:
+        draw_all(Path(output), found, files)
+    elif output is not None:
         save(output, table, best, files, rate_of(given))
 
     def shown(name: str, values: Array) -> str:
@@ -117,6 +123,20 @@ def samples(data: tuple[str, ...], texts: tuple[str, ...], model: Model) -> Data
         raise click.UsageError("give DATA or --text, not both")
     rows = as_trained(data[0], model.spec) if len(data) == 1 and Path(data[0]).suffix.lower() in ROWS else None
     return rows or (texts_given(texts, model.spec.inputs) if texts else dataset(data))
+
+
+def sure(found: dict[str, list[list[Found]]], score: float) -> dict[str, list[list[Found]]]:
+    """What scores at least this."""
+    return {name: [[t for t in things if t.score >= score] for things in pictures] for name, pictures in found.items()}
+
+
+def draw_all(folder: Path, found: dict[str, list[list[Found]]], files: list[str]) -> None:
+    """A picture of each file with what all heads have found in it, in a folder. Raises E0701."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = sorted({thing.label for pictures in found.values() for things in pictures for thing in things})
+    for i, file in enumerate(files):
+        both = sorted((thing for pictures in found.values() for thing in pictures[i]), key=lambda t: -t.score)
+        write_whole(folder / f"{Path(file).stem}.png", marked(Path(file), both, names))
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.folder import Folder
 from graphdsl.data.follow import views
 from graphdsl.data.idx import Idx
-from graphdsl.data.images import ENDINGS, Images, natural_size
+from graphdsl.data.images import ENDINGS, Images, decode, natural_size
 from graphdsl.data.joined import Joined
 from graphdsl.data.named_files import Files
 from graphdsl.data.numpy_files import Npy, Npz, map_npy
@@ -118,6 +118,7 @@ __all__ = [
     "arrays",
     "bind",
     "bucket",
+    "decode",
     "natural_size",
     "read",
     "read_bytes",

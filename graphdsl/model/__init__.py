@@ -4,6 +4,7 @@ from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
+from graphdsl.model.marked import marked
 from graphdsl.model.model import Model, compile
 from graphdsl.model.supply import asked
 from graphdsl.model.words import VOCABULARY
@@ -20,5 +21,6 @@ __all__ = [
     "compile",
     "composer",
     "dream",
+    "marked",
     "selfcheck",
 ]

@@ -48,6 +48,13 @@ def _found(row: Array, names: Sequence[str], part: Part) -> Found:
     return Found(label, score, box)
 
 
+def names_of(output: str, spec: Spec, known: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The names of the classes that a detector tells: given for it, or those of the only target of boxes."""
+    targets = [name for name, port in spec.targets.items() if port.type.kind.name == "boxes"]
+    told = known.get(targets[0], ()) if len(targets) == 1 else ()
+    return known.get(output, told)
+
+
 def parts_of(spec: Spec, preprocess: Mapping[str, Preprocess], files: Sequence[str], count: int) -> list[Part]:
     """What is seen of each picture, in its pixels; fractions where samples are no files, or several pictures."""
     pictures = [port for port in spec.inputs.values() if port.type.rank == 4]

@@ -40,7 +40,7 @@ from graphdsl.learn import (
 from graphdsl.model import arguments
 from graphdsl.model.arguments import changed, count, dataset, validation
 from graphdsl.model.beginning import begin_folder, how_to_go_on
-from graphdsl.model.boxes import Found, found_in, parts_of
+from graphdsl.model.boxes import Found, found_in, names_of, parts_of
 from graphdsl.model.classes import TOP, Classes, classes_of, fitting, ranked, top
 from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
@@ -261,7 +261,7 @@ class Model:
         """
         detectors = [name for name in self._of_kind("detections") if name in outputs]
         parts = parts_of(self.spec, self._supply.preprocess, files, len(outputs[detectors[0]])) if detectors else []
-        known = {name: names or self._supply.names.get(name, ()) for name in detectors}
+        known = {name: names or names_of(name, self.spec, self._supply.names) for name in detectors}
         return {name: found_in(outputs[name], known[name], parts) for name in detectors}
 
     def texts(self, outputs: Mapping[str, Array], names: Sequence[str] = ()) -> dict[str, list[str]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import graphdsl
-from graphdsl.model import Model
+from graphdsl.model import Model, marked
 from graphdsl.report import Failed
 
 SPEC = """
@@ -46,3 +47,28 @@ def test_a_file_of_weights_is_compiled_with_its_weights(tmp_path: Path) -> None:
     assert np.array_equal(
         graphdsl.compile(tmp_path / "one.safetensors", backend="cpu").predict(x)["y"], one.predict(x)["y"]
     )
+
+
+def test_things_that_were_found_are_called_as_the_data_call_them(tmp_path: Path) -> None:
+    """By the names of the classes of the target, in the pixels of each picture, and drawn on it."""
+    Image = pytest.importorskip("PIL.Image")
+    spec = """
+input image: float[32, 32, 3]
+target things: box(2)[4]
+heads = image -> conv(8, 3, stride=8, pad=same) -> detect(2, anchors=[8x8])
+output found = heads -> nms(score=0.01, max=3)
+train { data = boxes("marked.csv")  loss = [heads, things] -> detection  epochs = 1 }
+"""
+    (tmp_path / "boxes.dag").write_text(spec)
+    Image.new("RGB", (64, 64), (9, 99, 200)).save(tmp_path / "a.png")
+    rows = ["image,left,top,right,bottom,label", "a.png,1,2,30,40,hen", "a.png,20,20,60,50,cow"]
+    (tmp_path / "marked.csv").write_text("\n".join(rows))
+    detector = graphdsl.compile(tmp_path / "boxes.dag")
+    detector.fit(runs=None, shown=False)
+    detector.save(tmp_path / "boxes.safetensors")
+    again = graphdsl.compile(tmp_path / "boxes.safetensors")
+    pixels = np.asarray(Image.open(tmp_path / "a.png"))[None, ::2, ::2]
+    found = again.found(again.predict(pixels), files=[str(tmp_path / "a.png")])["found"][0]
+    assert len(found) == 3 and {thing.label for thing in found} <= {"hen", "cow"}
+    drawn = Image.open(io.BytesIO(marked(tmp_path / "a.png", found, ("cow", "hen"))))
+    assert drawn.size == (64, 64) and len(drawn.getcolors()) > 1
