@@ -85,7 +85,20 @@ class _Reading:
             help = self.frame.session.suggest(item.kind, known)
             message = f"no section called `{item.kind}` stands inside `{self.kind.name}`"
             raise refuse("E0210", message, item.kind_span, help=help)
+        self._demand_new(item)
         self.nested.append(read_section(item, kind, self.frame))
+
+    def _demand_new(self, item: ast.Section) -> None:
+        """Raises E0203 for a second section of a kind and name, whose loss would stand where the first one's does."""
+        before = next((s for s in self.nested if (s.kind, s.name) == (item.kind, item.name)), None)
+        if before is None:
+            return
+        said = (
+            f"`{item.kind} {item.name}` is defined twice" if item.name else f"two `{item.kind}` sections have no name"
+        )
+        label = Label(before.span, "first defined here")
+        help = f"give each a name of its own: `{item.kind} critic {{ … }}`"
+        raise refuse("E0203", said, item.name_span or item.kind_span, labels=[label], help=help)
 
     def _key(self, key: SectionSetting, item: ast.Setting) -> None:
         name = item.names[0]
