@@ -13,7 +13,7 @@ from graphdsl.data.column import Array
 from graphdsl.data.dataset import INPUT, TARGET, Dataset
 from graphdsl.data.images import Images, natural_size
 from graphdsl.ir import Choice
-from graphdsl.report import Failed, dataclass, fail
+from graphdsl.report import Failed, dataclass, fail, visible
 
 IMAGE, OBJECTS = "image", "objects"
 LISTED = 20
@@ -102,7 +102,7 @@ def _trouble(marked: Marked, names: Sequence[str], size: tuple[int, int], slack:
 def _listed(wrong: Iterable[str]) -> Failed:
     lines = list(wrong)
     more = [f"and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
-    told = "\n".join(f"  {line}" for line in [*lines[:LISTED], *more])
+    told = "\n".join(f"  {visible(line)}" for line in [*lines[:LISTED], *more])
     count = "1 box is wrong" if len(lines) == 1 else f"{len(lines)} boxes are wrong"
     help = "repair them, or give `bad=skip` to leave them out, `bad=clip` to cut them at the border"
-    return fail("E0521", f"{count}:\n{told}", help=help)
+    return fail("E0521", count, help=f"{help}:\n{told}")

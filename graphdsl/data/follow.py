@@ -43,7 +43,7 @@ def views(paths: Sequence[Path], wanted: Wanted, preprocess: Preprocess) -> list
 def following(suited: Sequence[Suited]) -> list[Suited]:
     """Boxes with the pictures that they are in, where both change together.
 
-    Raises E0518 where pictures are moved and their boxes are not told.
+    Raises E0518 where one of them is moved and the other is not told.
     """
     boxes = [s for s in suited if s.wanted.boxes]
     pictures = [s for s in suited if s.augments and not s.wanted.boxes]
@@ -53,6 +53,11 @@ def following(suited: Sequence[Suited]) -> list[Suited]:
             raise fail("E0518", f"several inputs change, and {each.wanted.title} can follow one", each.wanted.span)
         if moved is not None and each.augments != moved.augments:
             raise _apart(moved, each)
+    alone = next((s for s in boxes if s.augments and not pictures), None)
+    if alone is not None:
+        name = alone.wanted.name
+        help = f"name the pictures that they are in, too: `[image, {name}] -> flip`"
+        raise fail("E0518", f"`augment` moves {alone.wanted.title} and no picture", alone.wanted.span, help=help)
     if not boxes or not pictures:
         return list(suited)
     first = pictures[0]

@@ -126,7 +126,7 @@ def natural_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             return picture.height, picture.width
     except Exception as error:  # as in decode
-        raise _unreadable(path, "it is damaged or no picture", "repair or replace the file") from error
+        raise _unreadable(path, _why(error), "repair or replace the file") from error
 
 
 def _of_picture(failed: Failed, path: Path) -> Failed:
@@ -139,7 +139,7 @@ def decode(path: Path, size: tuple[int | None, int | None, int]) -> Array:
 
     Raises E0507 (unreadable, or more than 8 bits a channel) and E0504 (too many pixels).
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     height, width, channels = size
     try:
@@ -155,9 +155,15 @@ def decode(path: Path, size: tuple[int | None, int | None, int]) -> Array:
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(path, "far more") from error
     except Exception as error:  # Pillow has a decoder for each format, and each fails in ways of its own
-        unknown = isinstance(error, UnidentifiedImageError)
-        words = "it is damaged or no picture" if unknown else reason(error)
-        raise _unreadable(path, words, "repair or remove the file") from error
+        raise _unreadable(path, _why(error), "repair or remove the file") from error
+
+
+def _why(error: Exception) -> str:
+    """What keeps a picture from being read: that there is none, or that none can be made of it."""
+    from PIL import UnidentifiedImageError
+
+    unknown = isinstance(error, UnidentifiedImageError)
+    return "it is damaged or no picture" if unknown else reason(error)
 
 
 def _check(path: Path, size: tuple[int, int], mode: str) -> None:

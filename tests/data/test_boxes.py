@@ -202,6 +202,15 @@ def test_boxes_must_be_told_of_what_moves(folder: Path) -> None:
     ]
     with pytest.raises(Failed, match=r"E0518.*`augment` moves things.*\[image, objects\] -> flip"):
         bind(data, wanted, augments={"image": (flip,)})
+    with pytest.raises(Failed, match=r"E0518.*no picture.*\[image, objects\] -> flip"):
+        bind(data, wanted, augments={"objects": (flip,)})
+
+
+@pytest.mark.triggers("E0507")
+def test_a_picture_that_is_not_there_is_no_damaged_one(folder: Path) -> None:
+    (folder / "boxes.csv").write_text("image,left,top,right,bottom,label\nz.png,1,2,8,9,cat\n")
+    with pytest.raises(Failed, match=r"E0507.*z\.png.*[Nn]o such file"):
+        read("boxes", folder)
 
 
 @pytest.mark.triggers("E0521")
@@ -214,10 +223,10 @@ def test_bad_boxes_are_listed_by_file_and_line(folder: Path, form: str) -> None:
     with pytest.raises(Failed) as caught:
         read(form, folder, classes=("cat", "dog"))
     (found,) = caught.value.diagnostics
-    assert found.code == "E0521" and found.message.startswith("3 boxes are wrong")
+    assert found.code == "E0521" and found.message == "3 boxes are wrong"
     file, lines = (folder / "Annotations/b.xml", (3, 6, 9)) if form == "voc" else (folder / "boxes.csv", (2, 3, 4))
     for line, why in zip(lines, ("has no area", "reaches beyond the picture, 40 x 80", "`cow` is none"), strict=True):
-        assert any(f"{file}:{line}: " in told and why in told for told in found.message.splitlines())
+        assert any(f"{file}:{line}: " in told and why in told for told in (found.help or "").splitlines())
     kept: Any = read(form, folder, classes=("cat", "dog"), bad="skip").columns["objects"]
     assert sum(map(len, kept.rows)) == (2 if form == "voc" else 0)
     cut: Any = read(form, folder, classes=("cat", "dog"), bad="clip").columns["objects"]
