@@ -16,7 +16,7 @@ from graphdsl.report import write_whole
 
 ENDINGS = (".onnx", ".safetensors", ".py")
 LARGEST = "the largest output"
-UNPREPARED = "`preprocess` of the spec is not in it: whoever uses it prepares pictures so"
+UNPREPARED = "`preprocess` of the spec is not in it: whoever uses it prepares samples so"
 
 
 @click.command()

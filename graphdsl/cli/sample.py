@@ -69,6 +69,15 @@ def command(
     return texts(model, given) if output is None else composed(model, given, Path(output), rate)
 
 
+def demand_of_sound(given: dict[str, Any], output: Path) -> None:
+    """Raises where sound is asked for by what only text has, or as a file that is none of sound."""
+    of_text = next((name for name in ("start", "stop") if name in given), None)
+    if of_text is not None:
+        raise click.UsageError(f"--{of_text} is of text, and -o writes sound")
+    if output.suffix.lower() != ".wav":
+        raise click.UsageError(f"sound is written as a .wav file, and -o says {output}")
+
+
 def texts(model: Model, given: dict[str, Any]) -> Answer:
     """What is written, shown while it is."""
     silent = click.get_current_context().params["form"] == "json"
@@ -91,6 +100,7 @@ def composed(model: Model, given: dict[str, Any], output: Path, rate: int) -> An
         if artist is None:
             help = "leave `-o` out: what it writes is text, and is shown"
             raise fail("E0619", f"`{model.name}` makes no sound: its numbers are not those of `mu_law`", help=help)
+        demand_of_sound(given, output)
         click.echo(artist.how, err=True)
         for temperature in sampling.temperatures:
             several = len(sampling.temperatures) > 1

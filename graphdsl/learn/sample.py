@@ -29,6 +29,9 @@ LENGTH = 200
 DRAWN = ("temperature", "top_k", "top_p", "seed")
 """Settings that mean nothing where nothing is drawn."""
 
+HOTTEST = 1e6
+"""The highest temperature: there all pieces are equally likely, in as many digits as can be told."""
+
 SAMPLE = SECTIONS.add(
     SectionKind(
         "sample",
@@ -37,7 +40,7 @@ SAMPLE = SECTIONS.add(
             SectionSetting("length", Whole(1, 1_000_000), doc=f"how many pieces are written; {LENGTH} unless set"),
             SectionSetting(
                 "temperature",
-                Many(Real(0.0, low_open=True)),
+                Many(Real(0.0, HOTTEST, low_open=True)),
                 doc="below 1 the likely becomes likelier; a list: a text for each; 1 unless set",
             ),
             SectionSetting(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from graphdsl.data import STRANGE, Tokeniser, Vocabulary
+from graphdsl.data import STRANGE, MuLaw, Tokeniser, Vocabulary
 from graphdsl.ir import Domain, SettingError
 from graphdsl.lang import Spec
 from graphdsl.learn import DRAWN, GREEDY, SAMPLE, Done, Sampling, Writer, heads, samplings
@@ -136,6 +136,10 @@ class Writing:
         if head.reads not in known:
             message = f"nothing says what the numbers of `{head.reads}` stand for"
             help = f"write `preprocess = {head.reads} -> characters`, and train it or import its vocabulary"
+            steps = self.supply.preprocess[head.reads].steps if head.reads in self.supply.preprocess else ()
+            if steps and isinstance(steps[-1], MuLaw):
+                message = f"the numbers of `{head.reads}` stand for sound, and no letters"
+                help = "name a file for it: `graphdsl sample … -o made.wav`"
             raise fail("E0619", message, self.spec.inputs[head.reads].span, help=help)
         return Author(Writer(self.spec, self.executor(), head), known[head.reads])
 

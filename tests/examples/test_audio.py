@@ -11,6 +11,7 @@ import pytest
 import graphdsl
 from graphdsl.cli import main
 from graphdsl.data import MuLaw, read_wav, wav_bytes
+from graphdsl.report import Failed
 from tests.support.shared import DATA, needs
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -88,6 +89,8 @@ def test_wavenet_makes_sound_one_sample_after_another(tmp_path: Path, monkeypatc
         main(["sample", "wavenet.safetensors", "--length", "120", "--greedy", "-o", "made.wav"])
     made = read_wav(tmp_path / "made.wav")
     assert made.rate == 8000 and made.values.shape == (120, 1)
+    with pytest.raises(Failed, match=r"E0619.*stand for sound.*-o made\.wav"):
+        model.sample("")
     law = MuLaw(256)
     sound = np.concatenate([law.amplitudes(np.array([128])), made.values[:, 0]])
     best = model.predict(sound[None])["after"][0].argmax(-1)
@@ -104,3 +107,12 @@ def test_a_model_of_texts_makes_no_sound(tmp_path: Path, capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         main(["sample", str(tmp_path / "letters.safetensors"), "-o", str(tmp_path / "made.wav")])
     assert "E0619" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["-o", "made.mp3"], ["-o", "made.wav", "--start", "a"]])
+def test_what_is_not_of_sound_is_refused(options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    graphdsl.compile(SPECS / "wavenet.dag").save(tmp_path / "wavenet.safetensors")
+    with pytest.raises(SystemExit, match="2"):
+        main(["sample", "wavenet.safetensors", "--length", "2", *options])
+    assert not list(tmp_path.glob("made*"))

@@ -125,6 +125,7 @@ def test_what_stands_for_nothing_is_never_written(tmp_path: Path) -> None:
     [
         {"length": 0},
         {"temperature": 0},
+        {"temperature": float("inf")},
         {"tempo": 1},
         {"method": "wild"},
         {"method": "greedy", "seed": 1},
