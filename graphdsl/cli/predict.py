@@ -20,6 +20,9 @@ from graphdsl.ir import Array
 from graphdsl.model import TOP, Found, Model, asked, compile, marked
 from graphdsl.report import write_whole
 
+MOST_DRAWN = 100_000
+"""Samples made of noise in one go."""
+
 
 @click.command()
 @spec_argument
@@ -44,7 +47,11 @@ from graphdsl.report import write_whole
 )
 @click.option("--features", "layer", metavar="LAYER", help="What this layer makes, in place of the outputs.")
 @click.option(
-    "--draw", "drawn", metavar="N", type=click.IntRange(1), help="N samples of the outputs made of noise alone."
+    "--draw",
+    "drawn",
+    metavar="N",
+    type=click.IntRange(1, MOST_DRAWN),
+    help="N samples of the outputs made of noise alone.",
 )
 @click.option("--score", type=click.FloatRange(0, 1), default=0.0, help="Of boxes: those that score at least this.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="With --draw: other noise.")
@@ -99,10 +106,8 @@ def command(
     found, read = sure(model.found(outputs, names, files), score), model.texts(outputs, names)
     table = outputs | {name: np.array(said) for name, said in read.items()}
     heads = files or texts_of(given)
-    if output is not None and found and files and not Path(output).suffix:
-        draw_all(Path(output), found, files)
-    elif output is not None:
-        save(output, table, best, files, rate_of(given))
+    if output is not None:
+        keep(output, found, table, best, given)
 
     def shown(name: str, values: Array) -> str:
         if name in found:
@@ -112,8 +117,7 @@ def command(
         return lines(name, values, best.get(name), said(model, name, values), heads)
 
     text = "\n".join(shown(name, values) for name, values in outputs.items())
-    answer = told(model, outputs, best, files) | listed(found)
-    answer["predicted"] |= read
+    answer = told(model, outputs, best, files, read) | listed(found)
     return Answer(text, answer, csv=lambda: as_csv(table, best, files))
 
 
@@ -128,6 +132,21 @@ def samples(data: tuple[str, ...], texts: tuple[str, ...], model: Model) -> Data
 def sure(found: dict[str, list[list[Found]]], score: float) -> dict[str, list[list[Found]]]:
     """What scores at least this."""
     return {name: [[t for t in things if t.score >= score] for things in pictures] for name, pictures in found.items()}
+
+
+def keep(
+    output: str,
+    found: dict[str, list[list[Found]]],
+    table: dict[str, Array],
+    best: dict[str, list[Any]],
+    given: Dataset | None,
+) -> None:
+    """Answers as a file, or in a folder the pictures with what was found in them. Raises E0519, E0701."""
+    files = files_of(given)
+    if found and files and not Path(output).suffix:
+        draw_all(Path(output), found, files)
+    else:
+        save(output, table, best, files, rate_of(given))
 
 
 def draw_all(folder: Path, found: dict[str, list[list[Found]]], files: list[str]) -> None:
@@ -150,12 +169,18 @@ def said(model: Model, name: str, values: Array) -> list[Any]:
     return model.classes[name].of(values) if name in model.classes else []
 
 
-def told(model: Model, outputs: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> dict[str, Any]:
-    """All that was found out, for programs."""
+def told(
+    model: Model,
+    outputs: dict[str, Array],
+    best: dict[str, list[Any]],
+    files: list[str],
+    read: dict[str, list[str]],
+) -> dict[str, Any]:
+    """All that was found out, for programs. read: texts, by output."""
     known = model.classes
     data: dict[str, Any] = {"outputs": {name: values.tolist() for name, values in outputs.items()}}
     data |= {"classes": {name: list(classes.names) for name, classes in known.items()}}
-    data |= {"predicted": {name: classes.of(outputs[name]) for name, classes in known.items()}}
+    data |= {"predicted": {name: classes.of(outputs[name]) for name, classes in known.items()} | read}
     named = {n: [[{"class": c, "score": s} for c, s in row] for row in rows] for n, rows in best.items()}
     return data | {"top": named} | ({"files": files} if files else {})
 
