@@ -6,6 +6,7 @@ of as many places as there are frames, and -1 behind its end.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
@@ -68,9 +69,9 @@ class Decoder(Operator):
             row[: len(said)] = said
         return found
 
+    @abstractmethod
     def read(self, p: Array) -> Iterable[int]:
         """The outputs that [frames, outputs] of one sample say, without blanks."""
-        raise NotImplementedError
 
     @staticmethod
     def _lengths(p: Array, lengths: Lengths) -> Array:
