@@ -76,7 +76,13 @@ class Draw:
         return GREEDY if self.method == GREEDY else f"temperature {self.temperature:g}"
 
     def choose(self, probabilities: Array, random: np.random.Generator) -> int:
-        """The number of the piece. Of equally likely ones greedy takes the first."""
+        """The number of the piece. Of equally likely ones greedy takes the first.
+
+        Raises E0601 where a probability is no finite number.
+        """
+        if not np.isfinite(probabilities).all():
+            help = "the weights hold NaN or infinity: take those of an earlier epoch, or train with `clip_norm=1`"
+            raise fail("E0601", "what comes next has probabilities that are no finite numbers", help=help)
         if self.method == GREEDY:
             return int(probabilities.argmax())
         chances = self.chances(probabilities)

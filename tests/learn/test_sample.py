@@ -172,3 +172,10 @@ def test_other_inputs_are_refused() -> None:
     spec = fine(text)
     with pytest.raises(Failed, match="beside the text"):
         Writer(spec, Executor(backend("cpu")), heads(spec))
+
+
+@pytest.mark.triggers("E0601")
+@pytest.mark.parametrize("method", ["greedy", "stochastic"])
+def test_probabilities_that_are_none_are_told(method: str) -> None:
+    with pytest.raises(Failed, match=r"E0601.*no finite numbers"):
+        Draw(method=method).choose(np.array([0.5, np.nan, 0.5]), np.random.default_rng(0))
