@@ -210,15 +210,19 @@ class SidesDomain(Domain):
 
 @dataclass(frozen=True)
 class Many(Domain):
-    """`[a, b]`; a single value stands for a list of one."""
+    """`[a, b]`; a single value stands for a list of one. least: how many there must be."""
 
     item: Domain
+    least: int = 0
 
     def describe(self) -> str:
         return f"a list of {self.item.describe()}"
 
     def accept(self, value: Any) -> tuple[Any, ...]:
-        return tuple(self.item.accept(v) for v in (value if isinstance(value, tuple) else (value,)))
+        values = value if isinstance(value, tuple) else (value,)
+        if len(values) < self.least:
+            raise SettingError(f"needs {self.least} or more in the list, got {show(value)}")
+        return tuple(self.item.accept(v) for v in values)
 
     @property
     def words(self) -> tuple[str, ...]:

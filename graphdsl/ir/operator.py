@@ -90,6 +90,8 @@ class Operator(ABC):
     fusion: ClassVar[Fusion] = Fusion.OPAQUE
     pure: ClassVar[bool] = True
     """Two equal calls on equal operands may be merged into one."""
+    remedy: ClassVar[str] = "lower the learning rate, or limit the gradients with `clip_norm=1`"
+    """What to do where a result is no finite number although the operands are."""
 
     @abstractmethod
     def type(self, *inputs: TensorType) -> Types:

@@ -40,7 +40,7 @@ DREAM = SECTIONS.add(
                 doc='what the picture is at first: `photo("cat.jpg")`, or noise: `normal(0.5, 0.1)`',
             ),
             SectionSetting("size", SizeDomain(1, 65_536), doc="of a picture that begins as noise"),
-            SectionSetting("filters", Many(Whole(0)), doc="numbers for the only target: a picture for each"),
+            SectionSetting("filters", Many(Whole(0), 1), doc="numbers for the only target: a picture for each"),
             SectionSetting("octaves", Whole(1, MOST_OCTAVES), doc=f"how many sizes, small first; {OCTAVES} unless set"),
             SectionSetting(
                 "scale", Real(1.0, 8.0, low_open=True), doc=f"from one size to the next; {SCALE} unless set"

@@ -40,7 +40,7 @@ SAMPLE = SECTIONS.add(
             SectionSetting("length", Whole(1, 1_000_000), doc=f"how many pieces are written; {LENGTH} unless set"),
             SectionSetting(
                 "temperature",
-                Many(Real(0.0, HOTTEST, low_open=True)),
+                Many(Real(0.0, HOTTEST, low_open=True), 1),
                 doc="below 1 the likely becomes likelier; a list: a text for each; 1 unless set",
             ),
             SectionSetting(

@@ -62,6 +62,11 @@ class Aligned(Operator):
     skip        a text that no way can write counts 0, else infinity
     """
 
+    remedy = (
+        "a text that is too long for its frames costs infinity: let the network keep more frames, leave such samples "
+        "out with `ctc(zero_infinity=true)`, or, where all texts fit, lower the learning rate"
+    )
+
     blank: int
     frames: bool = False
     characters: bool = False

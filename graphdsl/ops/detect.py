@@ -76,7 +76,7 @@ class AnchorDomain(Domain):
         return pair[0], pair[1]
 
 
-Anchors = Annotated[tuple[Any, ...], Many(AnchorDomain())]
+Anchors = Annotated[tuple[Any, ...], Many(AnchorDomain(), 1)]
 Form = Annotated[str, Choice(("exp", "square"))]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphdsl.ir import Array, Call
-from graphdsl.report import dataclass, fail
+from graphdsl.report import Span, dataclass, fail
 from graphdsl.runtime.compiled import Compiled
 from graphdsl.runtime.executor import Ready
 
@@ -63,11 +63,12 @@ def find_nonfinite(compiled: Compiled, inputs: Mapping[str, Any]) -> None:
     arrays = compiled.arrays(inputs)
     ready = _filled(compiled, inputs)
     weights = compiled.executor.weights
-    given = {f"the input `{n}`": a for n, a in arrays.items()}
-    given |= {f"the weight `{n}`": weights[n] for n in ready.program.weights}
-    for what, array in given.items():
+    for name, array in arrays.items():
         if not _finite(array):
-            raise _nonfinite(array, what)
+            raise _nonfinite(array, f"the input `{name}`", help="look for what is no number in the data")
+    for name in ready.program.weights:
+        if not _finite(weights[name]):
+            raise _nonfinite(weights[name], f"the weight `{name}`", help="begin with weights that were saved before")
     names = [buffer.name for buffer in ready.program.buffers]
     blame: dict[str, Exception | None] = {}
     for (call, kernel), views in zip(ready.steps, ready.outputs, strict=True):
@@ -82,10 +83,10 @@ def _judge(call: Call, reads: Sequence[str], name: str, made: Array, blame: dict
     if _finite(made):
         return
     inherited = [blame[read] for read in reads if read in blame]
-    own = None if _writes_infinity(call) else _nonfinite(made, f"`{call.name}`", call)
+    own = None if _writes_infinity(call) else _computed(made, call)
     cause = next(filter(None, inherited), None) if inherited else own
     if not np.isneginf(made[~np.isfinite(made)]).all():
-        raise cause or own or _nonfinite(made, f"`{call.name}`", call)
+        raise cause or own or _computed(made, call)
     blame[name] = cause
 
 
@@ -104,14 +105,13 @@ def _finite(array: Array) -> bool:
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
-def _nonfinite(array: Array, what: str, call: Call | None = None) -> Exception:
+def _computed(made: Array, call: Call) -> Exception:
+    span, label = next(iter(call.spans), None), f"computed by `{getattr(call.op, 'title', call.op.name)}`"
+    return _nonfinite(made, f"`{call.name}`", span, label=label, help=call.op.remedy)
+
+
+def _nonfinite(array: Array, what: str, span: Span | None = None, label: str = "", *, help: str) -> Exception:
     bad = array[~np.isfinite(array)]
     nans = int(np.isnan(bad).sum())
     found = f"{nans:,} NaN" if nans == bad.size else f"{bad.size - nans:,} infinite and {nans:,} NaN"
-    return fail(
-        "E0601",
-        f"{what} is not finite: {found} of {array.size:,} numbers",
-        call.spans[0] if call and call.spans else None,
-        label=f"computed by `{getattr(call.op, 'title', call.op.name)}`" if call else "",
-        help="lower the learning rate, or limit the gradients with `clip_norm=1`",
-    )
+    return fail("E0601", f"{what} is not finite: {found} of {array.size:,} numbers", span, label=label, help=help)

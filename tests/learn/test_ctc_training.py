@@ -59,8 +59,9 @@ def test_a_text_that_is_too_long_stops_a_run_unless_it_counts_nothing(tmp_path: 
     texts[3] = np.zeros(9 * len(frames[3]), np.int64)
     spec = tmp_path / "spelled.dag"
     spec.write_text(SPEC % ("ctc_greedy", ""), encoding="utf-8")
-    with pytest.raises(Failed, match="E0601"):
+    with pytest.raises(Failed, match="E0601") as told:
         graphdsl.compile(spec).fit({"x": frames}, {"spelled": texts}, runs=None, shown=False, epochs=1)
+    assert "too long for its frames" in told.value.diagnostics[0].help
     spec.write_text(SPEC % ("ctc_greedy", "(zero_infinity=true)"), encoding="utf-8")
     done = graphdsl.compile(spec).fit({"x": frames}, {"spelled": texts}, runs=None, shown=False, epochs=1)
     assert 0 < done.metrics["train"]["loss"] < 100
