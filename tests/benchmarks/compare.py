@@ -24,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a third pool of threads would only get in the way
 
+from tests.benchmarks.instructions import given, hold_peers  # noqa: E402
+
+hold_peers()  # they look when they are imported
+
 import torch  # noqa: E402
 
 from graphdsl.backends import AUTO, BACKENDS, DEFAULT  # noqa: E402 - the repository's, not an installed one
@@ -62,6 +66,7 @@ def entries(case: Case, samples: int, options: argparse.Namespace, machine: Entr
         "arena_bytes": ours.arena_bytes,
         "gflop": round(ours.flops / 1e9, 4),
         "operators": ours.operators(),
+        "isa": machine["isa"],
         "malloc": machine["malloc"],
         "date": machine["date"],
     }
@@ -152,7 +157,7 @@ def summary(found: list[Entry]) -> str:
 
 def write(found: list[Entry], machine: Entry, mode: str) -> None:
     """Puts the entries into the file of results, in place of older ones of the same network, batch and peer."""
-    target = RESULTS / f"cpu_{mode}.json"
+    target = RESULTS / f"{'_'.join(filter(None, ('cpu', mode, given())))}.json"
     old = json.loads(target.read_text())["results"] if target.exists() else []
     merged = {(e["net"], e["batch"], e["peer"]): e for e in [*old, *found]}
     places = {name: index for index, name in enumerate(CASES)}

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from graphdsl.backends.cpu.library import available, processor
+from graphdsl.backends.cpu.library import available, chosen, processor
 
 SIDE = 2048
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -25,7 +25,7 @@ def description(threads: int) -> dict[str, Any]:
     """The machine and the versions of what ran on it."""
     return {
         "processor": processor(),
-        "isa": next(iter(available()), "none built"),
+        "isa": chosen().isa if available() else "none built",
         "cores": os.cpu_count(),
         "threads": threads,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),

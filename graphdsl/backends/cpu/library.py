@@ -11,12 +11,17 @@ from pathlib import Path
 from graphdsl.report import dataclass, fail
 
 FOLDER = Path(__file__).resolve().parent / "_build"
+TILED = "amx"
 FEATURES = {
+    TILED: ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "bmi2", "avx512_bf16", "amx_tile", "amx_bf16"),
     "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "bmi2"),
     "avx2": ("avx2", "fma", "f16c", "bmi2"),
     "portable": (),
 }
-"""Instruction sets, the best first, with what a processor must have for them."""
+"""Instruction sets, the best first, with what a processor must have for them. TILED is AVX-512 with tiles that multiply
+matrices; the system must grant them."""
+BUILT = {TILED: "avx512"}
+"""Those that have no library of their own: its kernels know both ways."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ def available() -> tuple[str, ...]:
     """The instruction sets that were built and that this processor has, the best first; none where no kernels were
     built."""
     has = processor_features()
-    return tuple(isa for isa, needs in FEATURES.items() if _path(isa).exists() and has.issuperset(needs))
+    found = tuple(isa for isa, needs in FEATURES.items() if _path(isa).exists() and has.issuperset(needs))
+    return found if TILED not in found or _granted() else found[1:]
 
 
 def chosen() -> Library:
@@ -86,11 +92,18 @@ def load(isa: str) -> Library:
     c.pool_size.argtypes = [ctypes.c_int64]
     c.pool_size.restype = None
     c.pool_size(threads)
+    return Library(isa, c, ctypes.c_int64.in_dll(c, "lanes").value, threads, isa == TILED)
+
+
+@cache
+def _granted() -> bool:
+    """Whether the system lets this process use tiles."""
+    c = ctypes.CDLL(str(_path(TILED)))
     try:
         c.amx_granted.restype = ctypes.c_int64
-        return Library(isa, c, ctypes.c_int64.in_dll(c, "lanes").value, threads, bool(c.amx_granted()))
+        return bool(c.amx_granted())
     except AttributeError:
-        raise stale(isa) from None
+        raise stale(TILED) from None
 
 
 def stale(isa: str) -> Exception:
@@ -132,4 +145,4 @@ def processor() -> str:
 
 
 def _path(isa: str) -> Path:
-    return FOLDER / f"libgraphdsl_{isa}.so"
+    return FOLDER / f"libgraphdsl_{BUILT.get(isa, isa)}.so"

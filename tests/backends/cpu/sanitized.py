@@ -1,4 +1,6 @@
-"""Runs every sample on kernels built with sanitizers: `LD_PRELOAD=libasan.so python sanitized.py FOLDER ISA`.
+"""Runs every sample on kernels built with sanitizers: `LD_PRELOAD=libasan.so python sanitized.py FOLDER`.
+
+FOLDER has them for one set of instructions, or for two that are of one library.
 
 Every array is a piece of malloc's memory of exactly its size, so that a byte read or written beside it is noticed.
 AddressSanitizer and UndefinedBehaviorSanitizer end the process at the first mistake.
@@ -27,9 +29,9 @@ class Exact(CpuBackend):
 
 def main() -> None:
     library.FOLDER = Path(sys.argv[1])
-    machine = Exact(library.load(sys.argv[2]))
-    for _, sample in samples():
-        made(machine, sample.operator, single(sample.arrays))
+    for machine in [Exact(library.load(isa)) for isa in library.available()]:
+        for _, sample in samples():
+            made(machine, sample.operator, single(sample.arrays))
     print("clean")
 
 

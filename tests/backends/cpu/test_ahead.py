@@ -17,9 +17,7 @@ from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Operand
 from tests.support.calls import close, exact
 
-pytestmark = pytest.mark.skipif(
-    not available() or available()[0] != "avx512" or not load("avx512").tiles, reason="this processor has no AMX tiles"
-)
+pytestmark = pytest.mark.skipif("amx" not in available(), reason="this processor has no AMX tiles")
 
 SHAPES = [
     # batch, height, width, channels, filters, window, stride, pad, dilation
@@ -63,7 +61,7 @@ def _wave(shape: tuple[int, ...], seed: int) -> Array:
 
 def _run(op: Operator, arrays: list[Array], threads: int, over: int = -1) -> tuple[bool, list[Array]]:
     """Whether the convolution makes x, and the results. over: the operand that x is written over."""
-    machine = CpuBackend(load("avx512"))
+    machine = CpuBackend(load("amx"))
     machine.machine = replace(machine.machine, threads=threads)
     types = op.type(*(TensorType(a.shape, DType(a.dtype.name)) for a in arrays))
     assert isinstance(types, tuple)

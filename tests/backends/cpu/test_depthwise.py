@@ -9,13 +9,14 @@ import pytest
 
 from graphdsl.backends.cpu import depthwise
 from graphdsl.backends.cpu.backend import CpuBackend
-from graphdsl.backends.cpu.library import available, load
+from graphdsl.backends.cpu.library import load
 from graphdsl.ir import Array, Operator
 from graphdsl.ops import Elementwise, Fused
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Operand
 from tests.backends.cpu.sliding import convolution, noise
 from tests.support.calls import close, exact, made
+from tests.support.kernels import every_isa
 
 A, B, C = (Operand(i) for i in range(3))
 FORMULAS = [
@@ -38,7 +39,7 @@ def _sharing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(depthwise, "SERIAL", 0)
 
 
-@pytest.mark.parametrize("isa", available())
+@every_isa
 @pytest.mark.parametrize("seed", range(40))
 def test_random_windows(seed: int, isa: str) -> None:
     rng = np.random.default_rng(seed)
@@ -53,7 +54,7 @@ def test_random_windows(seed: int, isa: str) -> None:
     _check(case.op.for_kernel(window), [x, y], isa, threads)
 
 
-@pytest.mark.parametrize("isa", available())
+@every_isa
 @pytest.mark.parametrize("channels", [3, 40])
 @pytest.mark.parametrize("formula", FORMULAS, ids=lambda f: f.title)
 def test_formulas_ride_along(formula: Elementwise, channels: int, isa: str) -> None:

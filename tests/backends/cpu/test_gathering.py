@@ -16,9 +16,7 @@ from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Expression, Operand
 from tests.support.calls import close, exact, made
 
-pytestmark = pytest.mark.skipif(
-    not available() or available()[0] != "avx512" or not load("avx512").tiles, reason="this processor has no AMX tiles"
-)
+pytestmark = pytest.mark.skipif("amx" not in available(), reason="this processor has no AMX tiles")
 
 TOLERANCE = 2e-5
 """Relative to the largest result, as for convolutions in tiles."""
@@ -92,7 +90,7 @@ def _steps(machine: CpuBackend, op: FusedSums, arrays: list[Array]) -> list[str]
 
 
 def _agree(op: FusedSums, arrays: list[Array], threads: int) -> None:
-    machine = CpuBackend(load("avx512"))
+    machine = CpuBackend(load("amx"))
     machine.machine = replace(machine.machine, threads=threads)
     steps = _steps(machine, op, arrays)
     assert [s for i, s in enumerate(steps) if s not in steps[:i]] == STEPS
@@ -129,7 +127,7 @@ def test_forward_sums_ride_too() -> None:
 def test_other_forms_are_summed_after(formula: Expression) -> None:
     op, arrays = _case(SHAPES[0], "mask", "norm")
     other = replace(op, formulas=(y, formula))
-    machine = CpuBackend(load("avx512"))
+    machine = CpuBackend(load("amx"))
     assert "conv_amx_sums" not in _steps(machine, other, arrays)
     for result, expected in zip(made(machine, other, arrays), exact(other, arrays), strict=True):
         close(result, expected, 10 * TOLERANCE)
@@ -138,7 +136,7 @@ def test_other_forms_are_summed_after(formula: Expression) -> None:
 def test_results_without_taps_are_summed_after() -> None:
     """A window of one pixel and a stride of 2: most results are what is added to them alone."""
     op, arrays = _case((2, 8, 8, 16, 32, 1, 2, 0), "add", "norm")
-    machine = CpuBackend(load("avx512"))
+    machine = CpuBackend(load("amx"))
     assert "conv_amx_sums" not in _steps(machine, op, arrays)
     for result, expected in zip(made(machine, op, arrays), exact(op, arrays), strict=True):
         close(result, expected, 10 * TOLERANCE)
@@ -148,6 +146,6 @@ def test_nan_reaches_the_sums() -> None:
     op, arrays = _case(SHAPES[0], "both", "norm")
     arrays[3][1, 2, 3, 4] = np.nan
     arrays[2][1, 2, 3, 4] = 1
-    sums = made(CpuBackend(load("avx512")), op, arrays)[1:]
+    sums = made(CpuBackend(load("amx")), op, arrays)[1:]
     for result in sums:
         assert np.isnan(result[0, 0, 0]).nonzero()[0].tolist() == [4]

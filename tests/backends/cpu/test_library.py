@@ -7,14 +7,26 @@ import pytest
 from graphdsl.backends import registry
 from graphdsl.backends.cpu import library
 from graphdsl.backends.cpu.build import instruction_sets
-from graphdsl.backends.cpu.library import available, chosen, load
+from graphdsl.backends.cpu.library import BUILT, available, chosen, load
 from graphdsl.report import Failed
 
 
 def test_every_instruction_set_has_its_own_vectors() -> None:
     lanes = {isa: load(isa).lanes for isa in available()}
     assert list(lanes.values()) == sorted(lanes.values(), reverse=True)
-    assert set(lanes) <= set(instruction_sets())
+    assert {BUILT.get(isa, isa) for isa in lanes} <= set(instruction_sets())
+
+
+def test_tiles_are_taken_only_where_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two sets in one library: `avx512` is what a processor without tiles runs."""
+    for isa in available():
+        monkeypatch.setenv("GRAPHDSL_ISA", isa)
+        assert (chosen().isa, chosen().tiles) == (isa, isa == "amx")
+
+
+def test_tiles_that_the_system_does_not_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_granted", lambda: False)
+    assert "amx" not in available()
 
 
 @pytest.mark.triggers("E0806")

@@ -10,7 +10,7 @@ from graphdsl.ir import Array
 from graphdsl.ops import Elementwise, Fused, MatMul
 from graphdsl.ops import expression as e
 from graphdsl.ops.expression import Operand
-from tests.support.kernels import check, compute, every_isa, machine
+from tests.support.kernels import check, compute, machine, with_tiles
 
 SIZES = [
     (1, 1, 1),
@@ -52,7 +52,7 @@ def _matrix(rows: int, columns: int, turned: bool, *leading: int) -> Array:
     return np.random.default_rng(rows + columns).standard_normal(shape).astype(np.float32)
 
 
-@every_isa
+@with_tiles
 @pytest.mark.parametrize("turned_a", [False, True])
 @pytest.mark.parametrize("turned_b", [False, True])
 @pytest.mark.usefixtures("parted")
@@ -62,7 +62,7 @@ def test_products_of_all_sizes(isa: str, turned_a: bool, turned_b: bool, exact: 
         check(isa, MatMul(turned_a, turned_b), left, right, tolerance=exact)
 
 
-@every_isa
+@with_tiles
 @pytest.mark.usefixtures("parted")
 def test_many_matrices(isa: str, exact: float) -> None:
     for leading in ((3,), (2, 5), (1, 1)):
@@ -71,7 +71,7 @@ def test_many_matrices(isa: str, exact: float) -> None:
         check(isa, MatMul(True, True), left, right, tolerance=exact)
 
 
-@every_isa
+@with_tiles
 @pytest.mark.parametrize("parts", [(1, 1, 1, 2), (1, 1, 2, 1), (1, 2, 1, 1), (2, 1, 1, 1), (1, 3, 2, 2)])
 def test_every_cut_gives_the_same(
     isa: str, parts: tuple[int, ...], exact: float, monkeypatch: pytest.MonkeyPatch
@@ -84,21 +84,21 @@ def test_every_cut_gives_the_same(
             check(isa, MatMul(turned, turned), left, right, tolerance=exact)
 
 
-@every_isa
+@with_tiles
 def test_sums_of_nothing_are_zeros(isa: str) -> None:
     check(isa, MatMul(), np.zeros((3, 0), np.float32), np.zeros((0, 4), np.float32))
     check(isa, MatMul(True, True), np.zeros((0, 3), np.float32), np.zeros((4, 0), np.float32))
     check(isa, MatMul(), np.zeros((0, 3), np.float32), np.zeros((3, 4), np.float32))
 
 
-@every_isa
+@with_tiles
 def test_infinity_and_no_number_stay_in_their_rows(isa: str) -> None:
     a, b = _matrix(20, 30, False), _matrix(30, 40, False)
     a[3, 4], a[5, 6], b[0, 7] = np.inf, np.nan, np.nan
     check(isa, MatMul(), a, b)
 
 
-@every_isa
+@with_tiles
 def test_the_same_bits_every_time(isa: str) -> None:
     a, b = _matrix(40, 6000, False), _matrix(6000, 33, False)
     first, second = compute(isa, MatMul(), a, b), compute(isa, MatMul(), a, b)
@@ -118,7 +118,7 @@ FORMULAS = [
 ]
 
 
-@every_isa
+@with_tiles
 @pytest.mark.parametrize("tree, arity, shapes", FORMULAS)
 @pytest.mark.parametrize("rows, depth, columns", [(5, 6, 7), (40, 20, 1), (1, 300, 50), (100, 5000, 33), (30, 40, 128)])
 @pytest.mark.usefixtures("parted")

@@ -8,7 +8,7 @@ import pytest
 from graphdsl.backends.cpu import recurrence
 from graphdsl.ir import Array
 from graphdsl.ops import Gru, GruGradient, Lstm, LstmGradient
-from tests.support.kernels import check, compute, every_isa, machine
+from tests.support.kernels import check, compute, machine, with_tiles
 
 SIZES = [(1, 1, 1, 1), (2, 5, 4, 3), (7, 12, 20, 16), (13, 9, 3, 32), (5, 4, 17, 50), (60, 3, 64, 40), (1, 30, 8, 20)]
 """Batch, steps, features, units."""
@@ -51,7 +51,7 @@ def lengths_of(batch: int, time: int, padded: bool) -> tuple[Array, ...]:
     return ((np.arange(batch) * 7 % (time + 1)).astype(np.int32),) if padded else ()
 
 
-@every_isa
+@with_tiles
 @cells
 @directions
 @padding
@@ -62,7 +62,7 @@ def test_forward(isa: str, cell: type[Lstm] | type[Gru], reverse: bool, padded: 
         check(isa, cell(reverse), *arrays, *lengths_of(batch, time, padded), tolerance=exact)
 
 
-@every_isa
+@with_tiles
 @cells
 @directions
 @padding
@@ -79,7 +79,7 @@ def test_gradient(
         check(isa, op, *arrays[:3], hidden, gates, kept, *arrived, *lengths, tolerance=2 * exact)
 
 
-@every_isa
+@with_tiles
 @cells
 @directions
 @padding
@@ -95,7 +95,7 @@ def test_steps_in_blocks(
         check(isa, op, *arrays[:3], hidden, gates, kept, *arrived, *lengths, tolerance=2 * exact)
 
 
-@every_isa
+@with_tiles
 @cells
 def test_only_what_is_asked_for(isa: str, cell: type[Lstm] | type[Gru]) -> None:
     arrays = given(cell, 7, 5, 6, 20)
@@ -105,12 +105,12 @@ def test_only_what_is_asked_for(isa: str, cell: type[Lstm] | type[Gru]) -> None:
             np.testing.assert_array_equal(found, every[place])
 
 
-@every_isa
+@with_tiles
 def test_without_bias(isa: str) -> None:
     check(isa, Lstm(biased=False), *given(Lstm, 5, 6, 7, 20)[:3], tolerance=5e-6)
 
 
-@every_isa
+@with_tiles
 @cells
 def test_large_numbers_and_no_number(isa: str, cell: type[Lstm] | type[Gru], exact: float) -> None:
     arrays = given(cell, 4, 3, 8, 16)
@@ -120,7 +120,7 @@ def test_large_numbers_and_no_number(isa: str, cell: type[Lstm] | type[Gru], exa
     check(isa, cell(), *arrays, tolerance=300 * exact)
 
 
-@every_isa
+@with_tiles
 @cells
 def test_padding_may_hold_anything(isa: str, cell: type[Lstm] | type[Gru], exact: float) -> None:
     arrays, lengths = given(cell, 3, 6, 5, 18), np.array([6, 2, 0], np.int32)
