@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import product
 from math import ceil, gcd, prod
 
-from graphdsl.backends.cpu import depthwise, winograd
+from graphdsl.backends.cpu import conv_five, depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, convolution_way
 from graphdsl.backends.cpu.conv_amx import by_tiles
 from graphdsl.backends.cpu.epilogue import Finish, riding
@@ -63,6 +63,8 @@ def forward(
     way = Way.DIRECT if gathered else _way(op, kernel, y, machine)
     if way is not Way.DIRECT:
         return _by_winograd(x, kernel, y, axes, machine, finish, flipped=False, staged=way is Way.FAR)
+    if not gathered and by_fives(op, x, kernel, y, machine):
+        return _five(op, x, kernel, y, machine, finish, back=False)
     sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
     tiles = by_tiles(sweeps, y, machine, finish, gathered)
     return swept(sweeps, y, machine, finish) if tiles is None and not gathered else tiles
@@ -96,6 +98,8 @@ def backward(
     if way is not Way.DIRECT:
         around = [axis for (axis,) in every]
         return _by_winograd(y, kernel, x, around, machine, finish, flipped=True, staged=way is Way.FAR)
+    if not gathered and by_fives(op, x, kernel, y, machine) and len(x) >= machine.threads:
+        return _five(op, x, kernel, y, machine, finish, back=True)
     sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
     tiles = by_tiles(sweeps, x, machine, finish, gathered)
     return swept(sweeps, x, machine, finish) if tiles is None and not gathered else tiles
@@ -145,6 +149,20 @@ def _by_winograd(
     plan = winograd.convolution(
         x, kernel, y, before, machine, staged=staged, flipped=flipped, fixed=fixed, finish=finish, after=after
     )
+    return Plan((*plan.steps, *rest), plan.once)
+
+
+def by_fives(op: Sliding, x: Array, kernel: Array, y: Array, machine: Machine) -> bool:
+    return not machine.library.tiles and conv_five.served(op, x, kernel.shape[:-2], y, machine)
+
+
+def _five(
+    op: Sliding, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish, *, back: bool
+) -> Plan | None:
+    after, rest = riding(finish, x if back else y, machine)
+    if rest is None:
+        return None
+    plan = conv_five.convolution(op, x, kernel, y, machine, back=back, finish=finish, after=after)
     return Plan((*plan.steps, *rest), plan.once)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from graphdsl.backends.cpu import depthwise, winograd
+from graphdsl.backends.cpu import conv_five, depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, gradient_way
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, all_float32, binds, i64, pointer
 from graphdsl.ir import Array, Call
@@ -164,6 +164,10 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
         if way is not Way.DIRECT:
             (top, _), (left, _) = op.pad
             return winograd.kernel_gradient(x, dy, dkernel, (top, left), machine, staged=way is Way.FAR)
+    if conv_five.served(op, x, op.size, dy, machine):
+        plan = conv_five.kernel_gradient(op, x, dy, dkernel, machine)
+        if plan is not None:
+            return plan
     return conv_kernel(g, x, dy, dkernel, machine)
 
 
