@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from tests.benchmarks import nms
 from tests.benchmarks.agree import demand_alike, difference
 from tests.benchmarks.cases import CASES, INFER, TRAIN
 from tests.benchmarks.compare import best, line, operators, parse, summary
@@ -129,3 +130,11 @@ def test_unknown_words_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--nets", "mlp,nonet"])
     assert "there is no nonet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scene", nms.SCENES)
+def test_suppression_of_boxes(scene: str) -> None:
+    """Every side keeps the same boxes, or it is said which does not."""
+    rows = nms.measured(scene, 300, 1)
+    assert {"numpy", "torch boxes", "torch blocks"} <= {row["peer"] for row in rows}
+    assert all(0 < row["kept"] < 300 and row["ratio"] > 0 for row in rows)

@@ -60,7 +60,7 @@ from graphdsl.ops.mask import StepMask, mask_steps
 from graphdsl.ops.max_pool import GlobalMaxPool, MaxPool, MaxPoolGradient, PutWinners, TakeWinners
 from graphdsl.ops.moments import Moments, counted
 from graphdsl.ops.neocognitron import SCells
-from graphdsl.ops.nms import Nms
+from graphdsl.ops.nms import SOFT, Nms
 from graphdsl.ops.noise import COUNTER, COUNTER_TYPE, Dropout, GaussianNoise, RandomUniform, key_of, random_uniform
 from graphdsl.ops.norm import BatchNorm, Standardize
 from graphdsl.ops.overlap import overlaps
@@ -131,6 +131,7 @@ __all__ = [
     "Rnn",
     "RnnGradient",
     "SCells",
+    "SOFT",
     "SampleNormal",
     "ScatterAdd",
     "Sight",

@@ -20,7 +20,10 @@ from graphdsl.backends.cpu.task import (
     pointer,
 )
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Nms
+from graphdsl.ops import SOFT, Nms
+
+HOW = (None, *SOFT)
+"""In the order in which nms.c numbers them."""
 
 MOST_CANDIDATES = 1 << 31
 """Their numbers share a word with their scores."""
@@ -36,8 +39,8 @@ class nms_task(Task):
 class detections_task(Task):
     _fields_ = (
         *(("x", address), ("y", address)),
-        *((name, i64) for name in ("batch", "n", "classes", "most", "several")),
-        *(("overlap", f64), ("score", f64)),
+        *((name, i64) for name in ("batch", "n", "classes", "most", "several", "together", "soft")),
+        *((name, f64) for name in ("overlap", "score", "sigma")),
     )
 
 
@@ -51,8 +54,9 @@ def detections(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) ->
     candidates = n * classes if op.several else n
     if not all_float32(x) or n * classes >= MOST_CANDIDATES:
         return None
-    task = detections_task(pointer(x), pointer(y), batch, n, classes, op.most, op.several, op.overlap, op.score)
-    own = 16 * candidates + 24 * op.most
+    numbers = (batch, n, classes, op.most, op.several, op.together, HOW.index(op.soft))
+    task = detections_task(pointer(x), pointer(y), *numbers, op.overlap, op.score, op.sigma)
+    own = 40 * candidates if op.soft else 16 * candidates + 24 * op.most
     return Plan((machine.step("detections", task, serial=batch == 1, own=own),))
 
 

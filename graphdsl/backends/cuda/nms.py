@@ -12,13 +12,15 @@ from graphdsl.backends.cuda.launch import Launch, Plan
 from graphdsl.backends.cuda.launcher import Arrays, Gpu, blocks, in_turn, launches
 from graphdsl.backends.cuda.unit import Arguments, Unit, address, f32, i64
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Nms
+from graphdsl.ops import SOFT, Nms
 
 TILE, BITS, SWEEPERS = 256, 64, 1024
 BEFORE_CLASSES = 5
 MOST_BOXES = 1 << 18
 """What is removed must fit the shared memory of a block; the masks of so many boxes are 8 GiB."""
 
+
+_, GAUSSIAN = SOFT
 
 MOST_CANDIDATES = 1 << 16
 """Of one sample, for the operator: their masks are half a GiB."""
@@ -35,6 +37,14 @@ class detections_args(Arguments):
     _fields_ = (
         *((name, address) for name in ("x", "boxes", "scores", "kinds", "kept", "count", "y")),
         *((name, i64) for name in ("batch", "n", "classes", "several", "most")),
+    )
+
+
+class soft_args(Arguments):
+    _fields_ = (
+        *((name, address) for name in ("boxes", "scores", "left", "kinds", "kept", "count")),
+        *((name, i64) for name in ("rows", "most", "together", "gaussian")),
+        *((name, f32) for name in ("overlap", "score", "sigma")),
     )
 
 
@@ -57,11 +67,43 @@ def detections(call: Call, inputs: Arrays, outputs: Arrays, gpu: Gpu) -> Plan | 
         unit = Unit("nms", name, detections_args)
         return Plan((Launch(unit, gpu.grid(count, TILE), TILE, arguments, keeps=(*found, *left)),))
 
-    samples = range(batch if rows else 0)
-    each = (
-        suppression(gpu, *(_sample(a, i) for a in (*found, *left)), overlap=op.overlap, score=op.score) for i in samples
-    )
-    return in_turn(*([stage("nms_candidates", batch * rows)] if rows else []), *each, stage("nms_results", y.size // 6))
+    results = stage("nms_results", y.size // 6)
+    if not rows:
+        return results
+    candidates = stage("nms_candidates", batch * rows)
+    if op.soft:
+        return in_turn(candidates, _softly(gpu, op, found, left), results)
+    boxes, scores, kinds = found
+    several = None if op.together else kinds
+    each = (_of_sample(gpu, op, i, boxes, scores, several, left) for i in range(batch))
+    return in_turn(candidates, *each, results)
+
+
+def _softly(gpu: Gpu, op: Nms, found: tuple[DeviceArray, ...], left: tuple[DeviceArray, ...]) -> Plan:
+    """A block a sample."""
+    boxes, scores, kinds = found
+    batch, rows = scores.shape
+    lower = gpu.room(batch, rows)
+    pointers = (a.address for a in (boxes, scores, lower, kinds, *left))
+    numbers = (rows, op.most, op.together, op.soft == GAUSSIAN, op.overlap, op.score, op.sigma)
+    unit = Unit("nms", "nms_soft", soft_args)
+    kept = (*found, lower, *left)
+    return Plan((Launch(unit, (batch, 1, 1), SWEEPERS, soft_args(*pointers, *numbers), keeps=kept),))
+
+
+def _of_sample(
+    gpu: Gpu,
+    op: Nms,
+    index: int,
+    boxes: DeviceArray,
+    scores: DeviceArray,
+    kinds: DeviceArray | None,
+    left: tuple[DeviceArray, ...],
+) -> Plan:
+    own = None if kinds is None else _sample(kinds, index)
+    kept, count = (_sample(array, index) for array in left)
+    given = (_sample(boxes, index), _sample(scores, index), own, kept, count)
+    return suppression(gpu, *given, overlap=op.overlap, score=op.score)
 
 
 def _sample(array: DeviceArray, index: int) -> DeviceArray:

@@ -61,7 +61,7 @@ static i64 candidates(const nms_task *t, room r) {
     memset(r.lengths, 0, sizeof(i64) * (size_t)(t->class_count + 1));
     for (i64 i = 0; i < t->n; i++) {
         float score = t->scores[i] + 0.0f; /* -0 is 0 */
-        if (!(score >= t->score)) continue;
+        if (!(score >= (float)t->score)) continue;
         r.keys[found++] = descending(score) << 32 | (uint64_t)i;
         r.starts[class_of(t, i) + 1]++;
     }
@@ -132,17 +132,21 @@ EXPORT void nms(const void *task, const context *at) {
  *   y       [batch, most, 6]: centre x, centre y, width, height, score, class; 0 where there are no more
  *
  * Candidates are numbered row * classes + class. What was kept stands by coordinate, its class behind the area: so few
- * are kept that all classes can stand together. Shared by samples.
+ * are kept that all classes can stand together. Where classes do not matter, all are class 0 there. Shared by samples.
+ *
+ * Soft suppression drops nobody for an overlap: it takes the best, lowers the scores of the others of its class by what
+ * they share with it, leaves out those that fall below the threshold, and takes the best of what is left.
  */
 typedef struct {
     const float *x;
     float *y;
-    i64 batch, n, classes, most, several;
-    double overlap, score; /* thresholds */
+    i64 batch, n, classes, most, several, together, soft;
+    double overlap, score, sigma; /* thresholds; how much a share lowers a score */
 } detections_task;
 TASK(detections_task);
 
 enum { BEFORE_CLASSES = 5, RESULT = 6 };
+enum { HARD, LINEAR, GAUSSIAN };
 
 /* Adds a candidate where its score is enough. */
 INLINE i64 offered(uint64_t *keys, i64 found, float score, float enough, i64 number) {
@@ -171,25 +175,89 @@ static int overlaps_its_class(const float *kept, i64 stride, i64 count, const fl
     return 0;
 }
 
-static void detections_of_one(const detections_task *t, const float *x, float *y, char *own) {
-    i64 width = BEFORE_CLASSES + t->classes, room = t->several ? t->n * t->classes : t->n, found = 0, count = 0;
-    uint64_t *keys = (uint64_t *)own;
-    float *kept = (float *)(keys + 2 * room);
-    for (i64 i = 0; i < t->n; i++) found = offered_by_row(t, x + i * width, i, keys, found);
-    sort(keys, keys + room, found);
-    memset(y, 0, sizeof(float) * (size_t)(t->most * RESULT));
+/* Left, top, right, bottom, area, and the class that suppression goes by. */
+INLINE void stands(const detections_task *t, const float *r, i64 c, float *box) {
+    box[0] = r[0] - r[2] / 2, box[1] = r[1] - r[3] / 2, box[2] = r[0] + r[2] / 2, box[3] = r[1] + r[3] / 2;
+    box[4] = (box[2] - box[0]) * (box[3] - box[1]);
+    box[COORDINATES] = t->together ? 0.0f : (float)c;
+}
+
+INLINE void told(const float *r, float score, i64 c, float *to) {
+    memcpy(to, r, 4 * sizeof(float));
+    to[4] = score;
+    to[5] = (float)c;
+}
+
+static void hard(const detections_task *t, const float *x, float *y, uint64_t *keys, i64 found, float *kept) {
+    i64 width = BEFORE_CLASSES + t->classes, count = 0;
     for (i64 k = 0; k < found && count < t->most; k++) {
         i64 number = (i64)(keys[k] & 0xffffffff), i = number / t->classes, c = number % t->classes;
         const float *r = x + i * width;
-        float box[] = {r[0] - r[2] / 2, r[1] - r[3] / 2, r[0] + r[2] / 2, r[1] + r[3] / 2, 0, (float)c};
-        box[4] = (box[2] - box[0]) * (box[3] - box[1]);
+        float box[COORDINATES + 1];
+        stands(t, r, c, box);
         if (overlaps_its_class(kept, t->most, count, box, (float)t->overlap)) continue;
         for (int axis = 0; axis <= COORDINATES; axis++) kept[axis * t->most + count] = box[axis];
-        float *to = y + RESULT * count++;
-        memcpy(to, r, 4 * sizeof(float));
-        to[4] = r[4] * r[BEFORE_CLASSES + c];
-        to[5] = (float)c;
+        told(r, r[4] * r[BEFORE_CLASSES + c], c, y + RESULT * count++);
     }
+}
+
+/* A candidate that is still there; nms.py asks for as much room. */
+typedef struct {
+    float score, box[COORDINATES + 1];
+    uint32_t number;
+} rival;
+
+static float lowered(const detections_task *t, const rival *best, const rival *other) {
+    const float *a = best->box, *b = other->box;
+    float wide = fminf(a[2], b[2]) - fmaxf(a[0], b[0]), high = fminf(a[3], b[3]) - fmaxf(a[1], b[1]);
+    if (a[COORDINATES] != b[COORDINATES] || !(wide > 0 && high > 0)) return other->score;
+    float both = wide * high, share = both / (a[4] + b[4] - both);
+    if (!(share > 0)) return other->score;
+    if (t->soft == GAUSSIAN) return other->score * expf(-share * share / (float)t->sigma);
+    return share > (float)t->overlap ? other->score * (1 - share) : other->score;
+}
+
+/* Leaves out the rival at `taken`, lowers the others, and drops those that fall too low. Gives how many are left. */
+static i64 those_left(const detections_task *t, rival *all, i64 count, i64 taken) {
+    rival best = all[taken];
+    i64 left = 0;
+    for (i64 k = 0; k < count; k++) {
+        rival next = all[k];
+        next.score = lowered(t, &best, &next);
+        if (k != taken && next.score >= (float)t->score) all[left++] = next;
+    }
+    return left;
+}
+
+static void soft(const detections_task *t, const float *x, float *y, const uint64_t *keys, i64 found, rival *all) {
+    i64 width = BEFORE_CLASSES + t->classes;
+    for (i64 k = 0; k < found; k++) {
+        i64 number = (i64)(keys[k] & 0xffffffff), i = number / t->classes, c = number % t->classes;
+        all[k].number = (uint32_t)number;
+        all[k].score = x[i * width + 4] * x[i * width + BEFORE_CLASSES + c];
+        stands(t, x + i * width, c, all[k].box);
+    }
+    for (i64 count = 0; count < t->most && found > 0; count++) {
+        i64 best = 0;
+        for (i64 k = 1; k < found; k++)
+            if (all[k].score > all[best].score) best = k;
+        i64 i = all[best].number / t->classes, c = all[best].number % t->classes;
+        told(x + i * width, all[best].score, c, y + RESULT * count);
+        found = those_left(t, all, found, best);
+    }
+}
+
+static void detections_of_one(const detections_task *t, const float *x, float *y, char *own) {
+    i64 width = BEFORE_CLASSES + t->classes, room = t->several ? t->n * t->classes : t->n, found = 0;
+    uint64_t *keys = (uint64_t *)own;
+    for (i64 i = 0; i < t->n; i++) found = offered_by_row(t, x + i * width, i, keys, found);
+    memset(y, 0, sizeof(float) * (size_t)(t->most * RESULT));
+    if (t->soft != HARD) {
+        soft(t, x, y, keys, found, (rival *)(keys + room));
+        return;
+    }
+    sort(keys, keys + room, found);
+    hard(t, x, y, keys, found, (float *)(keys + 2 * room));
 }
 
 EXPORT void detections(const void *task, const context *at) {

@@ -15,6 +15,10 @@
  * `nms_candidates` makes boxes, scores and classes of them, `nms_results` writes the rows that stay: [batch, most, 6],
  * centre x, centre y, width, height, score, class, and 0 behind the last. A thread a row.
  *
+ * `nms_soft` takes the place of the three where suppression is soft: a block a sample takes the best, lowers the scores of
+ * what shares with it, and so on; each thread sees to every SWEEPERS-th candidate. Scores that are taken stand in
+ * `scores` then, and `left` has those that are still to be lowered.
+ *
  * The masks are those of torchvision's nms_kernel.cu; there the sweep is the CPU's. Two boxes overlap when
  * intersection > threshold * union; NaN overlaps nothing.
  */
@@ -131,6 +135,67 @@ KERNEL(SWEEPERS) nms_sweep(const nms_args a) {
         }
     }
     if (threadIdx.x == 0) *a.count = count;
+}
+
+struct soft_args {
+    const float *boxes; /* [batch, rows, 4]: left, top, right, bottom */
+    float *scores, *left; /* [batch, rows] */
+    const i32 *kinds;
+    i64 *kept, *count;
+    i64 rows, most, together, gaussian;
+    float overlap, score, sigma;
+};
+
+/* The score of a candidate beside one that was taken. */
+DEVICE float lowered(const soft_args &a, float score, const box &best, const box &own) {
+    float wide = smaller(best.right, own.right) - larger(best.left, own.left);
+    float high = smaller(best.bottom, own.bottom) - larger(best.top, own.top);
+    float both = rounded_product(larger(wide, 0.0f), larger(high, 0.0f));
+    float share = both / (best.area + own.area - both);
+    if (!(share > 0) || (!a.together && best.kind != own.kind)) return score;
+    if (a.gaussian) return score * expf(-share * share / a.sigma);
+    return share > a.overlap ? score * (1 - share) : score;
+}
+
+DEVICE box candidate(const soft_args &a, i64 k) {
+    const float *b = a.boxes + 4 * k;
+    return {b[0], b[1], b[2], b[3], rounded_product(b[2] - b[0], b[3] - b[1]), a.kinds[k]};
+}
+
+KERNEL(SWEEPERS) nms_soft(const soft_args a) {
+    __shared__ float best[SWEEPERS];
+    __shared__ i32 place[SWEEPERS];
+    i64 first = blockIdx.x * a.rows, count = 0, own = threadIdx.x;
+    for (i64 k = own; k < a.rows; k += SWEEPERS) a.left[first + k] = a.scores[first + k] + 0.0f;
+    for (; count < a.most; count++) {
+        best[own] = -infinity();
+        place[own] = -1;
+        for (i64 k = own; k < a.rows; k += SWEEPERS) {
+            float score = a.left[first + k];
+            if (score >= a.score && score > best[own]) best[own] = score, place[own] = (i32)k;
+        }
+        for (int half = SWEEPERS / 2; half; half /= 2) {
+            __syncthreads();
+            if (own >= half || place[own + half] < 0) continue;
+            bool same = best[own + half] == best[own] && place[own + half] < place[own];
+            if (best[own + half] > best[own] || same) best[own] = best[own + half], place[own] = place[own + half];
+        }
+        __syncthreads();
+        i32 taken = place[0];
+        float score = best[0];
+        __syncthreads();
+        if (taken < 0) break;
+        box winner = candidate(a, first + taken);
+        for (i64 k = own; k < a.rows; k += SWEEPERS) {
+            float left = a.left[first + k];
+            a.left[first + k] = k == taken ? -infinity() : lowered(a, left, winner, candidate(a, first + k));
+        }
+        if (own == 0) {
+            a.kept[blockIdx.x * a.most + count] = taken;
+            a.scores[first + taken] = score;
+        }
+    }
+    if (own == 0) a.count[blockIdx.x] = count;
 }
 
 struct detections_args {
