@@ -9,7 +9,7 @@ from graphdsl.lang.pipes import apply
 from graphdsl.lang.refusal import refuse
 from graphdsl.lang.settings import make
 from graphdsl.lang.sources import fixed
-from graphdsl.lang.values import Datum, Flow
+from graphdsl.lang.values import WHOLE_SPECS, Datum, Flow
 
 
 @evaluate.register
@@ -21,7 +21,7 @@ def _call(expression: ast.Call, frame: Frame) -> Datum:
     if entry is not None and entry.kind == "layer" and not entry.operands and frame.names.find(name) is None:
         return apply(entry, expression, Flow((), (expression.span,)), frame)
     flowing = entry is not None and entry.kind in ("layer", "loss", "metric")
-    if flowing or name == "model" or frame.names.find(name) is not None:
+    if flowing or name in WHOLE_SPECS or frame.names.find(name) is not None:
         help = f"is a `->` missing before it? `x -> {name}(…)`"
         raise refuse("E0213", f"nothing flows into `{name}`", expression.name_span, help=help)
     made = make(expression, tuple(vocabulary.registries), frame)

@@ -31,6 +31,7 @@ from graphdsl.lang.sources import given
 from graphdsl.lang.spec import Port
 from graphdsl.lang.values import (
     UNKNOWN,
+    WHOLE_SPECS,
     BlockWord,
     Datum,
     RecipeWord,
@@ -183,7 +184,7 @@ _STARTS = Either((EntryOf("initializer"), EntryOf("source")))
 def _input(definition: ast.Input, frame: Frame) -> None:
     for name in definition.names:
         frame.names.demand_new(name)
-        if frame.module.operands is not None:
+        if frame.module.operands is not None and not frame.module.apart:
             frame.names.define(name, _operand(name, definition.type, frame))
             continue
         type = read_type(definition.type, frame)
@@ -252,7 +253,7 @@ def _shared(definition: ast.Shared, frame: Frame) -> None:
 
 def _demand_own_word(name: ast.NameDef, frame: Frame) -> None:
     entry = frame.session.vocabulary.find(name.name, "layer", "loss", "metric")
-    if entry is not None or name.name == "model":
+    if entry is not None or name.name in WHOLE_SPECS:
         kind = entry.kind if entry else "layer"
         help = "choose another name, so that every reader knows which is meant"
         raise refuse("E0203", f"`{name.name}` is {article(kind)} of the language", name.span, help=help)

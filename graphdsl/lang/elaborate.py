@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from graphdsl.ir import Graph, Role, Value, Weight
-from graphdsl.lang import asserts, blocks, calls, files, layers, models, sections
+from graphdsl.lang import asserts, blocks, calls, files, layers, models, sections, slides
 from graphdsl.lang.definitions import names_of
 from graphdsl.lang.frame import Frame, Module, Session
 from graphdsl.lang.names import Names, Scope
@@ -108,5 +108,5 @@ def _check_deferred(session: Session, graph: Graph) -> None:
             session.tell(failed, frame)
 
 
-RULES = (asserts, blocks, calls, files, layers, models, sections)
+RULES = (asserts, blocks, calls, files, layers, models, sections, slides)
 """The files whose rules must be known: each adds its own to `evaluate`, `apply` or `carry_out` when it is imported."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import Any
 
@@ -124,6 +125,15 @@ class Session:
     def ascend(self) -> None:
         self._depth -= 1
 
+    @contextmanager
+    def apart(self) -> Iterator[Builder]:
+        """Inside, what is built goes into a graph of its own."""
+        around, self.builder = self.builder, Builder()
+        try:
+            yield self.builder
+        finally:
+            self.builder = around
+
     def parsed(self, path: str, source: Source) -> ast.File:
         """The tree of source, which is known by path from now on."""
         reporter = Reporter()
@@ -158,6 +168,7 @@ class Module:
 
     given      what its params are set to, with the place, None for those set on the command line
     operands   for a file used as a layer, what flows into its inputs; None for the spec itself
+    apart      it is built in a graph of its own, with inputs of its own
     scopes     by path of the scope around and name: where the layers of a definition are
     imported   what `use` takes of a file, by path: with its params set as in this file
     """
@@ -165,6 +176,7 @@ class Module:
     source: Source
     given: Mapping[str, tuple[Any, Span | None]] = field(default_factory=dict)
     operands: Mapping[str, tuple[Value, Span]] | None = None
+    apart: bool = False
     inputs: dict[str, Port] = field(default_factory=dict)
     targets: dict[str, Port] = field(default_factory=dict)
     outputs: dict[str, Value] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,48 +30,54 @@ OWN = ("path", "weights", "upto", "outputs", "freeze")
 def use_model(word: ModelWord, call: ast.Call, flow: Flow, frame: Frame) -> Datum:
     """Builds the other spec. Gives its outputs, or the tensors that `upto` or `outputs` name."""
     frame.session.count_layer(call.span, frame)
-    path = _path(call, frame)
-    with opened(path, _path_argument(call).value.span, frame) as file:
+    path = spec_path(call, frame)
+    with opened(path, path_argument(call).value.span, frame) as file:
         arguments = match(f"`{path}`", (*OWN, *params_of(file, frame.session)), (), call, frame)
-        own = _Own(arguments, frame)
+        own = Own("model", OWN, arguments, frame)
         if not arguments.complete or is_unknown(flow.data):
             return UNKNOWN
-        return _Use(file, call, own, flow, frame).built()
+        return Use(file, call, own, flow, frame).built()
 
 
-def _path_argument(call: ast.Call) -> ast.Argument:
+def path_argument(call: ast.Call) -> ast.Argument:
+    """Where the file is named. Raises E0207."""
     for argument in call.arguments[:1]:
         if argument.name in ("", "path"):
             return argument
-    raise refuse("E0207", "`model` needs the file of a spec", call.name_span, help='write model("other.dag")')
+    help = f'write {call.name}("other.dag")'
+    raise refuse("E0207", f"`{call.name}` needs the file of a spec", call.name_span, help=help)
 
 
-def _path(call: ast.Call, frame: Frame) -> str:
-    argument = _path_argument(call)
+def spec_path(call: ast.Call, frame: Frame) -> str:
+    """The file of the spec, as written. Raises E0310."""
+    argument = path_argument(call)
     path = read(argument.value, frame)
     if path is UNKNOWN:
         raise told()
     if not isinstance(path, str):
-        raise refuse("E0310", f"`model` needs the file of a spec, got {describe(path)}", argument.value.span)
+        raise refuse("E0310", f"`{call.name}` needs the file of a spec, got {describe(path)}", argument.value.span)
     return path
 
 
-class _Own:
-    """The settings of `model` itself, checked, and those that go to the other spec's params."""
+class Own:
+    """The settings of a word that takes the file of a spec, checked, and those that go to the other spec's params.
 
-    def __init__(self, arguments: Arguments, frame: Frame) -> None:
+    names  of its own settings
+    """
+
+    def __init__(self, word: str, names: Collection[str], arguments: Arguments, frame: Frame) -> None:
         given = arguments.given
+        self.word = word
         self.wanted = [n for key in ("upto", "outputs") if key in given for n in _names(given[key].value)]
         self.freeze = self._typed("freeze", bool, False, arguments, frame)
         self.weights = self._typed("weights", str, "", arguments, frame)
         self.weights_span = given["weights"].value.span if "weights" in given else None
-        values = {n: (read(a.value, frame), a.span) for n, a in given.items() if n not in OWN}
+        values = {n: (read(a.value, frame), a.span) for n, a in given.items() if n not in names}
         self.params = {n: (v, span) for n, (v, span) in values.items() if not is_unknown(v)}
         if "upto" in given and "outputs" in given:
             raise refuse("E0206", "`upto` and `outputs` both say what to take", given["outputs"].span)
 
-    @staticmethod
-    def _typed(key: str, kind: type, default: Any, arguments: Arguments, frame: Frame) -> Any:
+    def _typed(self, key: str, kind: type, default: Any, arguments: Arguments, frame: Frame) -> Any:
         if key not in arguments.given:
             return default
         expression = arguments.given[key].value
@@ -80,7 +86,7 @@ class _Own:
             return default
         if not isinstance(value, kind):
             needs = "true or false" if kind is bool else "a text in quotes"
-            raise refuse("E0208", f"`{key}` of `model` needs {needs}, got {describe(value)}", expression.span)
+            raise refuse("E0208", f"`{key}` of `{self.word}` needs {needs}, got {describe(value)}", expression.span)
         return value
 
 
@@ -93,10 +99,10 @@ def _names(expression: ast.Expression) -> Sequence[ast.Name]:
     return names
 
 
-class _Use:
+class Use:
     """One use of a spec as a layer."""
 
-    def __init__(self, file: ast.File, call: ast.Call, own: _Own, flow: Flow, frame: Frame) -> None:
+    def __init__(self, file: ast.File, call: ast.Call, own: Own, flow: Flow, frame: Frame) -> None:
         self.file = file
         self.call = call
         self.own = own
@@ -106,27 +112,26 @@ class _Use:
     def built(self) -> Datum:
         """The tensors that are taken out of the other spec."""
         module = Module(self.file.span.source, self.own.params, self._operands())
-        inside = self._inside(module)
+        inside = self.inside(module)
         carry_out_all(self.file.definitions, inside, [n.name for n in self.own.wanted])
-        self._note_preprocess()
-        if self.own.weights and not self.frame.reuse and self.own.weights_span:
-            path = beside(self.own.weights, self.own.weights_span)
-            self.frame.session.weights.append(
-                WeightsFile(inside.scope.weights, path, self.own.weights, self.own.weights_span)
-            )
-        return self._taken(module, inside)
+        self.note([value for value, _ in module.operands.values()] if module.operands else (), inside)
+        return self.taken(module, inside)
 
-    def _note_preprocess(self) -> None:
-        """What the other spec does to samples first is not done here; who feeds it must know."""
+    def note(self, fed: Iterable[Value], inside: Frame) -> None:
+        """What the other spec does to samples first is not done here; who feeds it must know. And its weights."""
         defined = (n.name for d in self.file.definitions if isinstance(d, ast.Define) for n in d.names)
+        session, own = self.frame.session, self.own
         if PREPROCESS in defined and self.frame.module.operands is None:
-            fed = frozenset(value.node for value, _ in self._operands().values())
-            used = Unprepared(self.file.span.source.path, fed, self.call.span)
-            self.frame.session.unprepared.append(used)
+            nodes = frozenset(value.node for value in fed)
+            session.unprepared.append(Unprepared(self.file.span.source.path, nodes, self.call.span))
+        if own.weights and not self.frame.reuse and own.weights_span:
+            path = beside(own.weights, own.weights_span)
+            session.weights.append(WeightsFile(inside.scope.weights, path, own.weights, own.weights_span))
 
-    def _inside(self, module: Module) -> Frame:
+    def inside(self, module: Module) -> Frame:
+        """Where the other spec is read."""
         names = Names(planned=[n for d in self.file.definitions for n in names_of(d)])
-        scope = self.frame.scope.numbered("model")
+        scope = self.frame.scope.numbered(self.own.word)
         used = self.frame.used(module.source.path, self.call.span, scope, names)
         return replace(used, module=module, section=False, slot=None, frozen=self.frame.frozen or self.own.freeze)
 
@@ -136,14 +141,15 @@ class _Use:
         data = self.flow.data if isinstance(self.flow.data, tuple) else (self.flow.data,)
         path = self.file.span.source.path
         if len(data) != len(inputs):
-            raise refuse("E0311", f"`{path}` takes {_counted(inputs)}, got {len(data)}", self.call.name_span)
+            raise refuse("E0311", f"`{path}` takes {counted(inputs)}, got {len(data)}", self.call.name_span)
         for index, value in enumerate(data):
             if not isinstance(value, Value):
                 raise refuse("E0310", f"`{path}` takes tensors, got {describe(value)}", self.flow.span(index))
         spans = [self.flow.span(i) for i in range(len(data))]
         return {n: (per_sample(v, self.frame), s) for n, v, s in zip(inputs, data, spans, strict=True)}
 
-    def _taken(self, module: Module, inside: Frame) -> Datum:
+    def taken(self, module: Module, inside: Frame) -> Datum:
+        """Its outputs, or what was asked for by name."""
         if self.own.wanted:
             made = tuple(self._named(name, inside) for name in self.own.wanted)
         else:
@@ -163,7 +169,8 @@ class _Use:
         return binding.value
 
 
-def _counted(inputs: Sequence[str]) -> str:
+def counted(inputs: Sequence[str]) -> str:
+    """`2 tensors (left, right)`"""
     if len(inputs) < 2:
         return "one tensor" if inputs else "none, because it has no input"
     return f"{len(inputs)} tensors ({', '.join(inputs)})"

@@ -13,10 +13,10 @@ from graphdsl.lang.limits import MAX_REPEATS
 from graphdsl.lang.refusal import refuse, told
 from graphdsl.lang.values import (
     UNKNOWN,
+    WHOLE_SPECS,
     BlockWord,
     Datum,
     Flow,
-    ModelWord,
     SharedWord,
     TargetTensor,
     article,
@@ -110,8 +110,8 @@ def find_word(call: ast.Call, frame: Frame) -> Datum:
     binding = frame.names.find(call.name)
     if binding is not None and isinstance(binding.value, BlockWord | SharedWord):
         return binding.value
-    if call.name == "model":
-        return ModelWord()
+    if call.name in WHOLE_SPECS:
+        return WHOLE_SPECS[call.name]
     entry = frame.session.vocabulary.find(call.name, *_kinds(frame))
     if entry is not None:
         return entry
@@ -151,5 +151,5 @@ def _unknown(call: ast.Call, frame: Frame) -> Failed:
     known = (n for kind in _kinds(frame) for n in session.vocabulary.entries(kind))
     mine = (n for n, b in frame.names.visible() if isinstance(b.value, BlockWord | SharedWord))
     other = OTHER_NAMES.get(name.lower())
-    help = f"did you mean `{other}`?" if other else session.suggest(name, chain(known, mine, ("model",)))
+    help = f"did you mean `{other}`?" if other else session.suggest(name, chain(known, mine, WHOLE_SPECS))
     return refuse("E0202", f"no layer or block is called `{name}`", call.name_span, help=help)

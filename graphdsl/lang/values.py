@@ -47,6 +47,15 @@ class ModelWord:
 
 
 @dataclass(frozen=True)
+class SlideWord:
+    """`slide`, a whole spec at every window of a picture."""
+
+
+WHOLE_SPECS: dict[str, ModelWord | SlideWord] = {"model": ModelWord(), "slide": SlideWord()}
+"""Words of the language that take the file of a spec."""
+
+
+@dataclass(frozen=True)
 class RecipeWord:
     """`preprocess`: what is done to samples before they flow in. Nothing reads it."""
 

@@ -32,6 +32,7 @@ from graphdsl.ops import (
     stretch,
     triplets,
     unpool,
+    windows,
 )
 from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
@@ -74,8 +75,14 @@ from graphdsl.ops.softmax import Softmax
 from graphdsl.ops.take import Cast
 from graphdsl.ops.taps import Taps
 from graphdsl.ops.window import Pads, Sizes, numbers, reach, resolve_pad
+from graphdsl.ops.windows import Crop, Unslidable, WindowMap, slide
 
 __all__ = [
+    "Crop",
+    "Unslidable",
+    "WindowMap",
+    "slide",
+    "windows",
     "Ahead",
     "AssignBoxes",
     "Attention",
