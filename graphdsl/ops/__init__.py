@@ -38,6 +38,7 @@ from graphdsl.ops.aggregate import Max
 from graphdsl.ops.ahead import Ahead
 from graphdsl.ops.argmax import TopPlaces
 from graphdsl.ops.assign import AssignBoxes, Candidates
+from graphdsl.ops.assign_free import AssignCells
 from graphdsl.ops.attention import Attention, AttentionGradient
 from graphdsl.ops.avg_pool import AvgPool, AvgPoolGradient
 from graphdsl.ops.concat import Concat, Pad, Slice
@@ -85,6 +86,7 @@ __all__ = [
     "windows",
     "Ahead",
     "AssignBoxes",
+    "AssignCells",
     "Attention",
     "AttentionGradient",
     "AvgPool",

@@ -42,15 +42,19 @@ Anchor = tuple[float, float]
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of a head, and its anchors' widths and heights as fractions of the picture."""
+    """The cells of a head, and its anchors' widths and heights as fractions of the picture.
+
+    free  each cell has one box that is measured by the cell; there are no anchors
+    """
 
     rows: int
     columns: int
     anchors: tuple[Anchor, ...]
+    free: bool = False
 
     @property
     def count(self) -> int:
-        return self.rows * self.columns * len(self.anchors)
+        return self.rows * self.columns * (1 if self.free else len(self.anchors))
 
 
 @operator("candidates")
@@ -65,6 +69,7 @@ class Candidates(ModalOperator):
     columns: int
     anchors: tuple[Anchor, ...]
     made: TensorType
+    free: bool = False
 
     def type(self, x: TensorType) -> TensorType:  # type: ignore[override]
         if x.shape != self.made.shape:
@@ -73,7 +78,7 @@ class Candidates(ModalOperator):
 
     @property
     def grid(self) -> Grid:
-        return Grid(self.rows, self.columns, self.anchors)
+        return Grid(self.rows, self.columns, self.anchors, self.free)
 
     def training(self, b: Builder, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
         return (b.emit(Elementwise(Operand(0), 1, self.made.kind, "candidates"), *inputs),)
@@ -89,6 +94,26 @@ class Candidates(ModalOperator):
     @classmethod
     def bad_samples(cls) -> Sequence[BadSample]:
         return [BadSample(cls(2, 2, ((0.5, 0.5),), TensorType((1, 4, 7))), (TensorType((1, 5, 7)),))]
+
+
+def real_boxes(rows: Array) -> Array:
+    """float64 [k, 5]: the rows that have an area."""
+    return np.asarray(rows[(rows[:, 2:4] > 0).all(axis=1)], np.float64)
+
+
+def silent(found: Array, true: Array, ignore: float) -> Array:
+    """[n]: 1 for candidates that overlap no true box by more than ignore, and so are to say that there is nothing."""
+    if not len(true):
+        return np.ones(len(found))
+    return np.asarray(~(overlaps(found, true).max(axis=1) > ignore), np.float64)
+
+
+def show(box: Array, places: Sequence[int] | Array, goal: Array, asked: Array) -> None:
+    """Has the candidates at these places show box."""
+    for place in places:
+        goal[place, : FOUND - 1] = box[:4]
+        goal[place, [FOUND - 1, FOUND + int(box[4])]] = 1
+        asked[place] = 1, 0
 
 
 @operator("assign_boxes")
@@ -132,22 +157,16 @@ class AssignBoxes(Operator):
     def reference(self, found: Array, true: Array) -> tuple[Array, ...]:  # type: ignore[override]
         goal, asked = np.zeros_like(found), np.zeros((*found.shape[:2], 2), found.dtype)
         for one, rows, to_show, to_say in zip(found, true, goal, asked, strict=True):
-            self._of_one(one, rows[(rows[:, 2:4] > 0).all(axis=1)], to_show, to_say)
+            self._of_one(one, real_boxes(rows), to_show, to_say)
         return goal, asked
 
     def _of_one(self, found: Array, true: Array, goal: Array, asked: Array) -> None:
-        asked[:, 1] = 1
-        if not len(true):
-            return
-        asked[overlaps(found, true).max(axis=1) > self.ignore, 1] = 0
+        asked[:, 1] = silent(found, true, self.ignore)
         for box, places, shapes in zip(true, *self._places(true), strict=True):
             order = np.argsort(-shapes, kind="stable")
-            free = [a for a in order if not asked[places[a], 0]]
-            for a in [a for i, a in enumerate(free) if i == 0 or shapes[a] >= self.alike]:
-                goal[places[a]] = 0
-                goal[places[a], : FOUND - 1] = box[:4]
-                goal[places[a], [FOUND - 1, FOUND + int(box[4])]] = 1
-                asked[places[a]] = 1, 0
+            left = [a for a in order if not asked[places[a], 0]]
+            taken = [places[a] for i, a in enumerate(left) if i == 0 or shapes[a] >= self.alike]
+            show(box, taken, goal, asked)
 
     def _places(self, true: Array) -> tuple[Array, Array]:
         """For every box and anchor the candidate whose cell the box's centre lies in, and how alike their shapes are,

@@ -112,6 +112,45 @@ def detect(
 
 
 @layer()
+def detect_free(b: Builder, x: Value, classes: Count, *, softmax: Flag = False, l2: NonNegative = 0.0) -> Value:
+    """The head of a detector without anchors: a 1x1 convolution that says something about every cell, and its box.
+
+    x        [height, width, channels], as many cells
+    returns  [height * width, 5 + classes]: candidates, row by row. Columns: centre x, centre y, width, height, all as
+             fractions of the picture; object; classes
+
+    classes  how many kinds of objects there are
+    softmax  classes exclude each other: softmax in place of sigmoid
+    l2       the loss grows by l2 * sum kernel²
+
+    centre = (column + 1/2 + tx) / columns, width = exp(tw) / columns: the box is measured by its cell, whose size in
+    pixels nobody has to know, and its centre may lie in another one.
+
+    Weights: kernel [1, 1, channels, 5 + classes], bias [5 + classes].
+
+    E0301  x is no picture
+    E0401  height or width is known only at run time
+    E0405  more than 1,048,576 cells
+
+    Source: Ge et al. 2021, "YOLOX"; the idea: Tian et al. 2019, "FCOS".
+    """
+    raw = conv(b, x, BOX + classes, 1, l2=l2)
+    down, across = _demand_cells(raw.type, 1, BOX + classes)
+    parts = reshape(b, raw, (x.type.shape[0], down, across, 1, BOX + classes))
+    cells, counts = _cells(b, down, across)
+
+    def place(t: e.Expression, cell: e.Expression, count: e.Expression) -> e.Expression:
+        return (t + 0.5 + cell) / count
+
+    centre = formula(b, place, sliced_axis(b, parts, 4, 0, 2), cells, counts, title="centre")
+    size = formula(b, lambda t, n: e.exp(t) / n, sliced_axis(b, parts, 4, 2, 2), counts, title="size")
+    there = formula(b, e.logistic, sliced_axis(b, parts, 4, 4, 1), title="sigmoid")
+    kinds = sliced_axis(b, parts, 4, BOX, classes)
+    kinds = b.emit(Softmax(), kinds) if softmax else formula(b, e.logistic, kinds, title="sigmoid")
+    return _joined(b, (centre, size, there, kinds), Grid(down, across, (), free=True), 1, classes)
+
+
+@layer()
 def decode_boxes(
     b: Builder,
     x: Value,
@@ -241,13 +280,18 @@ def _squashed(b: Builder, x: Value, done: bool) -> Value:
     return x if done else formula(b, e.logistic, x, title="sigmoid")
 
 
+def _cells(b: Builder, down: int, across: int) -> tuple[Value, Value]:
+    """Column and row of every cell, [1, down, across, 1, 2], and how many of both there are."""
+    rows, columns = np.mgrid[:down, :across]
+    cells = _constant(b, np.stack([columns, rows], -1)[None, :, :, None], "cells")
+    return cells, _constant(b, np.array([across, down]), "counts")
+
+
 def _centres(b: Builder, x: Value, scale: float, done: bool) -> Value:
     """[batch, down, across, anchors, 2] as fractions: the place within a cell, and the cell's."""
     down, across = x.type.shape[1:3]
     assert isinstance(down, int) and isinstance(across, int)
-    rows, columns = np.mgrid[:down, :across]
-    cells = _constant(b, np.stack([columns, rows], -1)[None, :, :, None], "cells")
-    counts = _constant(b, np.array([across, down]), "counts")
+    cells, counts = _cells(b, down, across)
 
     def place(t: Any, cell: Any, count: Any) -> Any:
         within = t if done else e.logistic(t)
@@ -281,7 +325,7 @@ def _joined(b: Builder, parts: tuple[Value, ...], grid: Grid, boxes: int, classe
     joined = b.emit(Concat(parts[0].type.rank - 1), *parts)
     rows = reshape(b, joined, (joined.type.shape[0], grid.rows * grid.columns * boxes, BOX + classes))
     made = rows.type.with_kind(candidates(classes))
-    return b.emit(Candidates(grid.rows, grid.columns, grid.anchors, made), rows, name="candidates")
+    return b.emit(Candidates(grid.rows, grid.columns, grid.anchors, made, grid.free), rows, name="candidates")
 
 
 @layer()

@@ -167,3 +167,29 @@ def test_only_heads_are_judged() -> None:
     true = b.input("true", TensorType((BATCH, 4, 5), DType.FLOAT64, boxes(2)))
     with pytest.raises(TypeRuleError, match="needs what `detect` gives"):
         LOSSES["detection"].make(b, (plain, true))
+
+
+def test_the_label_is_a_block_for_each_anchor() -> None:
+    """A row of cells, in each cell a row of anchors, and of each [box, object, classes]: 0 but for those that show."""
+    goal, asked = assigned([[0.3, 0.3, 0.5, 0.5, 0], [0.7, 0.3, 0.2, 0.8, 1]])
+    y = goal[:8].reshape(2, 2, 2, 7)
+    np.testing.assert_array_equal(y[0, 0, 0], [0.3, 0.3, 0.5, 0.5, 1, 1, 0])
+    np.testing.assert_array_equal(y[0, 1, 1], [0.7, 0.3, 0.2, 0.8, 1, 0, 1])
+    assert asked[:8, 0].reshape(2, 2, 2).tolist() == [[[1, 0], [0, 1]], [[0, 0], [0, 0]]]
+    assert not goal[asked[:, 0] == 0].any()
+
+
+def test_two_boxes_for_one_anchor_of_one_cell() -> None:
+    """The first in the list gets it; the others take those that are next alike, in that cell or another head's."""
+    same = [0.7, 0.2, 0.5, 0.5]
+    goal, asked = assigned([[*same, 1], [*same, 0], [*same, 1]])
+    shown = asked[:, 0].nonzero()[0].tolist()
+    assert shown == [2, 3, 8 + 4 * 0 + 2] and goal[shown, 5].tolist() == [0, 1, 0]
+
+
+def test_more_boxes_than_anchors_of_a_cell() -> None:
+    """A box for which no anchor is left is shown by none, and takes nothing from the others."""
+    same = [0.7, 0.2, 0.5, 0.5]
+    crowd = [[*same, 1]] * 3
+    for one, two in zip(assigned(crowd), assigned([*crowd, [*same, 0]]), strict=True):
+        np.testing.assert_array_equal(one, two)

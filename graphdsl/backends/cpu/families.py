@@ -3,6 +3,7 @@
 from graphdsl.backends.cpu import (  # noqa: F401
     aggregate,
     ahead,
+    assign,
     attention,
     avg_pool,
     concat,

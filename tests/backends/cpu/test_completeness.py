@@ -19,7 +19,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "ctc": "always simplifies to softmax_ctc, which has a kernel",
     "ctc_beam": "a search that sorts texts, after training",
     "triplets": "one product of a small matrix a step, and NumPy has it from BLAS",
-    "assign_boxes": "once a step for a few true boxes of each picture, and NumPy is quick enough",
     "fused_pool": "kernels would have to keep rows of a window; no pass asks for it yet",
 }
 

@@ -29,7 +29,7 @@ NEEDY = {"transfer", "style", "dream", "filters", "clothing_features", "distill_
 NEEDY |= {"houses_features", "houses_blocks"}
 """Cannot be run without a file of weights that does not come with us; transfer_scratch is transfer without it."""
 REFUSED = {name: "ctc_greedy" for name in ("lprnet", "number_plates", "digit_strings")}
-REFUSED |= {"gan": "random_normal", "vae": "random_normal", "blood_cells": "nms"}
+REFUSED |= {"gan": "random_normal", "vae": "random_normal", "blood_cells": "nms", "blood_cells_free": "nms"}
 """The layer that ONNX has no operator for: it decodes texts, draws numbers, or is like none of theirs."""
 
 OTHERS = [pytest.param(p, id=p.stem) for p in SPECS.glob("*.dag") if p.stem not in NEEDY | REFUSED.keys()]
