@@ -1,7 +1,8 @@
 """A formula and the convolution that reads its result, in one call.
 
-Where the convolution is done in AMX tiles (conv_amx.c) it works the formula out itself, some lines at a time just
-before it lays them out, and reads them from the cache. Otherwise the formula runs first.
+Where the convolution is done in AMX tiles (conv_amx.c) or by Winograd in blocks of tiles (winograd.c) it works the
+formula out itself, some lines at a time just before it lays them out, and reads them from the cache. Otherwise the
+formula runs first.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import replace
 from graphdsl.backends.cpu.conv_amx import conv_amx_pack_task, conv_amx_task
 from graphdsl.backends.cpu.formula import epilogue
 from graphdsl.backends.cpu.task import BINDERS, Arrays, Machine, Plan, Task, all_float32, binds, pointer
+from graphdsl.backends.cpu.winograd import winograd_pack_task, winograd_task
 from graphdsl.ir import Array, Call
 from graphdsl.ops import Ahead
 
+PACKING = (conv_amx_pack_task, winograd_pack_task)
 LARGE = 1 << 20
 """Bytes of the formula's result from which it pays: less stays in the caches anyway."""
 MANY = 4
@@ -45,14 +48,17 @@ def _plan(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan
 
 def _rides(consumer: Plan, formula: Task, x: Array, machine: Machine) -> bool:
     """Lets the consumer's first sweep work the formula out; False where it cannot, or would not gain."""
-    sweeps = [s.task for s in consumer.steps if not isinstance(s.task, conv_amx_pack_task)]
-    task = sweeps[0] if sweeps else None
-    if not isinstance(task, conv_amx_task) or task.x != pointer(x) or x.nbytes < LARGE:
+    sweeps = [s.task for s in consumer.steps if not isinstance(s.task, PACKING)]
+    task, many = sweeps[0] if sweeps else None, MANY * machine.threads
+    if not isinstance(task, conv_amx_task | winograd_task) or task.x != pointer(x) or x.nbytes < LARGE:
         return False
-    plain = task.limit >= 0
-    if task.images < MANY * machine.threads and not (plain and task.panel_shares == 1):
+    if isinstance(task, winograd_task):
+        if task.parts or len(x) < many:
+            return False
+    elif task.images < many and not (task.limit >= 0 and task.panel_shares == 1):
         return False
+    else:
+        task.line_shares, task.panel_shares = machine.threads, 1
     task.before = ctypes.addressof(formula)
-    task.line_shares, task.panel_shares = machine.threads, 1
     task.keeps = (task.keeps, formula)
     return True

@@ -46,8 +46,6 @@ def forward(
     op: Conv, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish, gathered: Gathered | None = None
 ) -> Plan | None:
     """y = conv(x, kernel), finished. gathered: what is wanted of y besides; None where it cannot ride along."""
-    if gathered and not machine.library.tiles:
-        return None
     if depthwise.served(op, x, y, kernel):
         return None if gathered else depthwise.forward(op, x, kernel, y, machine, finish)
     if not _served(op, x, kernel, y):
@@ -60,9 +58,9 @@ def forward(
             kernel.shape, op.stride, op.dilation, op.pad, x.shape[1:-1], y.shape[1:-1], strict=False
         )
     ]
-    way = Way.DIRECT if gathered else _way(op, kernel, y, machine)
+    way = _way(op, kernel, y, machine, gathered)
     if way is not Way.DIRECT:
-        return _by_winograd(x, kernel, y, axes, machine, finish, flipped=False, staged=way is Way.FAR)
+        return _by_winograd(x, kernel, y, axes, machine, finish, gathered, flipped=False, staged=way is Way.FAR)
     if not gathered and by_fives(op, x, kernel, y, machine):
         return _five(op, x, kernel, y, machine, finish, back=False)
     sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
@@ -80,8 +78,6 @@ def backward(
     gathered: Gathered | None = None,
 ) -> Plan | None:
     """x = conv_input_gradient(y, kernel), finished. gathered: as in forward, of x."""
-    if gathered and not machine.library.tiles:
-        return None
     if depthwise.served(op, x, y, kernel):
         return None if gathered else depthwise.backward(op, y, kernel, x, machine, finish)
     if not _served(op, x, kernel, y):
@@ -94,10 +90,10 @@ def backward(
             kernel.shape, op.stride, op.dilation, op.pad, y.shape[1:-1], x.shape[1:-1], strict=False
         )
     ]
-    way = Way.DIRECT if gathered else _way(op, kernel, x, machine)
+    way = _way(op, kernel, x, machine, gathered)
     if way is not Way.DIRECT:
         around = [axis for (axis,) in every]
-        return _by_winograd(y, kernel, x, around, machine, finish, flipped=True, staged=way is Way.FAR)
+        return _by_winograd(y, kernel, x, around, machine, finish, gathered, flipped=True, staged=way is Way.FAR)
     if not gathered and by_fives(op, x, kernel, y, machine) and len(x) >= machine.threads:
         return _five(op, x, kernel, y, machine, finish, back=True)
     sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
@@ -122,7 +118,10 @@ def phases(taps: int, stride: int, dilation: int, before: int, out: int, size: i
     return found
 
 
-def _way(op: Sliding, kernel: Array, y: Array, machine: Machine) -> Way:
+def _way(op: Sliding, kernel: Array, y: Array, machine: Machine, gathered: Gathered | None) -> Way:
+    """What is gathered rides on tiles, where there are any."""
+    if gathered and machine.library.tiles:
+        return Way.DIRECT
     plain = kernel.ndim == 4 and kernel.shape[:2] == (3, 3) and op.stride == op.dilation == (1, 1) and op.groups == 1
     if not plain:
         return Way.DIRECT
@@ -138,17 +137,19 @@ def _by_winograd(
     axes: Sequence[Axis],
     machine: Machine,
     finish: Finish,
+    gathered: Gathered | None,
     *,
     flipped: bool,
     staged: bool,
 ) -> Plan | None:
     after, rest = riding(finish, y, machine)
-    if rest is None:
+    if rest is None or (gathered and finish.formula is not None):
         return None
     before, fixed = (axes[0].before, axes[1].before), 1 in machine.fixed
     plan = winograd.convolution(
-        x, kernel, y, before, machine, staged=staged, flipped=flipped, fixed=fixed, finish=finish, after=after
-    )
+        x, kernel, y, before, machine, finish,
+        staged=staged, flipped=flipped, fixed=fixed, after=after, gathered=gathered,
+    )  # fmt: skip
     return Plan((*plan.steps, *rest), plan.once)
 
 

@@ -203,7 +203,7 @@ def run(
         panel_shares=panel_shares,
         low=finish.low,
         **_geometry(plan),
-        **(_gathering(gathering, number, start) if gathering else {}),
+        **(gathering.fields(number, start) if gathering else {}),
     )
     task.keeps = formula
     lines = plan.down * (plan.block + (plan.taps - 1) * rows.dilation // plan.down)
@@ -230,11 +230,3 @@ def _geometry(plan: Tiled) -> dict[str, int]:
         "y_line": plan.wide * y[3] if plan.plain else rows.step * y[2] * y[3],
         "y_pixel": columns.step * y[3],
     }
-
-
-def _gathering(shares: Shares, number: int, start: int) -> dict[str, int]:
-    """What the task says of what is gathered; the first result is number start of y."""
-    named = zip(("", "second_"), shares.what.factors, strict=False)
-    arrays = {f"{which}{name}": a for which, pair in named for name, a in zip(("other", "mean"), pair, strict=True)}
-    factors = {name: offset_pointer(a, start * name.endswith("other")) for name, a in arrays.items()}
-    return {"gathers": shares.what.kind, "statistics": shares.of(number)} | factors

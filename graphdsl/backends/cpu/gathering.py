@@ -1,4 +1,4 @@
-"""What is gathered of the results of a convolution in AMX tiles while they are stored: moments, or sums of formulas.
+"""What is gathered of the results of a convolution while they are stored: moments, or sums of formulas.
 
 Σ y                 y, the results
 Σ y * (x - mean)    up to two of them; x of y's shape, mean one number a channel
@@ -19,20 +19,20 @@ from graphdsl.report import dataclass
 
 PANEL = 32
 MOMENTS, SUMS = 1, 2
-"""As in conv_amx.h."""
+"""As in gathering.h."""
 
 
 class Statistics(ctypes.Structure):
-    """Those of a share of lines: `statistics` in conv_amx.h."""
+    """Those of a share of the work: `statistics` in gathering.h."""
 
     _fields_ = (("count", i64), ("wide", i64), ("sums", address), ("pivots", address))
 
 
-class conv_amx_moments_task(Task):
+class gathered_moments_task(Task):
     _fields_ = (("parts", address), ("count", i64), ("filters", i64), ("mean", address), ("variance", address))
 
 
-class conv_amx_sums_task(Task):
+class gathered_sums_task(Task):
     _fields_ = (
         *(("parts", address), ("count", i64), ("filters", i64)),
         *((n, address) for n in ("sums", "products", "second_products")),
@@ -109,11 +109,18 @@ class Shares:
         """Where the shares of a sweep lie."""
         return ctypes.addressof(self.parts) + sweep * self.threads * ctypes.sizeof(Statistics)
 
+    def fields(self, sweep: int = 0, start: int = 0) -> dict[str, int]:
+        """What a task says of what is gathered; the sweep's first result is number start of y."""
+        named = zip(("", "second_"), self.what.factors, strict=False)
+        arrays = {f"{which}{name}": a for which, pair in named for name, a in zip(("other", "mean"), pair, strict=True)}
+        factors = {name: pointer(a) + 4 * start * name.endswith("other") for name, a in arrays.items()}
+        return {"gathers": self.what.kind, "statistics": self.of(sweep)} | factors
+
     def ended(self, machine: Machine) -> Step:
         """The step that puts them together."""
-        name = "conv_amx_moments" if self.what.kind == MOMENTS else "conv_amx_sums"
+        name = "gathered_moments" if self.what.kind == MOMENTS else "gathered_sums"
         where = [0 if a is None else pointer(a) for a in self.what.outputs]
-        kind = conv_amx_moments_task if self.what.kind == MOMENTS else conv_amx_sums_task
+        kind = gathered_moments_task if self.what.kind == MOMENTS else gathered_sums_task
         task = kind(self.of(0), self.count, self.filters, *where)
         task.keeps = self.parts
         return machine.step(name, task, serial=True, keeps=(self.sums, self.pivots, *self.what.keeps))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import ceil
 
 from graphdsl.backends.cpu.epilogue import Finish
+from graphdsl.backends.cpu.gathering import Gathered, Shares
 from graphdsl.backends.cpu.task import Machine, Plan, Step, Task, address, f64, i64, pointer, room
 from graphdsl.ir import Array
 
@@ -23,7 +24,9 @@ class winograd_task(Task):
         ("u", address),
         ("y", address),
         *((n, i64) for n in ("out_height", "out_width", "filters")),
-        *((n, address) for n in ("bias", "add", "mask", "after")),
+        *((n, address) for n in ("bias", "add", "mask", "after", "before")),
+        ("gathers", i64),
+        *((n, address) for n in ("statistics", "other", "second_other", "mean", "second_mean")),
         ("low", f64),
     )
 
@@ -72,12 +75,13 @@ def convolution(
     y: Array,
     before: tuple[int, int],
     machine: Machine,
+    finish: Finish = NOTHING,
     *,
     staged: bool,
     flipped: bool = False,
     fixed: bool = False,
-    finish: Finish = NOTHING,
     after: Task | None = None,
+    gathered: Gathered | None = None,
 ) -> Plan:
     """y = x (*) kernel, with `before` zeros above and to the left.
 
@@ -85,21 +89,24 @@ def convolution(
     flipped  the kernel turned round and transposed, as the input gradient has it
     fixed    the kernel is transformed once
     after    a formula for the finished results
+    gathered what is wanted of the results beside them; not with after
     """
+    shares = Shares(gathered, 1, y.shape[3], machine) if gathered else None
     u = room(POINTS, x.shape[3], _whole(y.shape[3], machine))
     pack = winograd_pack_task(pointer(kernel), pointer(u), x.shape[3], y.shape[3], flipped)
     packing = machine.step("winograd_pack", pack, serial=kernel.size < SERIAL, keeps=(u,))
 
-    def task(first: int, last: int, block: int, parts: int = 1) -> winograd_task:
+    def task(first: int, last: int, block: int, parts: int = 0) -> winograd_task:
         made = winograd_task(
             pointer(x), *x.shape[1:], *before, *_tiles(y)[1:], first, last, block, parts, pointer(u),
             pointer(y), *y.shape[1:], _pointer(finish.bias), _pointer(finish.add), _pointer(finish.mask),
-            ctypes.addressof(after) if after else 0, finish.low,
+            ctypes.addressof(after) if after else 0, low=finish.low, **(shares.fields() if shares else {}),
         )  # fmt: skip
         made.keeps = (after, u, *finish.keeps)
         return made
 
     steps = _staged(task, x, y, machine) if staged else _in_blocks(task, x, y, machine)
+    steps = (*steps, shares.ended(machine)) if shares else steps
     return Plan(steps, (packing,)) if fixed else Plan((packing, *steps))
 
 
@@ -115,8 +122,9 @@ def _staged(task: Callable[..., winograd_task], x: Array, y: Array, machine: Mac
     rows, panel, tiles = rows_of(machine), 2 * machine.lanes, _tiles(y)[0]
     panels, v_group, m_group = ceil(y.shape[3] / panel), _group(x.shape[3], machine), _group(panel, machine)
     steps: list[Step] = []
-    for first, last in _chunks(tiles):
-        parts = max(1, min(ceil(machine.threads / panels), (last - first) // rows))
+    chunks = _chunks(tiles)
+    parts = max(1, min(ceil(machine.threads / panels), tiles // len(chunks) // rows))
+    for first, last in chunks:
         groups = ceil(ceil((last - first) / parts) / rows)
         at_once = max(1, min(ceil(panels * parts / machine.threads), MOST // (groups * m_group)))
         one, shared = task(first, last, at_once, parts), groups * parts * v_group + _line(machine)

@@ -41,7 +41,7 @@ SHAPES = [
     (1, 12, 13, 50, 20, 5, 2, 2),
     (9, 20, 20, 16, 16, 3, 1, 1),
 ]
-STEPS = ["conv_amx", "conv_amx_sums"]
+STEPS = ["conv_amx", "gathered_sums"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +128,7 @@ def test_other_forms_are_summed_after(formula: Expression) -> None:
     op, arrays = _case(SHAPES[0], "mask", "norm")
     other = replace(op, formulas=(y, formula))
     machine = CpuBackend(load("amx"))
-    assert "conv_amx_sums" not in _steps(machine, other, arrays)
+    assert "gathered_sums" not in _steps(machine, other, arrays)
     for result, expected in zip(made(machine, other, arrays), exact(other, arrays), strict=True):
         close(result, expected, 10 * TOLERANCE)
 
@@ -137,7 +137,7 @@ def test_results_without_taps_are_summed_after() -> None:
     """A window of one pixel and a stride of 2: most results are what is added to them alone."""
     op, arrays = _case((2, 8, 8, 16, 32, 1, 2, 0), "add", "norm")
     machine = CpuBackend(load("amx"))
-    assert "conv_amx_sums" not in _steps(machine, op, arrays)
+    assert "gathered_sums" not in _steps(machine, op, arrays)
     for result, expected in zip(made(machine, op, arrays), exact(op, arrays), strict=True):
         close(result, expected, 10 * TOLERANCE)
 

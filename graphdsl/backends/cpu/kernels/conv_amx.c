@@ -142,7 +142,7 @@ static statistics *statistics_of(const conv_amx_task *t, i64 share, i64 first, i
     if (!t->statistics) return 0;
     statistics *s = t->statistics + share;
     s->count = 0;
-    for (int k = 0; k < rows_of(t->gathers); k++)
+    for (int k = 0; k < rows_gathered(t->gathers); k++)
         memset(s->sums + k * s->wide + first * PANEL, 0, sizeof(double) * (size_t)((last - first) * PANEL));
     return s;
 }

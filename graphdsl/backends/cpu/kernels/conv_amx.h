@@ -4,6 +4,7 @@
 
 #include "amx.h"
 #include "formula.h"
+#include "gathering.h"
 
 typedef struct {
     const float *x;
@@ -22,37 +23,10 @@ typedef struct {
     i64 pitch, shared, block;             /* pixels of a laid out line, and of the next that are its own too; lines */
     i64 line_shares, panel_shares;
     i64 gathers;                   /* of the results, channel by channel: */
-    struct statistics *statistics; /* one for each share of lines, or NULL */
+    statistics *statistics; /* one for each share of lines, or NULL */
     const float *others[2], *means[2];
     double low;
 } conv_amx_task;
-
-/* What is gathered, y being the results:
- *
- *     NOTHING
- *     MOMENTS        Σ (y - p) and Σ (y - p)², where p is the first result: little is lost where the mean is far from 0
- *     SUMS           Σ y
- *     SUMS + 1, 2    Σ y and Σ y * (others[i] - means[i]), with a mean for each channel */
-enum { NOTHING, MOMENTS, SUMS };
-
-/* Of the results of a share of lines: how many there are of a channel, and rows of sums, `wide` channels each. */
-typedef struct statistics {
-    i64 count, wide;
-    double *sums;
-    float *pivots;
-} statistics;
-
-typedef struct {
-    const statistics *parts;
-    i64 count, filters;
-    float *mean, *variance;
-} conv_amx_moments_task;
-
-typedef struct {
-    const statistics *parts;
-    i64 count, filters;
-    float *sums[3]; /* or NULL */
-} conv_amx_sums_task;
 
 typedef struct {
     const float *kernel;

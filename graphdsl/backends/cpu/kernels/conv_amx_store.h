@@ -33,8 +33,6 @@ typedef struct {
 
 enum { MOST_GATHERED = 1024 };
 
-INLINE int rows_of(i64 kind) { return kind == MOMENTS ? 2 : kind < SUMS ? 0 : (int)(kind - SUMS) + 1; }
-
 INLINE vec finished(const ending *e, int v, vec r, i64 at, int add, int masked) {
     r += e->bias[v];
     if (add) r += load_part(e->add + at, e->lanes[v]);
@@ -62,7 +60,7 @@ INLINE void store_line(const ending *from, int v, const float *c, i64 step, i64 
         if (kind > SUMS) sums[1] += r * p;
         if (kind > SUMS + 1) sums[2] += r * q;
     }
-    for (int k = 0; k < rows_of(kind); k++) g->sums[k][v] += sums[k];
+    for (int k = 0; k < rows_gathered(kind); k++) g->sums[k][v] += sums[k];
 }
 
 #define FORM(kind, add, mask)                                                                                         \
@@ -117,7 +115,7 @@ INLINE void fetch_coming(coming *n, i64 places, i64 bytes) {
 
 static void hand_over(gathered *g, const statistics *s, i64 panel) {
     typedef double doubles __attribute__((vector_size(64), aligned(8), may_alias));
-    for (int k = 0; k < rows_of(g->kind); k++)
+    for (int k = 0; k < rows_gathered(g->kind); k++)
         for (int v = 0; v < 2; v++) {
             doubles *to = (doubles *)(s->sums + k * s->wide + panel * PANEL + v * VL);
             __m512 from = (__m512)g->sums[k][v];

@@ -16,8 +16,7 @@
  * thread has its panels of filters, so that U, by far the largest where pictures are small and channels many, is read
  * once.
  */
-#include "formula.h"
-#include "winograd.h"
+#include "winograd_out.h"
 
 #if VECTOR_REGISTERS == 32
 #define EVERY_HEIGHT(each, width)                                                                                     \
@@ -29,20 +28,6 @@
 #endif
 EXPORT const i64 winograd_rows = ROWS;
 
-/* x .. across: see `picture`. u: packed kernel. y and what is done to it on the way, as in tile.h: bias [filters];
- * add and mask shaped as y; or else the formula `after`. Tiles of the batch from `first` to `last` are made; `block`:
- * groups, or panels (gather), that a thread takes at a time; `parts`: pieces that the tiles are cut into where threads
- * share panels (gather). */
-typedef struct {
-    const float *x;
-    i64 height, width, channels, top, left, down, across, first, last, block, parts;
-    const float *u;
-    float *y;
-    i64 out_height, out_width, filters;
-    const float *bias, *add, *mask;
-    const formula_task *after;
-    double low;
-} winograd_task;
 TASK(winograd_task);
 
 /* kernel -> u. flipped: for the input gradient; channels and filters are then those of the sum, as in `winograd`. */
@@ -100,10 +85,6 @@ static void multiply(const winograd_task *q, i64 p, i64 i, const float *v, layou
 
 /* --- the transforms ----------------------------------------------------------------------------------------------- */
 
-INLINE picture read_by(const winograd_task *q) {
-    return (picture){q->x, q->height, q->width, q->channels, q->top, q->left, q->down, q->across};
-}
-
 static void spread(const winograd_task *q, i64 first, i64 tiles, i64 groups, float *v) {
     layout l = near_layout(q->channels);
     picture p = read_by(q);
@@ -114,132 +95,56 @@ static void spread(const winograd_task *q, i64 first, i64 tiles, i64 groups, flo
     }
 }
 
-/* A' M A of VL filters. */
-INLINE void transform_out(const float *m, const i64 apart, vec y[TILE][TILE]) {
-    vec half[TILE][REACH];
-    UNROLL for (int j = 0; j < REACH; j++) {
-        vec column[REACH], out[TILE];
-        UNROLL for (int i = 0; i < REACH; i++) column[i] = load(m + (i * REACH + j) * apart);
-        line_out(column, out);
-        UNROLL for (int i = 0; i < TILE; i++) half[i][j] = out[i];
-    }
-    UNROLL for (int i = 0; i < TILE; i++) line_out(half[i], y[i]);
-}
-
-/* Where VL filters of a tile go and what is done to them; see winograd_task. */
-typedef struct {
-    float *y;
-    const float *bias, *add, *mask;
-    i64 row, column, high, wide, there;
-    float low;
-} ending;
-
-INLINE vec part(const float *p, i64 n, const int whole) { return whole ? load(p) : load_part(p, n); }
-
-INLINE void finish(const ending *e, vec y, vec bias, i64 at, const int whole, const int adds, const int masks) {
-    y += bias;
-    if (adds) y += part(e->add + at, e->there, whole);
-    y = max_or_second(all(e->low), y);
-    if (masks) y = keep(greater(part(e->mask + at, e->there, whole), zeros()), y);
-    if (whole)
-        store(e->y + at, y);
-    else
-        store_part(e->y + at, y, e->there);
-}
-
-INLINE void put(const ending *e, const float *m, const i64 apart, const int whole, const int adds, const int masks) {
-    vec y[TILE][TILE], bias = e->bias ? part(e->bias, e->there, whole) : zeros();
-    transform_out(m, apart, y);
-    UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
-        if (whole || (i < e->high && j < e->wide))
-            finish(e, y[i][j], bias, i * e->row + j * e->column, whole, adds, masks);
-}
-
-typedef void (*put_of)(const ending *e, const float *m);
-#define PUT(name, apart, whole, adds, masks)                                                                          \
-    static NOINLINE void name(const ending *e, const float *m) { put(e, m, ROWS * apart, whole, adds, masks); }
-PUT(put_one, VL, 1, 0, 0)
-PUT(put_one_add, VL, 1, 1, 0)
-PUT(put_one_mask, VL, 1, 0, 1)
-PUT(put_two, WIDE, 1, 0, 0)
-PUT(put_two_add, WIDE, 1, 1, 0)
-PUT(put_two_mask, WIDE, 1, 0, 1)
-static const put_of endings[2][3] = {{put_one, put_one_add, put_one_mask}, {put_two, put_two_add, put_two_mask}};
-
-/* All else: at the edges of pictures and of filters. */
-static NOINLINE void put_edge(const ending *e, const float *m, i64 vectors) {
-    float near[POINTS * VL] __attribute__((aligned(64)));
-    for (i64 i = 0; i < POINTS; i++) store(near + i * VL, load(m + i * ROWS * vectors * VL));
-    if (e->add && e->mask)
-        put(e, near, VL, 0, 1, 1);
-    else if (e->add)
-        put(e, near, VL, 0, 1, 0);
-    else if (e->mask)
-        put(e, near, VL, 0, 0, 1);
-    else
-        put(e, near, VL, 0, 0, 0);
-}
-
-/* The results of panel p: m -> y. */
-static void gather(const winograd_task *q, i64 p, i64 first, i64 tiles, i64 groups, const float *m) {
-    picture tiled = read_by(q);
-    tile_at t = place(&tiled, first);
-    i64 vectors = panel_vectors(q->filters, p), simple = !(q->add && q->mask);
-    put_of inner = endings[vectors - 1][q->add ? 1 : q->mask ? 2 : 0];
-    ending e = {.row = q->out_width * q->filters, .column = q->filters, .low = (float)q->low};
-    for (i64 g = 0; g < groups; g++, m += POINTS * ROWS * vectors * VL) {
-        i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
-        for (i64 r = 0; r < rows; r++, step_on(&tiled, &t)) {
-            i64 at = (t.n * q->out_height + t.i * TILE) * e.row + t.j * TILE * e.column;
-            e.high = q->out_height - t.i * TILE;
-            e.wide = q->out_width - t.j * TILE;
-            for (i64 j = 0; j < vectors; j++) {
-                i64 f = p * WIDE + j * VL;
-                e.y = q->y + at + f;
-                e.bias = q->bias ? q->bias + f : 0;
-                e.add = q->add ? q->add + at + f : 0;
-                e.mask = q->mask ? q->mask + at + f : 0;
-                e.there = least(VL, q->filters - f);
-                if (simple && e.high >= TILE && e.wide >= TILE && e.there == VL)
-                    inner(&e, m + (r * vectors + j) * VL);
-                else
-                    put_edge(&e, m + (r * vectors + j) * VL, vectors);
-            }
-        }
-    }
-}
-
-/* The formula, on filters from f to `to` of tiles from `first` to `last`: lines of tiles that lie side by side. */
-static void apply(const winograd_task *q, i64 first, i64 last, i64 f, i64 to) {
-    for (i64 t = first, run; t < last; t += run) {
-        i64 w = t % q->across, line = t / q->across, h = line % q->down * TILE;
-        run = least(q->across - w, last - t);
-        i64 row = (line / q->down * q->out_height + h) * q->out_width + w * TILE;
-        i64 pixels = least(run * TILE, q->out_width - w * TILE);
-        for (i64 i = 0; i < least(TILE, q->out_height - h); i++)
-            formula_block(q->after, row + i * q->out_width, pixels, f, to - f, 0, 0);
-    }
-}
-
 /* --- the steps ---------------------------------------------------------------------------------------------------- */
+
+/* How many results there are in some tiles. */
+static i64 results_in(const winograd_task *q, i64 first, i64 tiles) {
+    picture p = read_by(q);
+    tile_at t = place(&p, first);
+    i64 count = 0;
+    for (; tiles; tiles--, step_on(&p, &t))
+        count += least(TILE, q->out_height - t.i * TILE) * least(TILE, q->out_width - t.j * TILE);
+    return count;
+}
+
+/* This thread's tiles; whole pictures where it makes what it reads: lines are read by two lines of tiles. */
+static void share_tiles(const winograd_task *q, const context *at, i64 *first, i64 *last) {
+    i64 unit = q->before ? q->down * q->across : 1;
+    share((q->last - q->first) / unit, at, first, last);
+    *first *= unit, *last *= unit;
+}
+
+/* Makes x from pixel `ready` on, as far as tile t reads it and to the end of a picture where t is its last; gives how
+ * far. */
+static i64 make(const winograd_task *q, i64 ready, i64 last) {
+    picture p = read_by(q);
+    tile_at t = place(&p, last);
+    i64 lines = t.i + 1 == q->down ? q->height : most(0, least(q->height, t.i * TILE - q->top + REACH));
+    i64 end = (t.n * q->height + lines) * q->width;
+    if (end > ready) formula_block(q->before, ready, end - ready, 0, q->channels, 0, 0);
+    return most(ready, end);
+}
 
 /* own: V and M of `block` groups. */
 EXPORT void winograd(const void *task, const context *at) {
     const winograd_task *q = task;
     layout l = near_layout(q->channels);
     i64 first, last;
-    share(q->last - q->first, at, &first, &last);
+    share_tiles(q, at, &first, &last);
     i64 tiles = last - first, blocks = up(tiles, q->block * ROWS);
+    i64 ready = first / (q->down * q->across) * q->height * q->width;
+    if (q->gathers) q->statistics[at->thread].count = results_in(q, first, tiles);
     for (i64 b = 0; b < blocks; b++) {
         i64 from = tiles * b / blocks, now = tiles * (b + 1) / blocks - from, groups = up(now, ROWS);
         i64 start = q->first + first + from;
         float *v = (float *)at->own, *m = v + room_for(q->channels, groups);
+        if (q->before) ready = make(q, ready, start + now - 1);
         spread(q, start, now, groups, v);
         for (i64 p = 0; p < panels_of(q->filters); p++) {
             for (i64 i = 0; i < POINTS; i++) multiply(q, p, i, v, l, now, groups, m);
-            gather(q, p, start, now, groups, m);
+            winograd_out(q, p, start, now, groups, m, at->thread, b > 0);
         }
-        if (q->after) apply(q, start, start + now, 0, q->filters);
+        if (q->after) winograd_after(q, start, start + now, 0, q->filters);
     }
 }
 
@@ -297,10 +202,13 @@ EXPORT void winograd_gather(const void *task, const context *at) {
         for (i64 unit = first; unit < last; unit++) {
             i64 p = unit / q->parts;
             pieces(q, unit % q->parts, &now);
-            gather(q, p, q->first + now.start, now.tiles, now.groups, m + (unit - first) * each);
-            if (q->after)
-                apply(q, q->first + now.start, q->first + now.start + now.tiles, p * WIDE,
-                      least((p + 1) * WIDE, q->filters));
+            i64 start = q->first + now.start, number = unit % q->parts;
+            if (q->gathers && !p) {
+                statistics *s = q->statistics + number;
+                s->count = (q->first ? s->count : 0) + results_in(q, start, now.tiles);
+            }
+            winograd_out(q, p, start, now.tiles, now.groups, m + (unit - first) * each, number, q->first > 0);
+            if (q->after) winograd_after(q, start, start + now.tiles, p * WIDE, least((p + 1) * WIDE, q->filters));
         }
     }
 }

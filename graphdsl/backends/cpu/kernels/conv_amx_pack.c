@@ -1,40 +1,7 @@
-/* Before and after a convolution in AMX tiles: its weights as tiles, and what has been gathered of its results. */
+/* Before a convolution in AMX tiles: its weights as tiles. */
 #include "conv_amx.h"
 
-TASK(conv_amx_moments_task);
-TASK(conv_amx_sums_task);
 TASK(conv_amx_pack_task);
-
-/* Mean and variance from the shares' sums: each share's own first, then both put together (Chan et al. 1979). */
-EXPORT void conv_amx_moments(const void *task, const context *at) {
-    const conv_amx_moments_task *t = task;
-    (void)at;
-    for (i64 c = 0; c < t->filters; c++) {
-        double n = 0, mean = 0, squares = 0;
-        for (const statistics *s = t->parts; s < t->parts + t->count; s++) {
-            if (!s->count) continue;
-            double m = (double)s->count, shift = s->sums[c] / m;
-            double away = s->pivots[c] + shift - mean;
-            squares += s->sums[s->wide + c] - s->sums[c] * shift + away * away * n * m / (n + m);
-            mean += away * m / (n + m);
-            n += m;
-        }
-        t->mean[c] = (float)mean;
-        t->variance[c] = (float)(squares > 0 || squares != squares ? squares / n : 0);
-    }
-}
-
-/* The shares' sums, one after another. */
-EXPORT void conv_amx_sums(const void *task, const context *at) {
-    const conv_amx_sums_task *t = task;
-    (void)at;
-    for (i64 k = 0; k < 3; k++)
-        for (i64 c = 0; t->sums[k] && c < t->filters; c++) {
-            double sum = 0;
-            for (const statistics *s = t->parts; s < t->parts + t->count; s++) sum += s->sums[k * s->wide + c];
-            t->sums[k][c] = (float)sum;
-        }
-}
 
 #ifdef AMX
 
