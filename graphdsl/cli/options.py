@@ -15,12 +15,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found out: for people, for programs, and the exit code. csv: for those that have a table."""
+    """What a command found out: for people, for programs, and the exit code.
+
+    csv, coco   for those that have a table, and boxes
+    """
 
     text: str
     data: dict[str, Any]
     code: int = 0
     csv: Callable[[], str] = str
+    coco: Callable[[], str] = str
 
 
 def answers(function: Callable[..., Answer]) -> Callable[..., int]:
@@ -32,8 +36,9 @@ def answers(function: Callable[..., Answer]) -> Callable[..., int]:
 
 
 def tables(function: Callable[..., Answer]) -> Callable[..., int]:
-    """The same for a command whose answer is a table: `--format csv` too."""
-    return _answering(function, ["text", "json", "csv"], "json: one object on the last line; csv: a row a sample.")
+    """The same for a command whose answer is a table, or boxes: `--format csv` and `coco` too."""
+    help = "json: one object on the last line; csv: a row a sample, or a box; coco: boxes as COCO's list of detections."
+    return _answering(function, ["text", "json", "csv", "coco"], help)
 
 
 def _answering(function: Callable[..., Answer], forms: list[str], help: str) -> Callable[..., int]:
@@ -55,7 +60,7 @@ def _answering(function: Callable[..., Answer], forms: list[str], help: str) -> 
 def _as(form: str, answer: Answer) -> str:
     if form == "json":
         return json_text(answer.data)
-    return answer.csv() if form == "csv" else answer.text
+    return answer.text if form == "text" else answer.csv() if form == "csv" else answer.coco()
 
 
 def failure(failed: Failed) -> Answer:

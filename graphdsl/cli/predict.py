@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from graphdsl.cli.detections import as_coco, boxes_csv
 from graphdsl.cli.given import ROWS, as_trained, class_names, dataset, files_of, rate_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
@@ -19,6 +21,8 @@ from graphdsl.data import Dataset, Dense, Labels
 from graphdsl.ir import Array
 from graphdsl.model import TOP, Found, Model, asked, compile, marked
 from graphdsl.report import write_whole
+
+Boxes = dict[str, list[list[Found]]]
 
 MOST_DRAWN = 100_000
 """Samples made of noise in one go."""
@@ -53,13 +57,20 @@ MOST_DRAWN = 100_000
     type=click.IntRange(1, MOST_DRAWN),
     help="N samples of the outputs made of noise alone.",
 )
+@click.option(
+    "--ids",
+    metavar="FILE.json",
+    type=click.Path(),
+    help="With `coco`: COCO's annotations, which say the ids of pictures and classes by their names.",
+)
 @click.option("--score", type=click.FloatRange(0, 1), default=0.0, help="Of boxes: those that score at least this.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="With --draw: other noise.")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav); boxes on pictures in a folder.",
+    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav), COCO's detections (.json); boxes on "
+    "pictures in a folder.",
 )
 @backend_option
 @tables
@@ -73,6 +84,7 @@ def command(
     texts: tuple[str, ...],
     layer: str | None,
     drawn: int | None,
+    ids: str | None,
     score: float,
     seed: int,
     output: str | None,
@@ -93,6 +105,7 @@ def command(
     graphdsl predict model.dag photos/ --features pooled -o features.npz
     graphdsl predict generator.dag --draw 64 -o made.png
     graphdsl predict detector.dag photos/ -o found/ --score 0.5     with boxes drawn on them
+    graphdsl predict detector.dag photos/ -o found.json             for COCO's programs
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, layer=layer)
@@ -105,20 +118,37 @@ def command(
     files = files_of(given)
     found, read = sure(model.found(outputs, names, files), score), model.texts(outputs, names)
     table = outputs | {name: np.array(said) for name, said in read.items()}
-    heads = files or texts_of(given)
+    coco = partial(as_coco, found, files, model.spec, ids)
     if output is not None:
-        keep(output, found, table, best, given)
+        keep(output, found, table, best, given, coco)
+    text = shown(model, outputs, best, files or texts_of(given), found, read)
+    answer = told(model, outputs, best, files, read) | listed(found)
+    return Answer(text, answer, csv=lambda: rows(found, table, best, files), coco=coco)
 
-    def shown(name: str, values: Array) -> str:
+
+def shown(
+    model: Model,
+    outputs: dict[str, Array],
+    best: dict[str, list[Any]],
+    heads: list[str],
+    found: Boxes,
+    read: dict[str, list[str]],
+) -> str:
+    """All outputs as lines for people. heads: what the samples are called, where they are called something."""
+
+    def one(name: str, values: Array) -> str:
         if name in found:
-            return things(name, found[name], files)
+            return things(name, found[name], heads)
         if name in read:
             return spoken(name, read[name], heads)
         return lines(name, values, best.get(name), said(model, name, values), heads)
 
-    text = "\n".join(shown(name, values) for name, values in outputs.items())
-    answer = told(model, outputs, best, files, read) | listed(found)
-    return Answer(text, answer, csv=lambda: as_csv(table, best, files))
+    return "\n".join(one(name, values) for name, values in outputs.items())
+
+
+def rows(found: Boxes, table: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> str:
+    """A row a sample, or where all outputs are detectors, a row a box."""
+    return boxes_csv(found, files) if found and set(found) == set(table) else as_csv(table, best, files)
 
 
 def samples(data: tuple[str, ...], texts: tuple[str, ...], model: Model) -> Dataset | None:
@@ -140,11 +170,16 @@ def keep(
     table: dict[str, Array],
     best: dict[str, list[Any]],
     given: Dataset | None,
+    coco: Callable[[], str],
 ) -> None:
     """Answers as a file, or in a folder the pictures with what was found in them. Raises E0519, E0701."""
     files = files_of(given)
     if found and files and not Path(output).suffix:
         draw_all(Path(output), found, files)
+    elif Path(output).suffix == ".json":
+        write_whole(Path(output), coco().encode() + b"\n")
+    elif found and set(found) == set(table) and Path(output).suffix == ".csv":
+        write_whole(Path(output), boxes_csv(found, files).encode())
     else:
         save(output, table, best, files, rate_of(given))
 
@@ -152,10 +187,17 @@ def keep(
 def draw_all(folder: Path, found: dict[str, list[list[Found]]], files: list[str]) -> None:
     """A picture of each file with what all heads have found in it, in a folder. Raises E0701."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = sorted({thing.label for pictures in found.values() for things in pictures for thing in things})
+    stems = apart(files)
     for i, file in enumerate(files):
         both = sorted((thing for pictures in found.values() for thing in pictures[i]), key=lambda t: -t.score)
-        write_whole(folder / f"{Path(file).stem}.png", marked(Path(file), both, names))
+        write_whole(folder / f"{stems[i]}.png", marked(Path(file), both))
+
+
+def apart(files: list[str]) -> list[str]:
+    """The names of files without their endings; with the name of the folder in front where two are the same."""
+    stems = [Path(file).stem for file in files]
+    longer = [s if stems.count(s) == 1 else f"{Path(f).parent.name}_{s}" for s, f in zip(stems, files, strict=True)]
+    return [s if longer.count(s) == 1 else f"{s}_{i}" for i, s in enumerate(longer)]
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from graphdsl.data.augment import AUGMENTS, Augment, EachSample
 from graphdsl.data.augment_scenes import Mosaic
 from graphdsl.data.batches import Batches
 from graphdsl.data.bind import Batch, Bound, bind, bucket
-from graphdsl.data.box_files import Coco, Yolo
+from graphdsl.data.box_files import Yolo
 from graphdsl.data.boxes import WHOLE, Boxes, Part
+from graphdsl.data.coco import Coco, CocoIds, coco_ids
 from graphdsl.data.column import Column, Dense, Labels, Ragged, Rows, Texts
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
@@ -69,6 +70,7 @@ __all__ = [
     "Bound",
     "Boxes",
     "Coco",
+    "CocoIds",
     "Column",
     "Mosaic",
     "Voc",
@@ -118,6 +120,7 @@ __all__ = [
     "arrays",
     "bind",
     "bucket",
+    "coco_ids",
     "decode",
     "natural_size",
     "read",

@@ -1,11 +1,9 @@
-"""Boxes in COCO's JSON, in YOLO's text files, and in a table."""
+"""Boxes in YOLO's text files, and in a table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from graphdsl.data.annotations import Bad, Marked, Picture, dataset_of
 from graphdsl.data.dataset import Dataset
@@ -28,45 +26,6 @@ COLUMNS = {
 
 MOST_CLASSES = 1 << 16
 """Of a dataset whose classes are numbers."""
-
-
-@READERS.register("coco")
-@dataclass(frozen=True)
-class Coco(Reader):
-    """Pictures with boxes in COCO's JSON: columns `image` and `objects`, for `target objects: box(n)[m]`.
-
-    path      of the JSON file, at most 2 GiB
-    pictures  the folder of its pictures
-    bad       boxes that have no area or reach beyond the picture: `stop` with a list of them, `skip` them, or `clip`
-              them at the border
-
-    Classes are numbered in the order of the file's categories. Crowds (`iscrowd`) are left out.
-    Raises E0501, E0502, E0504, E0507, E0508, E0521.
-    """
-
-    path: Words
-    pictures: Words
-    bad: Bad = "stop"
-
-    def read(self, places: Places) -> Dataset:
-        path, folder = places.find(self.path), places.find(self.pictures)
-        try:
-            whole = json.loads(read_bytes(path, LARGEST_TEXT))
-            return self._dataset(path, folder, whole)
-        except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError, AttributeError) as error:
-            why = f"it is no JSON of COCO: {type(error).__name__} {error}"
-            raise unreadable(path, why, "expected images, annotations and categories") from error
-
-    def _dataset(self, path: Path, folder: Path, whole: Mapping[str, Any]) -> Dataset:
-        names = {int(c["id"]): str(c["name"]) for c in whole["categories"]}
-        marked: dict[int, list[Marked]] = {int(image["id"]): [] for image in whole["images"]}
-        for box in whole["annotations"]:
-            left, top, width, height = map(float, box["bbox"])
-            place, corners = f"{path}: annotation {box['id']}", (left, top, left + width, top + height)
-            if not box.get("iscrowd"):
-                marked[int(box["image_id"])].append(Marked(place, names[int(box["category_id"])], corners))
-        pictures = [Picture(folder / i["file_name"], tuple(marked[int(i["id"])])) for i in whole["images"]]
-        return dataset_of(pictures, tuple(names.values()), self.bad, str(path))
 
 
 @READERS.register("yolo")
@@ -134,8 +93,13 @@ def _beside(file: Path) -> list[Path]:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text that are not empty, by number."""
-    text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig", "replace")
+    """The lines of a text that are not empty, by number. Raises E0502, by line, where it is no UTF-8."""
+    content = read_bytes(path, LARGEST_TEXT)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise unreadable(path, f"line {line} is no text in UTF-8", "save the file as UTF-8") from error
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 

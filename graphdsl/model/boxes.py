@@ -16,13 +16,15 @@ from graphdsl.report import dataclass
 class Found:
     """One thing in a picture.
 
-    label  the name of its class; its number where it has no name
-    box    left, top, width, height: in pixels of the picture, or as fractions of what the network sees
+    label   the name of its class; its number where it has no name
+    box     left, top, width, height: in pixels of the picture, or as fractions of what the network sees
+    number  that of its class, from 0
     """
 
     label: str
     score: float
     box: tuple[float, float, float, float]
+    number: int
 
     @property
     def data(self) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def _found(row: Array, names: Sequence[str], part: Part) -> Found:
     label = names[int(number)] if int(number) < len(names) else str(int(number))
     left, top, width, height = part
     box = (left + (x - wide / 2) * width, top + (y - high / 2) * height, wide * width, high * height)
-    return Found(label, score, box)
+    return Found(label, score, box, int(number))
 
 
 def names_of(output: str, spec: Spec, known: Mapping[str, Sequence[str]]) -> Sequence[str]:

@@ -54,7 +54,7 @@ def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str,
     """
     found: dict[str, Classes] = {}
     for prediction, target in _pairs(plans):
-        if target.node not in spec.targets or target.node not in names:
+        if target.node not in spec.targets or target.node not in names or target.type.kind.name == "boxes":
             continue
         reading = reading_of(prediction.type, target.type)
         if reading in (Reading.CLASSES, Reading.TEXT) or (

@@ -11,14 +11,19 @@ from graphdsl.data import decode
 from graphdsl.learn import png
 from graphdsl.model.boxes import Found
 
-PALETTE = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#800000", "#808000", "#000075")
-"""Colours that white letters can be read on, by the place of a name among all names."""
+PALETTE = (
+    *("#e6194b", "#1a8a3c", "#4363d8", "#c2570c", "#911eb4", "#008080", "#9a6324", "#800000", "#6b7a00", "#000075"),
+    *("#d6007a", "#00695c", "#0277bd", "#5d4037", "#6a1b9a", "#b8860b", "#37474f", "#ad1457", "#2e7d32", "#5c6bc0"),
+)
+"""Colours that white letters can be read on, by the number of a class."""
+
+Place = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 
 
-def marked(path: Path, found: Sequence[Found], names: Sequence[str]) -> bytes:
+def marked(path: Path, found: Sequence[Found]) -> bytes:
     """The picture as PNG, with every box, its name and its score; the best on top.
 
-    names  of all classes, so that one has the same colour in every picture
     Raises E0507 where the picture cannot be read.
     """
     from PIL import Image, ImageDraw, ImageFont
@@ -28,11 +33,34 @@ def marked(path: Path, found: Sequence[Found], names: Sequence[str]) -> bytes:
     font = ImageFont.load_default(size=max(9, round(min(picture.size) / 32)))
     draw = ImageDraw.Draw(picture)
     for thing in reversed(found):
-        colour = PALETTE[(names.index(thing.label) if thing.label in names else 0) % len(PALETTE)]
         left, top, width, height = thing.box
-        draw.rectangle((left, top, left + width, top + height), outline=colour, width=line)
+        draw.rectangle((left, top, left + width, top + height), outline=_colour(thing), width=line)
+    taken: list[Place] = []
+    for thing in found:
         text = f"{thing.label} {thing.score:.2f}"
-        place = draw.textbbox((left, max(0, top)), text, font=font)
-        draw.rectangle(place, fill=colour)
-        draw.text((left, max(0, top)), text, fill="white", font=font)
+        taken.append(_free(thing, draw.textbbox((line, line), text, font=font)[2:], line, picture.size, taken))
+        draw.rectangle(taken[-1], fill=_colour(thing))
+        draw.text((taken[-1][0] + line, taken[-1][1]), text, fill="white", font=font)
     return png(np.asarray(picture))
+
+
+def _colour(thing: Found) -> str:
+    return PALETTE[thing.number % len(PALETTE)]
+
+
+def _free(thing: Found, size: Sequence[float], line: int, picture: Sequence[int], taken: Sequence[Place]) -> Place:
+    """Where a label goes: above its box, else inside, else below it, whole in the picture and on no other if it can be.
+
+    size  of the label with its margin
+    """
+    left, top, _, height = thing.box
+    (wide, high), (whole, deep) = size, picture
+    wide += line
+    x = max(0.0, min(left, whole - wide))
+    rows = [y for y in (top - high, max(0.0, top), top + height) if 0 <= y <= deep - high]
+    places = [(x, y, x + wide, y + high) for y in rows or [max(0.0, deep - high)]]
+    return next((p for p in places if not any(_meet(p, other) for other in taken)), places[0])
+
+
+def _meet(a: Place, b: Place) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

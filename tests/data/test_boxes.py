@@ -269,13 +269,31 @@ def test_malformed_xml(folder: Path, text: str, part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"images": [{}]}', '{"images": [], "annotations": [{"bbox": 3}], "categories": []}']
+    ("text", "part"),
+    [
+        (b"{", "line 1, column 2: it is no JSON: expecting property name"),
+        (b'{"images": [],\n "annotations": [,]}', "line 2, column 18: it is no JSON: expecting value"),
+        (b'{"images":\n\n "\xff"}', "line 3: it is no text in UTF-8"),
+        (b"[" * 100_000, "brackets nest too deep"),
+        (b"[]", "no JSON of COCO"),
+        (b'{"categories": [], "images": [{}]}', "no JSON of COCO: `(id|annotations)` is missing"),
+        (b'{"images": [], "annotations": [{"bbox": 3}], "categories": []}', "no JSON of COCO"),
+    ],
 )
 @pytest.mark.triggers("E0502")
-def test_malformed_json(folder: Path, text: str) -> None:
-    (folder / "coco.json").write_text(text)
-    with pytest.raises(Failed, match=r"E0502.*no JSON of COCO"):
+def test_malformed_json(folder: Path, text: bytes, part: str) -> None:
+    (folder / "coco.json").write_bytes(text)
+    with pytest.raises(Failed, match=f"E0502.*({part})"):
         read("coco", folder)
+
+
+@pytest.mark.parametrize("file", ["labels/a.txt", "names.txt"])
+@pytest.mark.triggers("E0502")
+def test_texts_are_utf_8(folder: Path, file: str) -> None:
+    (folder / file).write_bytes(b"0 0.5 0.5 0.1 0.1\n\xff")
+    (folder / "names.txt").touch()
+    with pytest.raises(Failed, match=r"E0502.*line 2 is no text in UTF-8"):
+        read("yolo", folder, names=str(folder / "names.txt") if file == "names.txt" else None)
 
 
 @needs("bccd")
@@ -301,8 +319,8 @@ NO_PICTURE = '{"images": [{"id": 1e999, "file_name": "a.png"}], "annotations": [
 @pytest.mark.parametrize(
     ("form", "file", "text", "part"),
     [
-        ("coco", "coco.json", NO_PICTURE, "E0502.*no JSON of COCO: OverflowError"),
-        ("coco", "coco.json", "[1, 2]", "E0502.*no JSON of COCO: TypeError"),
+        ("coco", "coco.json", NO_PICTURE, "E0502.*no JSON of COCO: cannot convert float infinity"),
+        ("coco", "coco.json", "[1, 2]", "E0502.*no JSON of COCO: list indices"),
         ("yolo", "labels/a.txt", "\n\n0 0.5 0.5 wide 0.1", "E0502.*line 3: `0 0.5 0.5 wide 0.1`"),
         ("yolo", "labels/a.txt", "99999999999 0.5 0.5 0.1 0.1", "E0502.*line 1: class 99999999999"),
         ("boxes", "boxes.csv", "image,left,top,right,label\n", "E0502.*no column for bottom"),
