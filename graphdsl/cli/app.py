@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "What a trained model says about data.",
     "evaluate": "How good a trained model is.",
     "sample": "What a trained model writes.",
+    "anchors": "Anchors that suit the boxes of a dataset.",
     "explain": "What an error code means.",
     "selfcheck": "Does the GPU give the right numbers?",
     "import": "A network of another tool as a spec.",

@@ -1,5 +1,6 @@
 """Where samples come from: readers, binding to a model, batches, changes to pictures."""
 
+from graphdsl.data.anchors import Anchors, chosen, shared_out, suits, written
 from graphdsl.data.arrays import arrays
 from graphdsl.data.augment import AUGMENTS, Augment, EachSample
 from graphdsl.data.augment_scenes import Mosaic
@@ -51,6 +52,11 @@ from graphdsl.data.word_vectors import in_array, in_text
 
 __all__ = [
     "AUGMENTS",
+    "Anchors",
+    "chosen",
+    "shared_out",
+    "suits",
+    "written",
     "ENDINGS",
     "INPUT",
     "MOST_CHANNELS",

@@ -1,5 +1,6 @@
 """The Python API: `graphdsl.compile` and what it gives. `selfcheck` is a file of its own, imported where asked for."""
 
+from graphdsl.model.anchors import Head, Sizes, heads_of, sizes_learned, sizes_of
 from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.composing import Composer, composer
@@ -15,12 +16,17 @@ __all__ = [
     "Composer",
     "TOP",
     "Found",
+    "Head",
     "Model",
+    "Sizes",
     "VOCABULARY",
     "asked",
     "compile",
     "composer",
     "dream",
+    "heads_of",
     "marked",
     "selfcheck",
+    "sizes_learned",
+    "sizes_of",
 ]
