@@ -27,6 +27,7 @@ COMMANDS = {
     "fmt": "Lay specs out in the one style.",
     "predict": "What a trained model says about data.",
     "evaluate": "How good a trained model is.",
+    "slide": "A network at every window of pictures: one pass beside crop by crop.",
     "sample": "What a trained model writes.",
     "anchors": "Anchors that suit the boxes of a dataset.",
     "explain": "What an error code means.",

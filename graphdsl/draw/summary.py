@@ -6,7 +6,7 @@ from typing import Any
 
 from graphdsl.draw.view import Box, BoxRole, View, layer_view
 from graphdsl.ir import Dim, Graph, Input, ModalOperator, Node, Role, TensorType, Weight, evaluate
-from graphdsl.ops import Sight, sight_of
+from graphdsl.ops import Sight, WindowMap, sight_of
 
 _COLUMNS = ("name", "layer", "output shape", "parameters", "uses", "FLOPs")
 _RIGHT = {"parameters", "uses", "FLOPs"}
@@ -17,11 +17,13 @@ def summary_data(graph: Graph) -> dict[str, Any]:
 
     {"parameters": {"total", "trainable"},
     "layers": [{"name", "layer", "shape", "parameters", "uses", "flops"}],
-    "inputs": {name: type}, "outputs": {name: type}, "receptive_fields": {name: {"steps", "before", "after", "stride"}}}
+    "inputs": {name: type}, "outputs": {name: type}, "receptive_fields": {name: {"steps", "before", "after", "stride"}},
+    "slides": [{"name", "windows", "size", "stride", "picture", "flops", "flops_crop_by_crop"}]}
 
     Shapes leave out the batch axis; flops are for one sample, a text where a length is free. Layers without an output
     behind them (they exist in training only) have "training": true. Running averages are no parameters, as in PyTorch.
-    Receptive fields are told of outputs that are sequences and see several steps, but not all.
+    Receptive fields are told of outputs that are sequences and see several steps, but not all. "slides": what sliding a
+    network over a picture costs in one pass, and what it would cost crop by crop.
     """
     view = layer_view(graph)
     layers = [b for b in view.boxes.values() if b.role in (BoxRole.LAYER, BoxRole.WEIGHT)]
@@ -35,6 +37,18 @@ def summary_data(graph: Graph) -> dict[str, Any]:
             name: {"steps": seen.steps, "before": 0 - seen.first, "after": seen.last, "stride": seen.stride}
             for name, seen in _sights(graph).items()
         },
+        "slides": [
+            {
+                "name": name,
+                "windows": list(op.windows),
+                "size": list(op.crop),
+                "stride": list(op.stride),
+                "picture": list(op.picture),
+                "flops": op.once,
+                "flops_crop_by_crop": op.apart,
+            }
+            for name, op in _slides(graph)
+        ],
     }
 
 
@@ -50,6 +64,7 @@ def summary_text(graph: Graph, title: str = "") -> str:
     lines += [_line(list(_COLUMNS), widths), rule, *(_line(r, widths) for r in rows), rule]
     lines.append(f"parameters: {total:,} ({trainable:,} trainable, {total - trainable:,} frozen){_beside(graph)}")
     lines.append(f"FLOPs for one sample: {_flops(_total(view))}")
+    lines += [_slide(name, found) for name, found in _slides(graph)]
     lines += [_field(name, seen) for name, seen in _sights(graph).items()]
     if any(b.training and b.role is BoxRole.LAYER for b in view.boxes.values()):
         lines.append("* in training only: reaches no output")
@@ -69,6 +84,27 @@ def _field(name: str, seen: Sight) -> str:
     further = "" if seen.stride == 1 else f"; the next begins {seen.stride:g} further"
     sides = f"{0 - seen.first:,.10g} before and {seen.last:,.10g} after"
     return f"receptive field of {name}: {seen.steps:,} steps, {sides}{further}"
+
+
+def _slides(graph: Graph) -> list[tuple[str, WindowMap]]:
+    """The networks that are slid over pictures, by the name of their layer; of several sizes of windows each."""
+    found = [(node.layer.path if node.layer else name, node.op) for name, node in graph.items()]
+    return [(name, op) for name, op in found if isinstance(op, WindowMap)]
+
+
+def _slide(name: str, found: WindowMap) -> str:
+    down, across = found.windows
+    size, stride, picture = (_by(sizes) for sizes in (found.crop, found.stride, found.picture))
+    once, apart = found.once, found.apart
+    more = f", {apart / once:.3g} times as many" if once else ""
+    return (
+        f"{name}: {down * across:,} windows of {size}, {stride} apart, on {picture}: "
+        f"{_flops(once)} FLOPs in one pass, {_flops(apart)} crop by crop{more}"
+    )
+
+
+def _by(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _beside(graph: Graph) -> str:

@@ -14,6 +14,7 @@ from graphdsl.lang.spec import (
     Recipe,
     Section,
     SharedUse,
+    Slid,
     Spec,
     WeightsFile,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Recipe",
     "Section",
     "SharedUse",
+    "Slid",
     "Spec",
     "Vocabulary",
     "WeightsFile",

@@ -85,6 +85,7 @@ def _spec(session: Session, module: Module, names: Names) -> Spec:
         named=tuple(session.named),
         preprocess=tuple(module.preprocess),
         unprepared=tuple(session.unprepared),
+        slid=tuple(session.slid),
         scheduled=session.scheduled,
         library=any(isinstance(b.value, BlockWord) for _, b in names.local()),
     )

@@ -14,7 +14,7 @@ from graphdsl.lang.limits import MAX_DEPTH, MAX_LAYERS, MAX_USES
 from graphdsl.lang.names import Names, Scope
 from graphdsl.lang.parser import parse
 from graphdsl.lang.refusal import Exhausted, refuse, told
-from graphdsl.lang.spec import Named, Parameter, Port, Recipe, Section, Unprepared, WeightsFile
+from graphdsl.lang.spec import Named, Parameter, Port, Recipe, Section, Slid, Unprepared, WeightsFile
 from graphdsl.lang.values import SharedWord
 from graphdsl.lang.vocabulary import Vocabulary
 from graphdsl.report import Failed, Reporter, Source, Span, Use, dataclass, did_you_mean
@@ -51,6 +51,7 @@ class Session:
     weights   files to be loaded; shared: the shared layers, in order
     blocks    paths of the uses of each block, by its name
     unprepared  uses of specs that have a `preprocess` of their own
+    slid      networks of crops, slid over pictures
     named     every tensor that got a name
     deferred  asserts about `weights`, which wait for the whole graph; parameters: how many numbers learn in it
     """
@@ -68,6 +69,7 @@ class Session:
         self.shared: list[SharedWord] = []
         self.blocks: dict[str, list[str]] = {}
         self.unprepared: list[Unprepared] = []
+        self.slid: list[Slid] = []
         self.named: list[Named] = []
         self.deferred: list[tuple[ast.Assert, Frame]] = []
         self.parameters: int | None = None

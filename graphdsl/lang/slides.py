@@ -13,6 +13,7 @@ from graphdsl.lang.models import Own, Use, counted, path_argument, spec_path
 from graphdsl.lang.pipes import apply
 from graphdsl.lang.refusal import refuse, refuse_rule
 from graphdsl.lang.settings import Arguments, match, read_setting
+from graphdsl.lang.spec import Slid
 from graphdsl.lang.values import UNKNOWN, Datum, Flow, SlideWord, describe, is_unknown
 from graphdsl.ops import Crop, Unslidable, slide
 from graphdsl.report import Failed
@@ -94,7 +95,9 @@ class _Slide:
         builder = frame.session.builder
         try:
             with builder.within(Place(scope.path, scope.weights, layer, (call.span, *frame.spans))):
-                made = slide(builder, crop, self.picture, stride=stride, window=window, again=again, reuse=frame.reuse)
+                made, over = slide(
+                    builder, crop, self.picture, stride=stride, window=window, again=again, reuse=frame.reuse
+                )
         except Unslidable as error:
             raise _unslidable(error, self.use) from None
         except TypeRuleError as error:
@@ -102,6 +105,8 @@ class _Slide:
             raise refuse_rule(error, given if error.operand is None else self.use.flow.span(0)) from None
         if not is_bounded(made.type):
             raise refuse("E0405", "this tensor would be too large", call.span, help="take a larger `stride`")
+        if frame.module.operands is None:
+            frame.session.slid.append(Slid(made, over, crop))
         return made
 
 

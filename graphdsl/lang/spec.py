@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from graphdsl.ir import Graph, Made, TensorType, Value
+from graphdsl.ops import Crop
 from graphdsl.report import Source, Span, Use, dataclass
 
 
@@ -89,6 +90,19 @@ class Unprepared:
     path: str
     fed: frozenset[str]
     span: Span
+
+
+@dataclass(frozen=True)
+class Slid:
+    """A network that judges crops, slid over a picture.
+
+    map   what it says of every window; over: the picture, in the size that windows were slid over
+    crop  the network by itself, with weights of the same names
+    """
+
+    map: Value
+    over: Value
+    crop: Crop
 
 
 @dataclass(frozen=True)
@@ -188,6 +202,7 @@ class Spec:
     preprocess  what is done to samples before they flow in, wherever that is
     unprepared  uses of specs whose `preprocess` is not done here
     scheduled   the weights of losses that follow a schedule, by the input that they are fed to
+    slid      networks of crops that are slid over pictures
     library   it has blocks, so it may be there for others to `use`
     """
 
@@ -206,4 +221,5 @@ class Spec:
     preprocess: tuple[Recipe, ...] = ()
     unprepared: tuple[Unprepared, ...] = ()
     scheduled: Mapping[str, Made] = field(default_factory=dict)
+    slid: tuple[Slid, ...] = ()
     library: bool = False

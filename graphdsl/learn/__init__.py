@@ -29,7 +29,7 @@ from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
 from graphdsl.learn.picture_files import as_bytes, enlarged, grid, png
-from graphdsl.learn.plan import Objective, Plan, plans
+from graphdsl.learn.plan import Objective, Plan, judging, plans
 from graphdsl.learn.precision import DOUBLE, in_double, in_use, shared
 from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
@@ -118,6 +118,7 @@ __all__ = [
     "metrics_lines",
     "new_folder",
     "newest_weights",
+    "judging",
     "plans",
     "png",
     "progress",

@@ -142,6 +142,10 @@ class Plan:
         return whole.with_results([*(losses or whole.of_role(Role.OUTPUT)), *watched(self.watches)])
 
 
+PLAIN = Made("optimizer", OPTIMIZER)
+"""The optimizer where none is written."""
+
+
 def watched(watches: Iterable[Watch]) -> list[Result]:
     """What metrics compare, as results `NAME/prediction` and `NAME/target`."""
     found = []
@@ -156,7 +160,21 @@ def plans(spec: Spec) -> tuple[Plan, ...]:
     reporter = Reporter()
     found = [_plan(spec, s, reporter) for s in spec.sections if s.kind == "train"]
     reporter.raise_if_failed()
+    judging(spec)
     return tuple(found)
+
+
+def judging(spec: Spec) -> Plan | None:
+    """How a `predict` section with metrics judges a model that is not trained here; None: there is none."""
+    found = next((s for s in spec.sections if s.kind == "predict" and "metrics" in s.settings), None)
+    if found is None:
+        return None
+    reporter, names = Reporter(), Names()
+    watches = [_watch(m, names, reporter) for m in found.settings["metrics"]]
+    reporter.raise_if_failed()
+    objective = Objective("", (), tuple(w for w in watches if w is not None), build(PLAIN), (), frozenset())
+    data, precision = found.settings.get("data"), found.settings.get("precision", SINGLE)
+    return Plan(found.kind, (objective,), (), None, None, SEED, None, precision, None, None, data, (), found.span)
 
 
 def build(made: Made) -> Any:
@@ -223,7 +241,7 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
     """The objective that part, the section itself or a step in it, states."""
     outer = section.settings
     terms = part.settings.get("loss", ())
-    optimizer = part.settings.get("optimizer") or outer.get("optimizer") or Made("optimizer", OPTIMIZER)
+    optimizer = part.settings.get("optimizer") or outer.get("optimizer") or PLAIN
     metrics = part.settings.get("metrics", ())
     found = [_watch(m, names, reporter) for m in metrics]
     frozen = frozenset([*part.settings.get("freeze", ()), *outer.get("freeze", ())])

@@ -25,6 +25,7 @@ PREDICT = SECTIONS.add(
         "predict",
         (
             SectionSetting("data", EntryOf("reader"), doc="what is predicted where no samples are given"),
+            SectionSetting("metrics", Slot.METRICS, doc="what a model that is not trained here is judged by"),
             SectionSetting(
                 "precision",
                 Choice((SINGLE, STRICT, TF32, BF16)),

@@ -7,12 +7,14 @@ from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
 from graphdsl.model.marked import marked
 from graphdsl.model.model import Model, compile
+from graphdsl.model.slides import Compared
 from graphdsl.model.supply import asked
 from graphdsl.model.words import VOCABULARY
 from graphdsl.model.writing import Author
 
 __all__ = [
     "Author",
+    "Compared",
     "Composer",
     "TOP",
     "Found",

@@ -31,6 +31,7 @@ from graphdsl.learn import (
     dreams,
     in_double,
     in_use,
+    judging,
     load_state,
     plans,
     progress,
@@ -46,6 +47,7 @@ from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, learned_before, located
 from graphdsl.model.looking import kernel_of, made_by, stage_text
+from graphdsl.model.slides import Compared, compared
 from graphdsl.model.steps import steps_of
 from graphdsl.model.supply import Given, Supply
 from graphdsl.model.vectors import fill_vectors
@@ -282,6 +284,11 @@ class Model:
         """What a layer makes of the samples. layer: as the summary calls it, or a name of the spec."""
         return self._run(self._in_use(self._down_to(layer)), inputs)[layer]
 
+    def slides(self, inputs: Any = None) -> list[Compared]:
+        """Of networks that are slid over pictures, one pass beside crop by crop. Raises E0810 where none is."""
+        given = None if inputs is None else dataset(inputs)
+        return compared(self.spec, self._in_use, lambda g: self._supply.asking(g, given, self.plans), Feeder(self.spec))
+
     def filters(self, layer: str) -> Array:
         """The kernel of a layer. layer: as the summary calls it."""
         return self.executor.weights[kernel_of(self.graph, layer)]
@@ -313,8 +320,7 @@ class Model:
         layer    only what this layer needs
         """
         graphs = [self.graph.with_results(self.graph.of_role(Role.OUTPUT)) if layer is None else self._down_to(layer)]
-        graphs += [plan.judged(self.graph) for plan in self.plans] if judged else []
-        graphs += [dream.judged(self.graph) for dream in self.dreams] if judged else []
+        graphs += [each.judged(self.graph) for each in (*self.plans, *self.dreams)] if judged else []
         for graph in graphs:
             missing = [n for n in self.executor.weights if n not in self._filled]
             demand_none(graph, missing, "the loaded weights do not fill the model, which still needs")
@@ -368,6 +374,8 @@ class Model:
 
     @property
     def _judging_plan(self) -> Plan:
+        if not self.plans and (judged := judging(self.spec)):
+            return judged
         return next((p for p in reversed(self._trained()) if p.testing is not None), self.plans[-1])
 
     def _trained(self) -> tuple[Plan, ...]:

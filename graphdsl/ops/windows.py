@@ -160,8 +160,8 @@ def slide(
     window: int | Sizes | None = None,
     again: int = 0,
     reuse: bool = False,
-) -> Value:
-    """What crop says of every window of picture, in one pass: [rows, columns, ...].
+) -> tuple[Value, Value]:
+    """What crop says of every window of picture, in one pass: [rows, columns, ...]; and what it was slid over.
 
     stride  pixels between two windows, a multiple of what the network's own strides make, which is the default
     window  another size of windows: the picture is made so much smaller or larger that a crop covers as much of it
@@ -183,7 +183,7 @@ def slide(
     step = _demand_stride(crop.stride, stride)
     s = Slider(b, window_count((high, wide), size, step), step)
     value = _Fold(crop, s, again, reuse or again > 0).value(scaled)
-    return b.emit(WindowMap(size, (high, wide), step, s.work, crop.work), value, name="slide")
+    return b.emit(WindowMap(size, (high, wide), step, s.work, crop.work), value, name="slide"), scaled
 
 
 def _demand_picture(crop: Crop, picture: Value) -> Value:
