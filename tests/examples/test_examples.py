@@ -62,6 +62,21 @@ def test_author_profile(tmp_path: Path) -> None:
     assert got["test"]["age_guess.mae"] < 1.2, "one answer for everybody is off by 1.4"
 
 
+def test_sliding(tmp_path: Path) -> None:
+    """Trained a little: in one pass and crop by crop the same."""
+    data = made("sliding", tmp_path, pictures=300, streets=5)
+    crop = graphdsl.compile(ROOT / "specs" / "sliding_crop.dag", {"data": str(data / "crops.npz")})
+    learned = crop.fit(runs=None, shown=False, epochs=4).metrics
+    assert learned["train"]["loss"] < 1.6, "1.84 is what knowing how often each comes is worth"
+    weights = crop.save(tmp_path / "crop.safetensors")
+    settings = {"weights": str(weights), "data": str(data / "streets.csv")}
+    slid = graphdsl.compile(ROOT / "specs" / "sliding.dag", settings)
+    both = slid.slides()
+    assert [each.windows.picture for each in both] == [(96, 128), (64, 85)]
+    assert all(each.largest < 1e-5 for each in both)
+    assert set(slid.evaluate()) == {"found.map_50"}
+
+
 def test_shapes(tmp_path: Path) -> None:
     data = made("shapes", tmp_path / "pictures", each=48)
     assert sorted(p.name for p in data.iterdir()) == ["circle", "cross", "square", "triangle"]

@@ -25,7 +25,7 @@ EQUAL = 1e-4
 LARGE = {"alexnet", "vgg16", "vgg19", "wide_resnet", "unet", "inception_resnet_v2"}
 LARGE |= {f"resnet{depth}{version}" for depth in (50, 101, 152) for version in ("", "v2")}
 ZOO = [pytest.param(p, marks=[pytest.mark.slow] if p.stem in LARGE else [], id=p.stem) for p in SPECS.glob("zoo/*.dag")]
-NEEDY = {"transfer", "style", "dream", "filters", "clothing_features", "distill_student", "houses_average"}
+NEEDY = {"transfer", "style", "dream", "filters", "clothing_features", "distill_student", "houses_average", "sliding"}
 NEEDY |= {"houses_features", "houses_blocks"}
 """Cannot be run without a file of weights that does not come with us; transfer_scratch is transfer without it."""
 REFUSED = {name: "ctc_greedy" for name in ("lprnet", "number_plates", "digit_strings")}
