@@ -320,7 +320,8 @@ class Model:
         layer    only what this layer needs
         """
         graphs = [self.graph.with_results(self.graph.of_role(Role.OUTPUT)) if layer is None else self._down_to(layer)]
-        graphs += [each.judged(self.graph) for each in (*self.plans, *self.dreams)] if judged else []
+        graphs += [plan.judged(self.graph) for plan in self.plans] if judged else []
+        graphs += [dream.judged(self.graph) for dream in self.dreams] if judged else []
         for graph in graphs:
             missing = [n for n in self.executor.weights if n not in self._filled]
             demand_none(graph, missing, "the loaded weights do not fill the model, which still needs")
@@ -374,9 +375,8 @@ class Model:
 
     @property
     def _judging_plan(self) -> Plan:
-        if not self.plans and (judged := judging(self.spec)):
-            return judged
-        return next((p for p in reversed(self._trained()) if p.testing is not None), self.plans[-1])
+        judged = None if self.plans else judging(self.spec)
+        return judged or next((p for p in reversed(self._trained()) if p.testing is not None), self.plans[-1])
 
     def _trained(self) -> tuple[Plan, ...]:
         if not self.plans:
