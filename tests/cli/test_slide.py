@@ -57,6 +57,13 @@ def test_one_pass_beside_crop_by_crop(folder: Path, capsys: pytest.CaptureFixtur
     assert "crop by crop" in out and "times as fast; largest difference" in out
 
 
+@pytest.mark.triggers("E0810")
+def test_a_spec_that_slides_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        main(["slide", "crop.dag", "street.png", "--weights", "crop.safetensors"])
+    assert "E0810" in capsys.readouterr().err
+
+
 def test_for_programs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = json.loads(told(capsys, "slide", "slid.dag", "--format", "json").splitlines()[-1])["slides"]
     assert found["windows"] == [9, 17] and found["largest_difference"] < 1e-5

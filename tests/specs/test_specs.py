@@ -114,6 +114,6 @@ def test_words_that_the_reference_names_exist() -> None:
     text = (SPECS / "LANGUAGE.md").read_text(encoding="utf-8")
     lists = re.findall(r"`((?:[a-z_]{2,} ){3,}[a-z_]{2,})`|`([a-z_]+)\(", text)
     named = {word for several, one in lists for word in (several or one).split()}
-    blocks = {"res", "residual", "conv_bn", "model", "range", "log", "int", "box", "grow", "float"}
+    blocks = {"res", "residual", "conv_bn", "model", "slide", "range", "log", "int", "box", "grow", "float"}
     reserved = set(text.rsplit("`", 2)[1].split())
     assert named - known - blocks - reserved == set()
