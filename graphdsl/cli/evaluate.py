@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from graphdsl.cli.judged import judged
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
 from graphdsl.cli.weights import load
-from graphdsl.model import compile
+from graphdsl.learn import quality_files, quality_lines
+from graphdsl.model import Judged, compile
+from graphdsl.report import fail, write_whole
 
 TOLD = {
     "given": "on the given data",
@@ -24,6 +28,8 @@ TOLD = {
 @settings_option
 @click.option("--part", metavar="NAME", help="Another part of the data that the spec reads, or of DATA: `test`.")
 @click.option("--on", type=click.Choice(("test", "valid")), help="Which data of the spec; `valid` to choose by.")
+@click.option("--score", type=click.FloatRange(0, 1), default=0.5, help="Of boxes: precision and recall from it on.")
+@click.option("-o", "--output", metavar="FOLDER", type=click.Path(), help="Of boxes: precision over recall, here.")
 @backend_option
 @answers
 def command(
@@ -33,6 +39,8 @@ def command(
     settings: dict[str, str],
     part: str | None,
     on: str | None,
+    score: float,
+    output: str | None,
     backend: str,
 ) -> Answer:
     """How good a trained model is: its losses and metrics on DATA, or else on the `test` data of the spec, or else on
@@ -49,12 +57,33 @@ def command(
     graphdsl evaluate model.dag "plates/{plate}.jpg"
     graphdsl evaluate runs/model-1/weights.safetensors --part test
     graphdsl evaluate runs/model-1/weights.safetensors VOC2007/ --part test
+    graphdsl evaluate detector.dag --score 0.6 -o quality/
+
+    Of a detector each class is told apart: how many boxes there are, its average precision, and precision and recall of
+    what scores at least --score. With -o, FOLDER gets the curves of precision over recall: precision_recall.svg, and
+    their points, precision_recall.csv. `run` leaves both in its folder.
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, judged=True)
     given = judged(data, part, model)
-    metrics = model.evaluate(given, on=on)
+    found = model.judge(given, on=on, score=score)
     used = on or model.judged_on if given is None else "given"
     told = TOLD[used] if part is None else f"on the part `{part}` of the data"
-    rows = [told, *(f"{name}  {value:.4g}" for name, value in metrics.items())]
-    return Answer("\n".join(rows), {"metrics": metrics, "data": used})
+    rows = [told, *(f"{name}  {value:.4g}" for name, value in found.numbers.items())]
+    for name, classes in found.boxes.items():
+        rows += [name, *quality_lines(classes, score)]
+    if output is not None:
+        keep(Path(output), found)
+    by_class = {name: {q.label: q.data for q in classes} for name, classes in found.boxes.items()}
+    classes_told = {"classes": by_class} if by_class else {}
+    return Answer("\n".join(rows), {"metrics": found.numbers, "data": used} | classes_told)
+
+
+def keep(folder: Path, found: Judged) -> None:
+    """Curves of precision over recall as files. Raises E0519 where there are none, E0701."""
+    files = quality_files(found.boxes)
+    if not files:
+        help = "-o is for detectors: `metrics = [found, things] -> mean_average_precision`"
+        raise fail("E0519", "there is no metric of boxes, so no precision over recall", help=help)
+    for name, content in files.items():
+        write_whole(folder / name, content)

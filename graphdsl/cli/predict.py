@@ -186,7 +186,6 @@ def keep(
 
 def draw_all(folder: Path, found: dict[str, list[list[Found]]], files: list[str]) -> None:
     """A picture of each file with what all heads have found in it, in a folder. Raises E0701."""
-    folder.mkdir(parents=True, exist_ok=True)
     stems = apart(files)
     for i, file in enumerate(files):
         both = sorted((thing for pictures in found.values() for thing in pictures[i]), key=lambda t: -t.score)

@@ -28,9 +28,10 @@ from graphdsl.learn.machine import IN_USE, Judge, counter
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
-from graphdsl.learn.picture_files import as_bytes, enlarged, grid, png
+from graphdsl.learn.picture_files import PALETTE, as_bytes, enlarged, grid, png
 from graphdsl.learn.plan import Objective, Plan, judging, plans
 from graphdsl.learn.precision import DOUBLE, in_double, in_use, shared
+from graphdsl.learn.precision_recall import Quality, qualities, quality_files, quality_lines, quality_of
 from graphdsl.learn.progress import Progress, progress
 from graphdsl.learn.reading import Pair, Reading, reading_of, steps_that_exist
 from graphdsl.learn.run import Done, Job, run
@@ -46,6 +47,12 @@ __all__ = [
     "Batches",
     "Begun",
     "CALLBACKS",
+    "PALETTE",
+    "Quality",
+    "qualities",
+    "quality_files",
+    "quality_lines",
+    "quality_of",
     "CHECKPOINT",
     "Callback",
     "Cosine",

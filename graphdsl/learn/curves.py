@@ -83,24 +83,26 @@ def _panel(panel: Panel, x: int, y: int, counted: str) -> str:
         parts.append(
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{down(value):.1f}" y2="{down(value):.1f}"/>'
         )
-        parts.append(_text(LEFT - 6, down(value) + 4, "end", f"{value:.6g}"))
+        parts.append(tick(LEFT - 6, down(value) + 4, "end", f"{value:.6g}"))
     for epoch in _ticks(first, last):
-        parts.append(_text(across(epoch), HEIGHT - BOTTOM + 16, "middle", f"{epoch:g}"))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "middle", counted))
+        parts.append(tick(across(epoch), HEIGHT - BOTTOM + 16, "middle", f"{epoch:g}"))
+    parts.append(tick((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "middle", counted))
     for i, (title, colour, curve) in enumerate(panel.curves):
-        parts.append(_curve([(across(e), down(v)) for e, v in curve], colour))
+        parts.append(drawn_curve([(across(e), down(v)) for e, v in curve], colour))
         label = f'<text x="{WIDTH - RIGHT - 44 * i}" y="20" text-anchor="end" style="fill:{colour}">{title}</text>'
         parts.append(label)
     return "".join([*parts, "</g>"])
 
 
-def _curve(points: Points, colour: str) -> str:
+def drawn_curve(points: Points, colour: str) -> str:
+    """A line through these points; a dot where there is one."""
     if len(points) == 1:
         return f'<circle cx="{points[0][0]:.1f}" cy="{points[0][1]:.1f}" r="3" fill="{colour}"/>'
     return f'<polyline class="line" stroke="{colour}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
 
 
-def _text(x: float, y: float, anchor: str, text: str) -> str:
+def tick(x: float, y: float, anchor: str, text: str) -> str:
+    """Small words at a place: of an axis."""
     return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
 
 

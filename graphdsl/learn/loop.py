@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
 from graphdsl.ir import BATCH, Value
 from graphdsl.lang import Spec
+from graphdsl.learn.boxes import OfBoxes
 from graphdsl.learn.checkpoint import State
 from graphdsl.learn.events import (
     Action,
@@ -28,6 +30,7 @@ from graphdsl.learn.keeper import Keeper
 from graphdsl.learn.machine import Judge, Machine, Step
 from graphdsl.learn.own import ask
 from graphdsl.learn.plan import Plan
+from graphdsl.learn.precision_recall import quality_files, quality_of
 from graphdsl.learn.progress import Progress
 from graphdsl.learn.schedules import Moment
 from graphdsl.learn.tally import Tally
@@ -37,7 +40,7 @@ from graphdsl.runtime import STATES, Executor, WeightStore, amount
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all sections of a run share."""
+    """What all sections of a run share. names: of classes, by target."""
 
     spec: Spec
     executor: Executor
@@ -45,6 +48,7 @@ class Surroundings:
     keeper: Keeper
     progress: Progress
     interrupt: Interrupt
+    names: Mapping[str, Sequence[str]]
 
     @property
     def weights(self) -> WeightStore:
@@ -83,9 +87,21 @@ class Loop:
             self._around.progress.say(f"stopped after epoch {state.epoch}: {reason}")
         state.metrics.update(self._result(state.epoch))
         self._tell(Ended(self._plan.name, state.epoch, reason))
-        if self._feeds.test is not None:
-            state.metrics["test"] = self._judge.numbers(self._feeds.test, self._moment(state.step))
+        self._judge_at_the_end()
         return True
+
+    def _judge_at_the_end(self) -> None:
+        """The numbers on test data. Of boxes how well those of each class are found there, or else in validation."""
+        feeds, watches = self._feeds, self._plan.watches
+        of_boxes = any(isinstance(watch.metric, OfBoxes) for watch in watches)
+        last = feeds.valid if feeds.test is None and of_boxes else feeds.test
+        if last is None:
+            return
+        tally = self._judge.tally(last, self._moment(self.state.step))
+        if feeds.test is not None:
+            self.state.metrics["test"] = tally.numbers()
+        for name, content in quality_files(quality_of(watches, tally.observed(), self._around.names)).items():
+            self._around.keeper.file(name, content)
 
     def _epoch(self) -> str:
         """Goes on with the running epoch. Gives the reason to stop, if a callback has one."""

@@ -86,12 +86,16 @@ class Judge:
 
     def numbers(self, batches: Batches, now: Moment = OVER) -> dict[str, float]:
         """What they are over all of batches. now: what weights of losses are as they are then."""
+        return self.tally(batches, now).numbers()
+
+    def tally(self, batches: Batches, now: Moment = OVER) -> Tally:
+        """The same with all that metrics counted."""
         shares = self._plan.shares(now)
         tally = Tally(self._plan.watches)
         for number, batch in enumerate(batches.epoch()):
             fed = {**self._feeder.feed(batch), **shares, COUNTER: counter(self._plan.seed, IN_USE + number)}
             self._add(Step(fed, batch.sizes[str(BATCH)]), tally)
-        return tally.numbers()
+        return tally
 
     def _add(self, step: Step, tally: Tally) -> None:
         got = self._graph.run(step.fed)

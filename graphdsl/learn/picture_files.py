@@ -13,6 +13,11 @@ GAP = 2
 """Pixels between the pictures of a grid."""
 COLOURS = {1: 0, 3: 2, 4: 6}
 """PNG's number for pictures of so many channels: grey, colours, colours and how much they cover."""
+PALETTE = (
+    *("#e6194b", "#1a8a3c", "#4363d8", "#c2570c", "#911eb4", "#008080", "#9a6324", "#800000", "#6b7a00", "#000075"),
+    *("#d6007a", "#00695c", "#0277bd", "#5d4037", "#6a1b9a", "#b8860b", "#37474f", "#ad1457", "#2e7d32", "#5c6bc0"),
+)
+"""Colours of classes, by number; white letters can be read on them."""
 MAGIC = b"\x89PNG\r\n\x1a\n"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from graphdsl.lang import Spec
@@ -38,6 +39,7 @@ class Job:
     plans  of the sections
     feeds  their data
     load   puts the weights that a section's `load` names into the model, and says which
+    names  of classes, by target
     """
 
     spec: Spec
@@ -45,6 +47,7 @@ class Job:
     feeds: Sequence[Feeds]
     executor: Executor
     load: Callable[[Plan], LoadReport]
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
@@ -53,7 +56,7 @@ def run(job: Job, keeper: Keeper, progress: Progress, state: State) -> Done:
     Raises Failed, and Interrupted when a Ctrl+C came before the last step.
     """
     with Interrupt() as interrupt:
-        around = Surroundings(job.spec, job.executor, Feeder(job.spec), keeper, progress, interrupt)
+        around = Surroundings(job.spec, job.executor, Feeder(job.spec), keeper, progress, interrupt, job.names)
         while state.section < len(job.plans):
             over = _section(job, around, state)
             state = state.next_section() if over else state

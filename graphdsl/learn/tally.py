@@ -34,10 +34,13 @@ class Tally:
         metrics = {n: m.value(m.merge(self._seen[n])) for n, m in self._metrics.items() if self._seen[n]}
         return {**losses, **metrics}
 
+    def observed(self) -> dict[str, Array]:
+        """What metrics counted, by name."""
+        return {name: self._metrics[name].merge(seen) for name, seen in self._seen.items() if seen}
+
     def taken(self) -> tuple[dict[str, float], dict[str, Array]]:
         """Sums (with the number of samples behind each under `#` and its name), and what metrics counted."""
-        merged = {name: self._metrics[name].merge(seen) for name, seen in self._seen.items() if seen}
-        return {**self._sums, **{f"#{name}": float(count) for name, count in self._samples.items()}}, merged
+        return {**self._sums, **{f"#{name}": float(count) for name, count in self._samples.items()}}, self.observed()
 
     def put(self, sums: Mapping[str, float], observed: Mapping[str, Array]) -> None:
         """The reverse of `taken`."""

@@ -5,6 +5,7 @@ from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
+from graphdsl.model.judging import Judged
 from graphdsl.model.marked import marked
 from graphdsl.model.model import Model, compile
 from graphdsl.model.slides import Compared
@@ -19,6 +20,7 @@ __all__ = [
     "TOP",
     "Found",
     "Head",
+    "Judged",
     "Model",
     "Sizes",
     "VOCABULARY",

@@ -8,14 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from graphdsl.data import decode
-from graphdsl.learn import png
+from graphdsl.learn import PALETTE, png
 from graphdsl.model.boxes import Found
-
-PALETTE = (
-    *("#e6194b", "#1a8a3c", "#4363d8", "#c2570c", "#911eb4", "#008080", "#9a6324", "#800000", "#6b7a00", "#000075"),
-    *("#d6007a", "#00695c", "#0277bd", "#5d4037", "#6a1b9a", "#b8860b", "#37474f", "#ad1457", "#2e7d32", "#5c6bc0"),
-)
-"""Colours that white letters can be read on, by the number of a class."""
 
 Place = tuple[float, float, float, float]
 """Left, top, right, bottom."""

@@ -21,7 +21,6 @@ from graphdsl.learn import (
     Feeder,
     Interrupted,
     Job,
-    Judge,
     Keeper,
     KeepsFolder,
     KeepsNothing,
@@ -45,6 +44,7 @@ from graphdsl.model.boxes import Found, found_in, names_of, parts_of
 from graphdsl.model.classes import TOP, Classes, classes_of, fitting, ranked, top
 from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
+from graphdsl.model.judging import Judged, judged
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, learned_before, located
 from graphdsl.model.looking import kernel_of, made_by, stage_text
 from graphdsl.model.slides import Compared, compared
@@ -171,7 +171,7 @@ class Model:
         learned_before(self._supply, chosen, Path(resume) / CHECKPOINT if resume is not None else None)
         feeds = [self._supply.feeds(plan, given) for plan in chosen]
         self.writing.demand()
-        job = Job(self.spec, chosen, feeds, self.executor, self._load_named)
+        job = Job(self.spec, chosen, feeds, self.executor, self._load_named, self._supply.names)
         keeper, seen = self._keeper(runs, resume), progress(shown)
         if resume is None:
             self.told += fill_vectors(self._supply, self.graph, self.executor.weights, self._filled)
@@ -196,14 +196,12 @@ class Model:
 
         Where no section names test data, on what the last one validates on: see `judged_on`. on: `test` or `valid`.
         """
+        return self.judge(inputs, targets, on=on).numbers
+
+    def judge(self, inputs: Any = None, targets: Any = None, *, on: str | None = None, score: float = 0.5) -> Judged:
+        """What `evaluate` says, and how well boxes of each class are found, those that score at least so much too."""
         given = None if inputs is None else dataset(inputs, targets)
-        plan = self._judging_plan
-        batches = self._supply.judging(plan, given, on)
-        if batches is None:
-            help = "write `test = …` in the train section, or give samples"
-            lacks = f"has no {on} data" if on else "has neither `test` nor validation data"
-            raise fail("E0615", f"`{plan.name}` {lacks} to judge by", plan.span, help=help)
-        return Judge(self.graph, plan, self.executor, Feeder(self.spec)).numbers(batches)
+        return judged(self._supply, self._judging_plan, self.executor, given, on, score)
 
     @property
     def judged_on(self) -> str:

@@ -1,0 +1,167 @@
+"""How good boxes are, class by class: average precision, and precision over recall as a curve and at one score."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+from graphdsl.ir import Array
+from graphdsl.learn.boxes import TRUTH, OfBoxes, curve
+from graphdsl.learn.curves import BOTTOM, HEIGHT, LEFT, STYLE, TOP, drawn_curve, tick
+from graphdsl.learn.picture_files import PALETTE
+from graphdsl.learn.plan import Watch
+from graphdsl.report import dataclass
+
+PANEL, LEGEND, LINE = 330, 190, 15
+"""Widths in an SVG of a chart and of what stands beside it; the height of a line of that."""
+DRAWN = 12
+"""Classes whose curves are drawn, those with the most boxes; the table has all."""
+POINTS = 400
+"""Of a curve that is drawn."""
+
+FILES = "precision_recall.svg", "precision_recall.csv"
+"""What a run and `evaluate -o` leave."""
+
+Qualities = Mapping[str, Sequence["Quality"]]
+"""By the name of the metric, `found.map_50`, what it says of each class."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well the boxes of one class were found.
+
+    boxes              how many there are
+    ap                 average precision by the rule of the metric; NaN where there are no boxes
+    precision, recall  of what was found with a score that is high enough; NaN of nothing
+    score, …           the curve, by falling score, a point for each box that was found rightly: score, recall and
+                       precision of all that scores as much; right at the first overlap that the metric asks for
+    """
+
+    label: str
+    boxes: int
+    ap: float
+    precision: float
+    recall: float
+    scores: Array
+    recalls: Array
+    precisions: Array
+
+    @property
+    def data(self) -> dict[str, object]:
+        """For programs."""
+        return {"boxes": self.boxes, "ap": self.ap, "precision": self.precision, "recall": self.recall}
+
+
+def quality_of(
+    watches: Sequence[Watch], observed: Mapping[str, Array], names: Mapping[str, Sequence[str]], score: float = 0.5
+) -> dict[str, list[Quality]]:
+    """For each metric of boxes what it says of each class; see `qualities`.
+
+    observed  what all metrics have counted, by name
+    names     of classes, by target
+    """
+    found = [(w, w.metric) for w in watches if isinstance(w.metric, OfBoxes) and w.name in observed]
+    return {w.name: qualities(m, observed[w.name], names.get(w.target.node, ()), score) for w, m in found}
+
+
+def quality_files(found: Qualities) -> dict[str, bytes]:
+    """FILES and what they hold; none where there is nothing to say."""
+    if not any(found.values()):
+        return {}
+    return dict(zip(FILES, (quality_curves(found).encode(), quality_table(found).encode()), strict=True))
+
+
+def qualities(metric: OfBoxes, observed: Array, names: Sequence[str], score: float = 0.5) -> list[Quality]:
+    """Of each class that there are boxes of, or that was found, in the order of their numbers.
+
+    names  of the classes; their numbers where they have none
+    score  from which on boxes count for `precision` and `recall`
+    """
+    aps = metric.by_class(observed)
+    known = np.unique(observed[:, 0]).astype(int).tolist()
+    return [_of_class(observed[observed[:, 0] == c], _label(c, names), aps.get(c, np.nan), score) for c in known]
+
+
+def _label(number: int, names: Sequence[str]) -> str:
+    return names[number] if number < len(names) else str(number)
+
+
+def _of_class(rows: Array, label: str, ap: float, score: float) -> Quality:
+    found, boxes = rows[rows[:, 1] != TRUTH], int((rows[:, 1] == TRUTH).sum())
+    order = np.argsort(-found[:, 1], kind="stable")
+    scores, right = found[order, 1], found[order, 2] > 0
+    recalls, precisions = curve(right, scores, max(boxes, 1))
+    sure = int((scores >= score).sum())
+    reached = (precisions[sure - 1], recalls[sure - 1]) if sure else (np.nan, 0.0)
+    precision, recall = reached if boxes else (reached[0], np.nan)
+    kept = scores[right], recalls[right], precisions[right]
+    return Quality(label, boxes, ap, float(precision), float(recall), *kept)
+
+
+def quality_lines(found: Sequence[Quality], score: float) -> list[str]:
+    """A table for people: a line a class."""
+    width = max([len("class"), *(len(q.label) for q in found)])
+    head = f"  {'class':<{width}}  {'boxes':>7}  {'AP':>6}  at scores from {score:g}: precision  recall"
+    return [head, *(_line(q, width) for q in found)]
+
+
+def _line(q: Quality, width: int) -> str:
+    return f"  {q.label:<{width}}  {q.boxes:>7,}  {_told(q.ap):>6}  {_told(q.precision):>27}  {_told(q.recall):>6}"
+
+
+def _told(number: float) -> str:
+    return "-" if np.isnan(number) else f"{number:.4f}"
+
+
+def quality_table(found: Qualities) -> str:
+    """Curves as csv: metric, class, score, recall, precision; a line for each box that was found rightly."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["metric", "class", "score", "recall", "precision"])
+    for name, classes in found.items():
+        for q in classes:
+            points = zip(q.scores, q.recalls, q.precisions, strict=True)
+            writer.writerows([name, q.label, f"{s:.6g}", f"{r:.6g}", f"{p:.6g}"] for s, r, p in points)
+    return out.getvalue()
+
+
+def quality_curves(found: Qualities) -> str:
+    """Curves as SVG: a chart for each metric, a curve for each class, with its average precision beside it."""
+    width, height = PANEL + LEGEND, HEIGHT * max(1, len(found))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+    panels = [_panel(name, classes, HEIGHT * i) for i, (name, classes) in enumerate(found.items())]
+    back = '<rect class="bg" width="100%" height="100%"/>'
+    return "\n".join([head, f"<style>{STYLE}</style>", back, *panels, "</svg>\n"])
+
+
+def _panel(name: str, classes: Sequence[Quality], y: int) -> str:
+    top, bottom, right = TOP, HEIGHT - BOTTOM, PANEL - 14
+    parts = [f'<g transform="translate(0,{y})">', f'<text class="title" x="{LEFT}" y="20">{escape(name)}</text>']
+    for k in range(6):
+        across, down = LEFT + (right - LEFT) * k / 5, bottom - (bottom - top) * k / 5
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{down:.1f}" y2="{down:.1f}"/>')
+        parts += [tick(LEFT - 6, down + 4, "end", f"{k / 5:g}"), tick(across, bottom + 15, "middle", f"{k / 5:g}")]
+    parts.append(tick((LEFT + right) / 2, HEIGHT - 4, "middle", "recall"))
+    parts.append(
+        f'<g transform="translate(14,{(top + bottom) / 2}) rotate(-90)">{tick(0, 0, "middle", "precision")}</g>'
+    )
+    shown = sorted(classes, key=lambda q: -q.boxes)[:DRAWN]
+    for place, q in enumerate(shown):
+        colour = PALETTE[place]
+        points = [(LEFT + (right - LEFT) * r, bottom - (bottom - top) * p) for r, p in _thinned(q)]
+        parts.append(drawn_curve(points, colour) if points else "")
+        label = f"{q.label[:16]} {_told(q.ap)}"
+        parts.append(f'<text x="{PANEL}" y="{top + LINE * (place + 1)}" style="fill:{colour}">{escape(label)}</text>')
+    hidden = len(classes) - len(shown)
+    more = [tick(PANEL, top + LINE * (DRAWN + 1), "start", f"and {hidden} more classes")] if hidden else []
+    return "".join([*parts, *more, "</g>"])
+
+
+def _thinned(q: Quality) -> list[tuple[float, float]]:
+    last = len(q.recalls) - 1
+    places = sorted({round(i) for i in np.linspace(0, last, POINTS)}) if last >= 0 else []
+    return [(float(q.recalls[i]), float(q.precisions[i])) for i in places]
