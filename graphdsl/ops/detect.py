@@ -40,7 +40,8 @@ from graphdsl.ops import expression as e
 from graphdsl.ops.assign import Candidates, Grid
 from graphdsl.ops.concat import Concat, pieces, sliced_axis
 from graphdsl.ops.conv_layers import conv
-from graphdsl.ops.elementwise import formula
+from graphdsl.ops.elementwise import Elementwise, formula
+from graphdsl.ops.expression import Operand
 from graphdsl.ops.reduce import broadcast_to, sum_over
 from graphdsl.ops.shape import reshape
 from graphdsl.ops.softmax import Softmax
@@ -326,6 +327,21 @@ def _joined(b: Builder, parts: tuple[Value, ...], grid: Grid, boxes: int, classe
     rows = reshape(b, joined, (joined.type.shape[0], grid.rows * grid.columns * boxes, BOX + classes))
     made = rows.type.with_kind(candidates(classes))
     return b.emit(Candidates(grid.rows, grid.columns, grid.anchors, made, grid.free), rows, name="candidates")
+
+
+@layer("candidates")
+def as_candidates(b: Builder, x: Value) -> Value:
+    """Numbers that are candidates already, made by layers of your own: `rows -> candidates -> nms`.
+
+    x        [n, 5 + classes]: centre x, centre y, width and height as fractions of the picture, whether there is an
+             object, and how probable each class is
+    returns  the same
+
+    E0301  another shape
+    """
+    if x.type.rank != 3 or not x.type.dtype.is_float or not isinstance(x.type.channels, int) or x.type.channels <= BOX:
+        raise TypeRuleError(f"candidates are float[n, 5 + classes], got {x.type.describe()}", operand=0)
+    return b.emit(Elementwise(Operand(0), 1, candidates(x.type.channels - BOX), "candidates"), x)
 
 
 @layer()

@@ -1,4 +1,4 @@
-"""How operators on places are said in ONNX: where the largest stands, taking and putting; and running sums."""
+"""How operators on places are said in ONNX: where the largest stands, taking and putting; running sums; boxes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import numpy as np
 from graphdsl.interop.onnx.export_rules import says
 from graphdsl.interop.onnx.export_sheet import Sheet, place_of
 from graphdsl.interop.onnx.export_sizes import shape_tensor
+from graphdsl.interop.onnx.functions import NMS, NMS_TOGETHER, qualified
 from graphdsl.ir import DType, Value
-from graphdsl.ops import Cast, CumulativeSum, PutWinners, TakeWinners, TopPlaces
+from graphdsl.ops import Cast, CumulativeSum, Nms, PutWinners, TakeWinners, TopPlaces
 
 
 @says(Cast)
@@ -64,3 +65,15 @@ def write_put_winners(sheet: Sheet, value: Value) -> None:
     settings = {"axis": 1, "reduction": "add"}
     made = sheet.write("ScatterElements", [zeros, sheet.tensor(places), sheet.tensor(y)], settings=settings)
     sheet.bind(value, made)
+
+
+@says(Nms)
+def write_nms(sheet: Sheet, value: Value) -> None:
+    """A function of ours around ONNX's NonMaxSuppression. Soft suppression would be a loop."""
+    (x,), op = sheet.operands(value), sheet.operation(value)
+    assert isinstance(op, Nms)
+    if op.soft:
+        raise sheet.refusal(f"it has no suppression that is `soft={op.soft}`")
+    settings = {"score": op.score, "iou": op.overlap, "most": op.most, "several": int(op.several)}
+    name = qualified(NMS_TOGETHER if op.together else NMS)
+    sheet.bind(value, sheet.write(name, [sheet.tensor(x)], settings=settings))

@@ -16,6 +16,7 @@ from graphdsl.interop.onnx import (
     sequences,
     shapes,
     spectral,
+    suppression,
 )
 from graphdsl.interop.onnx.registry import READERS
 
@@ -23,5 +24,5 @@ __all__ = ["FILES", "READERS"]
 
 FILES = (
     *(cells, convolutions, einsum, elementwise, logic, losses, norms, picks, pools),
-    *(products, reduces, resizing, sequences, shapes, spectral),
+    *(products, reduces, resizing, sequences, shapes, spectral, suppression),
 )
