@@ -79,7 +79,7 @@ def _boxes(picture: Picture, names: Sequence[str], bad: str, wrong: list[str]) -
         if why:
             wrong.append(f"{marked.place}: {why}")
         clipped = np.clip(np.array(marked.box) / (width, height, width, height), 0, 1)
-        area = (clipped[2:] > clipped[:2]).all()
+        area = np.isfinite(marked.box).all() and (clipped[2:] > clipped[:2]).all()
         if area and marked.label in names and (not why or bad == "clip"):
             middle, size = (clipped[:2] + clipped[2:]) / 2, clipped[2:] - clipped[:2]
             found.append([*middle, *size, names.index(marked.label)])
@@ -92,10 +92,13 @@ def _trouble(marked: Marked, names: Sequence[str], size: tuple[int, int], slack:
     told = ", ".join(f"{number:g}" for number in marked.box)
     if marked.label not in names:
         return f"`{marked.label}` is none of the classes"
-    if not all(map(np.isfinite, marked.box)) or right <= left or bottom <= top:
+    if not all(map(np.isfinite, marked.box)):
+        return f"the box {told} (left, top, right, bottom) has a number that is not finite"
+    if right <= left or bottom <= top:
         return f"the box {told} (left, top, right, bottom) has no area"
     if min(left, top) < -slack or right > size[0] + slack or bottom > size[1] + slack:
-        return f"the box {told} reaches beyond the picture, {size[0]} x {size[1]}"
+        sides = "which goes from 0 to 1" if size == (1, 1) else f"{size[0]} x {size[1]}"
+        return f"the box {told} (left, top, right, bottom) reaches beyond the picture, {sides}"
     return ""
 
 

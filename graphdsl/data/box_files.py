@@ -84,7 +84,12 @@ def _pictures(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(p for p in path.iterdir() if p.suffix.lower() in ENDINGS)
     listed = [Path(line) for _, line in _lines(path)]
-    return [line if line.is_absolute() or line.is_file() else path.parent / line for line in listed]
+    found = [line if line.is_absolute() or line.is_file() else path.parent / line for line in listed]
+    for picture in found:
+        if not picture.is_file():
+            help = "a line is a path, from the folder of the list or from the working directory"
+            raise unreadable(path, f"it lists `{picture}`, and there is no such file", help)
+    return found
 
 
 def _beside(file: Path) -> list[Path]:

@@ -25,8 +25,8 @@ class Coco(Reader):
 
     path      of the JSON file, at most 2 GiB
     pictures  the folder of its pictures
-    bad       boxes that have no area or reach beyond the picture: `stop` with a list of them, `skip` them, or `clip`
-              them at the border
+    bad       boxes that have no area, reach beyond the picture or are of a category that the file does not list: `stop`
+              with a list of them, `skip` them, or `clip` them at the border
 
     Classes are numbered in the order of the file's categories. Crowds (`iscrowd`) are left out.
     Raises E0501, E0502, E0504, E0507, E0508, E0521.
@@ -52,8 +52,12 @@ def _pictures(path: Path, folder: Path, names: Mapping[int, str], whole: Mapping
     for box in whole["annotations"]:
         left, top, width, height = map(float, box["bbox"])
         place, corners = f"{path}: annotation {box['id']}", (left, top, left + width, top + height)
+        image, kind = int(box["image_id"]), int(box["category_id"])
+        if image not in marked:
+            why = f"annotation {box['id']} is of picture {image}, which is none of `images`"
+            raise unreadable(path, why, "list the picture there, or remove its annotations")
         if not box.get("iscrowd"):
-            marked[int(box["image_id"])].append(Marked(place, names[int(box["category_id"])], corners))
+            marked[image].append(Marked(place, names.get(kind, f"category {kind}"), corners))
     return [Picture(folder / i["file_name"], tuple(marked[int(i["id"])])) for i in whole["images"]]
 
 
