@@ -8,7 +8,7 @@ from graphdsl.cli.given import dataset
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
 from graphdsl.cli.weights import load
-from graphdsl.model import Compared, compile
+from graphdsl.model import Compared, compile, demand_slides
 
 
 @click.command()
@@ -28,6 +28,7 @@ def command(spec: str, data: tuple[str, ...], weights: str | None, settings: dic
     graphdsl slide sliding.dag street.png
     """
     model = compile(spec, settings, backend=backend)
+    demand_slides(model.spec)
     load(model, weights)
     found = model.slides(dataset(data))
     return Answer("\n".join(map(said, found)), {"slides": [told(each) for each in found]})

@@ -16,7 +16,7 @@ from graphdsl.learn.reading import Reading
 from graphdsl.learn.schedules import SCHEDULES, Moment, Schedule
 from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
 from graphdsl.passes import Stage, learned, needs_no_loss, training
-from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass
+from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass, fail
 
 REGISTRIES: Mapping[str, Registry] = {r.kind: r for r in (OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS)}
 
@@ -165,10 +165,18 @@ def plans(spec: Spec) -> tuple[Plan, ...]:
 
 
 def judging(spec: Spec) -> Plan | None:
-    """How a `predict` section with metrics judges a model that is not trained here; None: there is none."""
+    """How a `predict` section with metrics judges a model that is not trained here; None: there is none.
+
+    Raises E0206 where train sections say that, too.
+    """
     found = next((s for s in spec.sections if s.kind == "predict" and "metrics" in s.settings), None)
     if found is None:
         return None
+    if any(s.kind == "train" for s in spec.sections):
+        help = "write them in the train section, which is what `evaluate` judges by"
+        raise fail(
+            "E0206", "`metrics` of `predict` are for a spec that trains nothing", found.spans["metrics"], help=help
+        )
     reporter, names = Reporter(), Names()
     watches = [_watch(m, names, reporter) for m in found.settings["metrics"]]
     reporter.raise_if_failed()

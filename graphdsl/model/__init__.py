@@ -8,7 +8,7 @@ from graphdsl.model.dreaming import dream
 from graphdsl.model.judging import Judged
 from graphdsl.model.marked import marked
 from graphdsl.model.model import Model, compile
-from graphdsl.model.slides import Compared
+from graphdsl.model.slides import Compared, demand_slides
 from graphdsl.model.supply import asked
 from graphdsl.model.words import VOCABULARY
 from graphdsl.model.writing import Author
@@ -26,6 +26,7 @@ __all__ = [
     "VOCABULARY",
     "asked",
     "compile",
+    "demand_slides",
     "composer",
     "dream",
     "heads_of",

@@ -283,7 +283,7 @@ class Model:
         return self._run(self._in_use(self._down_to(layer)), inputs)[layer]
 
     def slides(self, inputs: Any = None) -> list[Compared]:
-        """Of networks that are slid over pictures, one pass beside crop by crop. Raises E0810 where none is."""
+        """Of networks that are slid over pictures, one pass beside crop by crop."""
         given = None if inputs is None else dataset(inputs)
         return compared(self.spec, self._in_use, lambda g: self._supply.asking(g, given, self.plans), Feeder(self.spec))
 

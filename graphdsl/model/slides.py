@@ -48,16 +48,19 @@ def compared(
 
     in_use  makes a graph ready as it is used
     asking  the samples that a graph runs on
-    Raises E0810 where spec slides nothing.
     """
-    if not spec.slid:
-        help = 'write `map = picture -> slide("crop.dag")`'
-        raise fail("E0810", f"`{spec.source.path}` slides no network over pictures", help=help)
     maps = spec.graph.with_results([Result(slid.map.node, Role.OUTPUT, slid.map) for slid in spec.slid])
     inputs = [name for name, node in maps.items() if isinstance(node.op, Input) and name in maps.needed()]
     fed = [feeder.feed(batch) for batch in asking(maps).epoch()]
     pictures = [{name: one[name][i : i + 1] for name in inputs} for one in fed for i in range(len(one[inputs[0]]))]
     return [_compared(spec.graph, slid, in_use, pictures) for slid in spec.slid]
+
+
+def demand_slides(spec: Spec) -> None:
+    """Raises E0810 where spec slides nothing."""
+    if not spec.slid:
+        help = 'write `map = picture -> slide("crop.dag")`'
+        raise fail("E0810", f"`{spec.source.path}` slides no network over pictures", help=help)
 
 
 def _compared(graph: Graph, slid: Slid, in_use: Callable[[Graph], Compiled], pictures: Sequence[Fed]) -> Compared:

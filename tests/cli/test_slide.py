@@ -11,6 +11,7 @@ from PIL import Image
 
 import graphdsl
 from graphdsl.cli import main
+from graphdsl.report import Failed
 
 CROP = (
     "input image: float[16, 16, 1]\n"
@@ -82,6 +83,12 @@ def test_the_summary_states_what_both_cost(folder: Path) -> None:
     apart = 153 * work["crop"]
     assert f"{work['once'] / 1e3:.3g} k FLOPs in one pass, {apart / 1e6:.3g} M crop by crop" in line
     assert line.endswith(f", {apart / work['once']:.3g} times as many")
+
+
+def test_metrics_stand_in_one_section(folder: Path) -> None:
+    (folder / "both.dag").write_text(SLID + "train {\n  loss = [map, true_map] -> categorical_crossentropy\n}\n")
+    with pytest.raises(Failed, match=r"E0206.*a spec that trains nothing"):
+        graphdsl.compile("both.dag")
 
 
 def test_evaluate_by_a_predict_section(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphdsl.backends import DEFAULT
+from graphdsl.backends.cuda.backend import CudaBackend
+from graphdsl.backends.registry import BACKENDS
 from graphdsl.ir import Array
 from graphdsl.model import Model, compile
 from graphdsl.ops import WindowMap
 from graphdsl.report import Failed
+from tests.support.cuda.checks import needs_compiler
+from tests.support.cuda.simulated import SimulatedDevice
 
 PICTURE = (45, 61, 3)
 
@@ -43,7 +48,9 @@ output class = [far + near, far] -> concat -> dense(4) -> softmax
 """
 
 
-def written(folder: Path, crop: str, slide: str, size: str = "16, 16, 3") -> tuple[Model, Model]:
+def written(
+    folder: Path, crop: str, slide: str, size: str = "16, 16, 3", backend: str = DEFAULT
+) -> tuple[Model, Model]:
     """The network of a crop, and the same slid over a picture, with the same numbers."""
     lines = crop if "\n" in crop else f"output class = image -> {crop}\n"
     (folder / "crop.dag").write_text(f"input image: float[{size}]\n{lines}")
@@ -51,7 +58,7 @@ def written(folder: Path, crop: str, slide: str, size: str = "16, 16, 3") -> tup
     (folder / "slid.dag").write_text(
         f'input picture: float[{high}, {wide}, {channels}]\noutput map = picture -> slide("crop.dag"{slide})\n'
     )
-    return compile(folder / "crop.dag"), compile(folder / "slid.dag")
+    return compile(folder / "crop.dag", backend=backend), compile(folder / "slid.dag", backend=backend)
 
 
 def shaken(model: Model) -> None:
@@ -86,9 +93,9 @@ def pictures(count: int = 2) -> Array:
     return np.random.default_rng(1).uniform(-1, 1, (count, *PICTURE)).astype(np.float32)
 
 
-def compared(folder: Path, crop: str, slide: str = "", size: str = "16, 16, 3") -> WindowMap:
+def compared(folder: Path, crop: str, slide: str = "", size: str = "16, 16, 3", backend: str = DEFAULT) -> WindowMap:
     """Demands that both say the same of all windows."""
-    one, slid = written(folder, crop, slide, size)
+    one, slid = written(folder, crop, slide, size, backend)
     shaken(one)
     given_to(one, slid)
     made = slid.predict(pictures())["map"]
@@ -103,6 +110,17 @@ def compared(folder: Path, crop: str, slide: str = "", size: str = "16, 16, 3") 
 def test_one_pass_says_what_crops_say(tmp_path: Path, crop: str) -> None:
     found = compared(tmp_path, crop)
     assert found.once <= found.apart
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu", pytest.param("simulated", marks=needs_compiler)])
+@pytest.mark.parametrize("kind", ["conv, pool, dense", "batch_norm", "global_max_pool", "rows of a crop"])
+def test_on_every_backend(
+    tmp_path: Path, kind: str, backend: str, monkeypatch: pytest.MonkeyPatch, fresh_backends: None
+) -> None:
+    """The kernels of CPUs, those of GPUs run on the CPU, and what operators mean."""
+    monkeypatch.setitem(BACKENDS, "simulated", lambda: CudaBackend(SimulatedDevice()))
+    monkeypatch.setattr("tests.model.test_slide.PICTURE", (22, 25, 3))
+    compared(tmp_path, CROPS[kind], backend=backend)
 
 
 def test_branches_of_several_strides(tmp_path: Path) -> None:
