@@ -38,6 +38,9 @@ typedef struct {
 } winograd_pack_task;
 TASK(winograd_pack_task);
 
+/* Floats of a line of the cache. */
+enum { LINE = 16 };
+
 /* Floats from one point of a panel to the next. */
 INLINE i64 u_point(i64 channels, i64 vectors) { return channels * vectors * VL; }
 
@@ -45,13 +48,14 @@ INLINE i64 u_point(i64 channels, i64 vectors) { return channels * vectors * VL; 
  *
  *     M[rows][width] = V[rows][channels] . U[channels][width], one group of one point
  */
-INLINE void product(const float *v, i64 block, const float *u, i64 channels, float *m, const int rows,
-                    const int width) {
+INLINE void product(const float *v, i64 block, const float *u, i64 channels, float *m, const float *next,
+                    const int rows, const int width) {
     vec sum[ROWS * 2];
     UNROLL for (int i = 0; i < rows * width; i++) sum[i] = zeros();
     for (; channels > 0; channels -= VL, v += block - VL) {
-        for (const float *end = v + least(channels, VL); v < end; v++, u += width * VL) {
+        for (const float *end = v + least(channels, VL); v < end; v++, u += width * VL, next += LINE) {
             vec right[2];
+            __builtin_prefetch(next, 0, 2);
             UNROLL for (int j = 0; j < width; j++) right[j] = load(u + j * VL);
             UNROLL for (int i = 0; i < rows; i++) {
                 vec left = all(v[i * VL]);
@@ -62,24 +66,33 @@ INLINE void product(const float *v, i64 block, const float *u, i64 channels, flo
     UNROLL for (int i = 0; i < rows * width; i++) store(m + i * VL, sum[i]);
 }
 
-typedef void (*product_of)(const float *v, i64 block, const float *u, i64 channels, float *m);
+typedef void (*product_of)(const float *v, i64 block, const float *u, i64 channels, float *m, const float *next);
 #define PRODUCT(rows, width)                                                                                          \
-    static NOINLINE void product_##rows##x##width(const float *v, i64 block, const float *u, i64 channels, float *m) { \
-        product(v, block, u, channels, m, rows, width);                                                               \
+    static NOINLINE void product_##rows##x##width(const float *v, i64 block, const float *u, i64 channels, float *m,   \
+                                                  const float *next) {                                                \
+        product(v, block, u, channels, m, next, rows, width);                                                         \
     }
 EVERY_HEIGHT(PRODUCT, 1)
 EVERY_HEIGHT(PRODUCT, 2)
 #define NAME(rows, width) product_##rows##x##width,
 static const product_of products[2][ROWS] = {{EVERY_HEIGHT(NAME, 1)}, {EVERY_HEIGHT(NAME, 2)}};
 
-/* The products of point i of some groups with panel p: m is that panel's M. */
-static void multiply(const winograd_task *q, i64 p, i64 i, const float *v, layout l, i64 tiles, i64 groups, float *m) {
+/* U of point i of panel p. */
+INLINE const float *u_of(const winograd_task *q, i64 p, i64 i) {
+    return q->u + p * POINTS * u_point(q->channels, 2) + i * u_point(q->channels, panel_vectors(q->filters, p));
+}
+
+/* The products of point i of some groups with panel p: m is that panel's M. next: U that is wanted after this one. Each
+ * of the first groups fetches a part of it. */
+static void multiply(const winograd_task *q, i64 p, i64 i, const float *v, layout l, i64 tiles, i64 groups, float *m,
+                     const float *next) {
     i64 vectors = panel_vectors(q->filters, p), brick = vectors * BRICK;
-    const float *u = q->u + p * POINTS * u_point(q->channels, 2) + i * u_point(q->channels, vectors);
+    i64 lines = up(u_point(q->channels, vectors), LINE * q->channels);
+    const float *u = u_of(q, p, i);
     for (i64 g = 0; g < groups; g++) {
         i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
         products[vectors - 1][rows - 1](v + g * l.group + i * l.point, l.block, u, q->channels,
-                                        m + (g * POINTS + i) * brick);
+                                        m + (g * POINTS + i) * brick, g < lines ? next + g * q->channels * LINE : u);
     }
 }
 
@@ -131,7 +144,7 @@ EXPORT void winograd(const void *task, const context *at) {
     layout l = near_layout(q->channels);
     i64 first, last;
     share_tiles(q, at, &first, &last);
-    i64 tiles = last - first, blocks = up(tiles, q->block * ROWS);
+    i64 tiles = last - first, blocks = up(tiles, q->block * ROWS), panels = panels_of(q->filters);
     i64 ready = first / (q->down * q->across) * q->height * q->width;
     if (q->gathers) q->statistics[at->thread].count = results_in(q, first, tiles);
     for (i64 b = 0; b < blocks; b++) {
@@ -140,8 +153,11 @@ EXPORT void winograd(const void *task, const context *at) {
         float *v = (float *)at->own, *m = v + room_for(q->channels, groups);
         if (q->before) ready = make(q, ready, start + now - 1);
         spread(q, start, now, groups, v);
-        for (i64 p = 0; p < panels_of(q->filters); p++) {
-            for (i64 i = 0; i < POINTS; i++) multiply(q, p, i, v, l, now, groups, m);
+        for (i64 p = 0; p < panels; p++) {
+            for (i64 i = 0; i < POINTS; i++) {
+                const float *next = i + 1 < POINTS ? u_of(q, p, i + 1) : u_of(q, (p + 1) % panels, 0);
+                multiply(q, p, i, v, l, now, groups, m, next);
+            }
             winograd_out(q, p, start, now, groups, m, at->thread, b > 0);
         }
         if (q->after) winograd_after(q, start, start + now, 0, q->filters);
@@ -196,8 +212,10 @@ EXPORT void winograd_gather(const void *task, const context *at) {
         for (i64 i = 0; i < POINTS; i++)
             for (i64 unit = first; unit < last; unit++) {
                 layout l = pieces(q, unit % q->parts, &now);
+                i64 following = unit + q->parts < last ? unit / q->parts + 1 : first / q->parts;
                 multiply(q, unit / q->parts, i, (const float *)at->shared + now.v, l, now.tiles, now.groups,
-                         m + (unit - first) * each);
+                         m + (unit - first) * each,
+                         u_of(q, following, least(i + (following <= unit / q->parts), POINTS - 1)));
             }
         for (i64 unit = first; unit < last; unit++) {
             i64 p = unit / q->parts;

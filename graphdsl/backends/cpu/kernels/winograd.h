@@ -203,7 +203,11 @@ INLINE void transform_in(const patch *p, float *to, const i64 apart, const int w
 
 static NOINLINE void transform_near(const patch *p, float *to) { transform_in(p, to, BRICK, 1); }
 static NOINLINE void transform_far(const patch *p, float *to, i64 apart) { transform_in(p, to, apart, 1); }
-static NOINLINE void transform_edge(const patch *p, float *to, i64 apart) { transform_in(p, to, apart, 0); }
+/* A copy, which no store can change: how much of each line is there is then worked out once. */
+static NOINLINE void transform_edge(const patch *p, float *to, i64 apart) {
+    const patch copy = *p;
+    transform_in(&copy, to, apart, 0);
+}
 
 /* B' D B of a tile, all channels, its first number to `to`. */
 INLINE void tile_in(const picture *p, tile_at t, layout l, float *to) {

@@ -48,10 +48,13 @@ typedef void (*put_of)(const ending *e, const float *m);
 PUT(put_one, VL, 1, 0, 0)
 PUT(put_one_add, VL, 1, 1, 0)
 PUT(put_one_mask, VL, 1, 0, 1)
+PUT(put_one_both, VL, 1, 1, 1)
 PUT(put_two, WIDE, 1, 0, 0)
 PUT(put_two_add, WIDE, 1, 1, 0)
 PUT(put_two_mask, WIDE, 1, 0, 1)
-static const put_of endings[2][3] = {{put_one, put_one_add, put_one_mask}, {put_two, put_two_add, put_two_mask}};
+PUT(put_two_both, WIDE, 1, 1, 1)
+static const put_of endings[2][4] = {{put_one, put_one_add, put_one_mask, put_one_both},
+                                     {put_two, put_two_add, put_two_mask, put_two_both}};
 
 /* All else: at the edges of pictures and of filters. */
 static NOINLINE void put_edge(const ending *e, const float *m, i64 vectors) {
@@ -136,8 +139,8 @@ void winograd_out(const winograd_task *q, i64 p, i64 first, i64 tiles, i64 group
                   i64 begun) {
     picture tiled = read_by(q);
     tile_at t = place(&tiled, first);
-    i64 vectors = panel_vectors(q->filters, p), simple = !(q->add && q->mask);
-    put_of inner = endings[vectors - 1][q->add ? 1 : q->mask ? 2 : 0];
+    i64 vectors = panel_vectors(q->filters, p);
+    put_of inner = endings[vectors - 1][(q->add != 0) + 2 * (q->mask != 0)];
     ending e = {.row = q->out_width * q->filters, .column = q->filters, .low = (float)q->low};
     statistics *s = q->gathers ? q->statistics + share : 0;
     gathered sums;
@@ -147,7 +150,7 @@ void winograd_out(const winograd_task *q, i64 p, i64 first, i64 tiles, i64 group
             for (i64 v = 0; v < vectors; v++) {
                 aim(q, t, p * WIDE + v * VL, &e);
                 int whole = e.high >= TILE && e.wide >= TILE && e.there == VL;
-                if (simple && whole)
+                if (whole)
                     inner(&e, m + (r * vectors + v) * VL);
                 else
                     put_edge(&e, m + (r * vectors + v) * VL, vectors);
