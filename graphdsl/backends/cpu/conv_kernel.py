@@ -13,8 +13,10 @@ from graphdsl.report import dataclass
 
 PIXELS = 192
 """About as many as a block should have: the fewer, the more often sums are written; the more, the less fits caches."""
-LINE = 320
-"""Pixels of a line that is not cut."""
+LINE, NARROW = 320, 128
+"""Pixels of a line that is not cut; where sums are few, so that a block and a panel fit the first cache."""
+FEW_SUMS = 2048
+"""Sums that are few."""
 SHORT = 12
 """Runs of fewer floats do not fill tiles: windows are gathered."""
 TILE, DEPTH = 16, 32
@@ -174,7 +176,8 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
 def conv_kernel(g: Geometry, x: Array, dy: Array, dkernel: Array, machine: Machine) -> Plan:
     """Sums of outer products over blocks of lines, then the sum of the threads' parts: conv_kernel.c."""
     how, lanes, part_out = layout(g, machine.lanes), machine.lanes, g.filters // g.groups
-    piece = ceil(g.out[1] / ceil(g.out[1] / LINE))
+    most = NARROW if how.sums <= FEW_SUMS or lanes < 16 else LINE
+    piece = ceil(g.out[1] / ceil(g.out[1] / most))
     lines = g.batch * g.out[0] * ceil(g.out[1] / piece)
     block = min(lines, max(1, round(PIXELS / piece)))
     serial = dy.size * dkernel.size // g.filters < SERIAL

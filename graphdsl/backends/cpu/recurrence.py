@@ -89,7 +89,7 @@ def recurrence_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: Ma
     (batch, time, features), units, width = x.shape, len(recurrent), gates.shape[2]
     alone, flows = _alone(x, recurrent), 2 if isinstance(op, GruGradient) else 1
     parts, tiles = 1 if alone else machine.threads, _in_tiles(batch, alone, machine)
-    rows = 16 if tiles else 8
+    rows = 16 if tiles else 12 if machine.lanes == 16 else 6
     longest = max(BLOCK // (4 * flows * rows * max(width, 1)), 1)
     block = TILE_STEPS if tiles else -(-time // max(_up(time, longest), 1))
     task = recurrence_gradient_task(

@@ -41,16 +41,21 @@
 /* Gates are quotients. Several of them share one division: 1 / a = b / (a b), so their denominators are kept apart. */
 
 /* 1 + exp(-x), for x > -26; below it stays there, so that products of four are finite: 1 / it is off by 4e-12. */
-#if VL == 16
-/* 2^t = 2^floor(t) p(t - floor(t)); p is a minimax fit of ours. */
-INLINE vec gate_below(vec x) {
-    vec t = min_or_second(all(38.0f), x * -LOG2_E);
-    vec f = (vec)_mm512_reduce_ps((__m512)t, 0x09);
+#if VL >= 8
+/* 2^f for f from 0 to 1: a minimax fit of ours. */
+INLINE vec power_within(vec f) {
     vec p = 8.989340153e-03f + f * 1.877576649e-03f;
     p = 5.582631800e-02f + f * p;
     p = 2.401536171e-01f + f * p;
     p = 6.931530732e-01f + f * p;
-    p = 9.999999251e-01f + f * p;
+    return 9.999999251e-01f + f * p;
+}
+#endif
+
+#if VL == 16
+INLINE vec gate_below(vec x) {
+    vec t = min_or_second(all(38.0f), x * -LOG2_E);
+    vec p = power_within((vec)_mm512_reduce_ps((__m512)t, 0x09));
     return 1.0f + (vec)_mm512_scalef_ps((__m512)p, (__m512)t);
 }
 
@@ -59,7 +64,14 @@ INLINE vec one_over(vec d) {
     return r + r * (1.0f - d * r);
 }
 #else
+#if VL == 8
+INLINE vec gate_below(vec x) {
+    vec t = max_or_second(all(-100.0f), min_or_second(all(38.0f), x * -LOG2_E)), whole = floors(t);
+    return 1.0f + (vec)((ivec)power_within(t - whole) + (to_int(whole) << 23));
+}
+#else
 INLINE vec gate_below(vec x) { return 1.0f + v_exp(min_or_second(all(26.3f), -x)); }
+#endif
 INLINE vec one_over(vec d) { return 1.0f / d; }
 #endif
 

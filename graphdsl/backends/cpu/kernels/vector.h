@@ -85,14 +85,10 @@ INLINE float sum_lanes(vec a) { return _mm512_reduce_add_ps((__m512)a); }
 INLINE float max_lanes(vec a) { return _mm512_reduce_max_ps((__m512)a); }
 #else
 typedef ivec mask;
-INLINE mask first_lanes(i64 n) {
-    ivec m;
-    for (int i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
-    return m;
-}
 #if VL == 8
 static const int32_t lane_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 #define PART(n) _mm256_loadu_si256((const __m256i *)(lane_masks + 8 - (n)))
+INLINE mask first_lanes(i64 n) { return (mask)PART(n); }
 INLINE vec load_part(const float *p, i64 n) { return (vec)_mm256_maskload_ps(p, PART(n)); }
 INLINE void store_part(float *p, vec v, i64 n) { _mm256_maskstore_ps(p, PART(n), (__m256)v); }
 INLINE ivec iload_part(const int32_t *p, i64 n) { return (ivec)_mm256_maskload_epi32(p, PART(n)); }
@@ -105,6 +101,11 @@ INLINE vec floors(vec a) { return (vec)_mm256_floor_ps((__m256)a); }
 INLINE vec to_float(ivec a) { return (vec)_mm256_cvtepi32_ps((__m256i)a); }
 INLINE ivec to_int(vec a) { return (ivec)_mm256_cvtps_epi32((__m256)a); }
 #else
+INLINE mask first_lanes(i64 n) {
+    ivec m;
+    for (int i = 0; i < VL; i++) m[i] = i < n ? -1 : 0;
+    return m;
+}
 INLINE vec load_part(const float *p, i64 n) {
     vec v = {0};
     memcpy(&v, p, 4 * (size_t)n);
@@ -176,6 +177,18 @@ INLINE ivec ichoose(mask m, ivec a, ivec b) { return (m & a) | (~m & b); }
 INLINE vec choose(mask m, vec a, vec b) { return (vec)ichoose(m, (ivec)a, (ivec)b); }
 INLINE vec keep(mask m, vec a) { return (vec)(m & (ivec)a); }
 INLINE vec magnitude(vec a) { return (vec)((ivec)a & 0x7fffffff); }
+#if VL == 8
+INLINE float sum_lanes(vec a) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128((__m256)a), _mm256_extractf128_ps((__m256)a, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+INLINE float max_lanes(vec a) {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128((__m256)a), _mm256_extractf128_ps((__m256)a, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+#else
 INLINE float sum_lanes(vec a) {
     float s[VL];
     store(s, a);
@@ -188,6 +201,7 @@ INLINE float max_lanes(vec a) {
     for (int i = 1; i < VL; i++) m = a[i] > m ? a[i] : m;
     return m;
 }
+#endif
 #endif
 
 /* max(x, 0) that leaves NaN alone. */
