@@ -69,8 +69,8 @@ MOST_DRAWN = 100_000
     "-o",
     "--output",
     metavar="FILE",
-    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav), COCO's detections (.json); boxes on "
-    "pictures in a folder.",
+    help="Save numbers (.npz), the table (.csv), pictures (.png), sound (.wav), COCO's detections (.json); boxes and "
+    "points on pictures in a folder.",
 )
 @backend_option
 @tables
@@ -114,21 +114,21 @@ def command(
     if layer is not None:
         return features(model, layer, given, output)
     outputs = model.predict(given) if drawn is None else model.draw(drawn, seed=seed)
-    best = model.top(outputs, count, names)
-    files = files_of(given)
+    best, files = model.top(outputs, count, names), files_of(given)
     found, read = sure(model.found(outputs, names, files), score), model.texts(outputs, names)
-    table = outputs | {name: np.array(said) for name, said in read.items()}
+    points = model.points(outputs, files)
+    table = outputs | points | {name: np.array(said) for name, said in read.items()}
     coco = partial(as_coco, found, files, model.spec, ids)
     if output is not None:
-        keep(output, found, table, best, given, coco)
-    text = shown(model, outputs, best, files or texts_of(given), found, read)
-    answer = told(model, outputs, best, files, read) | listed(found)
+        keep(output, found, points, table, best, given, coco)
+    text = shown(model, table, best, files or texts_of(given), found, read)
+    answer = told(model, outputs | points, best, files, read) | listed(found)
     return Answer(text, answer, csv=lambda: rows(found, table, best, files), coco=coco)
 
 
 def shown(
     model: Model,
-    outputs: dict[str, Array],
+    table: dict[str, Array],
     best: dict[str, list[Any]],
     heads: list[str],
     found: Boxes,
@@ -143,7 +143,7 @@ def shown(
             return spoken(name, read[name], heads)
         return lines(name, values, best.get(name), said(model, name, values), heads)
 
-    return "\n".join(one(name, values) for name, values in outputs.items())
+    return "\n".join(one(name, values) for name, values in table.items())
 
 
 def rows(found: Boxes, table: dict[str, Array], best: dict[str, list[Any]], files: list[str]) -> str:
@@ -167,6 +167,7 @@ def sure(found: dict[str, list[list[Found]]], score: float) -> dict[str, list[li
 def keep(
     output: str,
     found: dict[str, list[list[Found]]],
+    points: dict[str, Array],
     table: dict[str, Array],
     best: dict[str, list[Any]],
     given: Dataset | None,
@@ -174,8 +175,8 @@ def keep(
 ) -> None:
     """Answers as a file, or in a folder the pictures with what was found in them. Raises E0519, E0701."""
     files = files_of(given)
-    if found and files and not Path(output).suffix:
-        draw_all(Path(output), found, files)
+    if (found or points) and files and not Path(output).suffix:
+        draw_all(Path(output), found, points, files)
     elif Path(output).suffix == ".json":
         write_whole(Path(output), coco().encode() + b"\n")
     elif found and set(found) == set(table) and Path(output).suffix == ".csv":
@@ -184,12 +185,13 @@ def keep(
         save(output, table, best, files, rate_of(given))
 
 
-def draw_all(folder: Path, found: dict[str, list[list[Found]]], files: list[str]) -> None:
+def draw_all(folder: Path, found: dict[str, list[list[Found]]], points: dict[str, Array], files: list[str]) -> None:
     """A picture of each file with what all heads have found in it, in a folder. Raises E0701."""
     stems = apart(files)
     for i, file in enumerate(files):
         both = sorted((thing for pictures in found.values() for thing in pictures[i]), key=lambda t: -t.score)
-        write_whole(folder / f"{stems[i]}.png", marked(Path(file), both))
+        own = [values[i] for values in points.values()]
+        write_whole(folder / f"{stems[i]}.png", marked(Path(file), both, own))
 
 
 def apart(files: list[str]) -> list[str]:

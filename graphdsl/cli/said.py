@@ -114,6 +114,8 @@ def _plain(name: str, values: Array) -> dict[str, Sequence[Any]]:
     if values.ndim == 1:
         return {name: values.tolist()}
     flat = values.reshape(len(values), -1)
+    if values.ndim == 3 and values.shape[2] == 2 and flat.shape[1] <= LARGEST_ROW:
+        return {f"{name}_{i // 2}_{'xy'[i % 2]}": flat[:, i].round(3).tolist() for i in range(flat.shape[1])}
     if values.ndim > 2 or flat.shape[1] > LARGEST_ROW:
         message = f"`{name}` is {list(values.shape[1:])} for each sample: no row of a table"
         raise fail("E0519", message, help="save it as arrays: -o FILE.npz")

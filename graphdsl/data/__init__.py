@@ -22,6 +22,8 @@ from graphdsl.data.joined import Joined
 from graphdsl.data.named_files import Files
 from graphdsl.data.numpy_files import Npy, Npz, map_npy
 from graphdsl.data.photo import SOURCES
+from graphdsl.data.point_files import PointTable, Pts
+from graphdsl.data.points import Points
 from graphdsl.data.prepare import Training, every, none, vocabularies
 from graphdsl.data.preprocess import (
     NO_STEPS,
@@ -96,9 +98,12 @@ __all__ = [
     "Npy",
     "Npz",
     "Part",
+    "PointTable",
+    "Points",
     "Places",
     "Preprocess",
     "Ragged",
+    "Pts",
     "Reader",
     "RunningSound",
     "Sound",

@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from graphdsl.data.boxes import KEPT, cut, within
+from graphdsl.data.boxes import KEPT, Part, cut, within
 from graphdsl.data.column import Array
+from graphdsl.data.points import Pairs, demand_pairs, mirrored, moved
 from graphdsl.ir import Flag, Fraction, Natural, Number, Positive, Real, Registry, Size
 from graphdsl.report import Failed, dataclass, fail
 
@@ -27,7 +28,7 @@ Drawn = tuple[Array, ...]
 class Augment(ABC):
     """One kind of change. Concrete ones are frozen dataclasses whose fields are the settings.
 
-    moves   it moves what is in the picture, so boxes must be told
+    moves   it moves what is in the picture, so boxes and points must be told
     """
 
     moves: ClassVar[bool] = False
@@ -53,9 +54,35 @@ class Augment(ABC):
         `still`."""
         return rows
 
+    def follow_points(self, points: Array, picture: Picture, drawn: Drawn | None) -> Array:
+        """The points of the pictures, [pictures, n, 2], in the same way."""
+        return points
+
+    def demand_points(self, count: int) -> None:
+        """Raises E0518 where so many points cannot follow."""
+        return
+
     def shape(self, picture: Picture) -> Picture:
         """The shape of a picture after the change. Raises E0518 when it cannot be done."""
         return picture
+
+
+class Cutting(Augment):
+    """A change that shows a part of each picture, or more than the picture."""
+
+    moves: ClassVar[bool] = True
+
+    @abstractmethod
+    def parts(self, count: int, picture: Picture, drawn: Drawn | None) -> list[Part]:
+        """What is seen of each picture; drawn is None: after `still`. Empty: all of every picture."""
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        parts = self.parts(len(rows), picture, drawn)
+        return [cut(within(row, part), KEPT) for row, part in zip(rows, parts, strict=True)] if parts else rows
+
+    def follow_points(self, points: Array, picture: Picture, drawn: Drawn | None) -> Array:
+        parts = self.parts(len(points), picture, drawn)
+        return np.stack([moved(row, part) for row, part in zip(points, parts, strict=True)]) if parts else points
 
 
 @AUGMENTS.register("flip")
@@ -65,10 +92,13 @@ class Flip(Augment):
 
     chance    of each picture to be mirrored
     vertical  top to bottom instead
+    pairs     of points that change places then, as the left eye becomes the right one: `[[36, 45], [37, 44]]`, counted
+              from 0, or `ibug68` for the 68 points of a face as iBUG orders them. Points need it, `[]` where none do
     """
 
     chance: Fraction = 0.5
     vertical: Flag = False
+    pairs: Pairs | None = None
     moves: ClassVar[bool] = True
 
     def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
@@ -84,10 +114,20 @@ class Flip(Augment):
         axis = 1 if self.vertical else 0
         return [_mirrored(row, axis) if turned else row for row, turned in zip(rows, drawn[0], strict=True)]
 
+    def follow_points(self, points: Array, picture: Picture, drawn: Drawn | None) -> Array:
+        if drawn is None:
+            return points
+        axis, pairs = (1 if self.vertical else 0), self.pairs or ()
+        turned = zip(points, drawn[0], strict=True)
+        return np.stack([mirrored(row, axis, pairs) if turn else row for row, turn in turned])
+
+    def demand_points(self, count: int) -> None:
+        demand_pairs(self.pairs, count)
+
 
 @AUGMENTS.register("random_crop")
 @dataclass(frozen=True)
-class RandomCrop(Augment):
+class RandomCrop(Cutting):
     """Cuts a part out of each picture, from the centre in validation.
 
     size   of the part, `24` or `24x32`
@@ -96,7 +136,6 @@ class RandomCrop(Augment):
 
     size: Size
     pad: Natural = 0
-    moves: ClassVar[bool] = True
 
     def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
         height, width = _pair(self.size)
@@ -107,12 +146,12 @@ class RandomCrop(Augment):
         tops, lefts = drawn
         return _windows(_padded(images, self.pad), tops, lefts, *_pair(self.size))
 
-    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+    def parts(self, count: int, picture: Picture, drawn: Drawn | None) -> list[Part]:
         size = _pair(self.size)
-        corners = [[(picture[a] - size[a]) // 2] * len(rows) for a in (0, 1)]
+        corners = [[(picture[a] - size[a]) // 2] * count for a in (0, 1)]
         if drawn is not None:
             corners = [(corner - self.pad).tolist() for corner in drawn]
-        return [_window(row, top, left, size, picture) for row, top, left in zip(rows, *corners, strict=True)]
+        return [_window(top, left, size, picture) for top, left in zip(*corners, strict=True)]
 
     def still(self, images: Array) -> Array:
         height, width = _pair(self.size)
@@ -130,14 +169,13 @@ class RandomCrop(Augment):
 
 @AUGMENTS.register("shift")
 @dataclass(frozen=True)
-class Shift(Augment):
+class Shift(Cutting):
     """Moves pictures up, down, left and right; what comes in at the border is 0.
 
     by   the greatest distance, as a fraction of the height and of the width; at most 0.5
     """
 
     by: Annotated[float, Real(0.0, 0.5, unit="a fraction of the height and width")] = 0.1
-    moves: ClassVar[bool] = True
 
     def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
         down, right = self._most(picture)
@@ -150,11 +188,11 @@ class Shift(Augment):
         tops, lefts = drawn
         return _windows(padded, tops, lefts, *images.shape[1:3])
 
-    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+    def parts(self, count: int, picture: Picture, drawn: Drawn | None) -> list[Part]:
         if drawn is None:
-            return rows
+            return []
         corners = [(corner - most).tolist() for corner, most in zip(drawn, self._most(picture), strict=True)]
-        return [_window(row, top, left, picture[:2], picture) for row, top, left in zip(rows, *corners, strict=True)]
+        return [_window(top, left, picture[:2], picture) for top, left in zip(*corners, strict=True)]
 
     def _most(self, picture: Picture) -> tuple[int, int]:
         return round(self.by * picture[0]), round(self.by * picture[1])
@@ -259,6 +297,9 @@ class EachSample(Augment):
     def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
         raise _cannot("a Python function does not say where boxes go")
 
+    def demand_points(self, count: int) -> None:
+        raise _cannot("a Python function does not say where points go")
+
 
 def _shape(images: Array) -> Picture:
     return images.shape[1], images.shape[2], images.shape[3]
@@ -270,11 +311,10 @@ def _mirrored(boxes: Array, axis: int) -> Array:
     return moved
 
 
-def _window(boxes: Array, top: int, left: int, size: tuple[int, int], picture: Picture) -> Array:
-    """The boxes in a window of a picture, in pixels; those that lose most of themselves are gone."""
+def _window(top: int, left: int, size: tuple[int, int], picture: Picture) -> Part:
+    """A window of a picture, in pixels, as a part of it."""
     height, width = picture[:2]
-    part = left / width, top / height, size[1] / width, size[0] / height
-    return cut(within(boxes, part), KEPT)
+    return left / width, top / height, size[1] / width, size[0] / height
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:

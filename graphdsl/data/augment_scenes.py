@@ -6,25 +6,24 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from graphdsl.data.augment import AUGMENTS, Augment, Drawn, Picture
+from graphdsl.data.augment import AUGMENTS, Augment, Cutting, Drawn, Picture
 from graphdsl.data.boxes import KEPT, Part, cut, within
 from graphdsl.data.column import Array
 from graphdsl.ir import Fraction, Real
-from graphdsl.report import dataclass
+from graphdsl.report import dataclass, fail
 
 Reach = Annotated[float, Real(0.0, 0.9)]
 
 
 @AUGMENTS.register("zoom")
 @dataclass(frozen=True)
-class Zoom(Augment):
+class Zoom(Cutting):
     """Makes pictures larger or smaller around a place at random; they keep their size, and what comes in is 0.
 
     by   the factor lies between 1 - by and 1 + by
     """
 
     by: Reach = 0.3
-    moves: ClassVar[bool] = True
 
     def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
         seen = 1 / generator.uniform(1 - self.by, 1 + self.by, count)
@@ -33,10 +32,8 @@ class Zoom(Augment):
     def change(self, images: Array, drawn: Drawn) -> Array:
         return np.stack([_extent(image, part) for image, part in zip(images, _parts(drawn), strict=True)])
 
-    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
-        if drawn is None:
-            return rows
-        return [cut(within(row, part), KEPT) for row, part in zip(rows, _parts(drawn), strict=True)]
+    def parts(self, count: int, picture: Picture, drawn: Drawn | None) -> list[Part]:
+        return [] if drawn is None else _parts(drawn)
 
 
 def _parts(drawn: Drawn) -> list[Part]:
@@ -55,6 +52,64 @@ def _extent(image: Array, part: Part) -> Array:
         Image.fromarray(np.ascontiguousarray(c)).transform((width, height), *how) for c in np.moveaxis(image, -1, 0)
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+@AUGMENTS.register("rotate")
+@dataclass(frozen=True)
+class Rotate(Augment):
+    """Turns pictures around their middle at random; what comes in at the corners is 0. A box becomes the one around it.
+
+    by   the greatest angle in degrees, either way
+    """
+
+    by: Annotated[float, Real(0.0, 180.0, unit="an angle in degrees")] = 15.0
+    moves: ClassVar[bool] = True
+
+    def draw(self, count: int, picture: Picture, generator: np.random.Generator) -> Drawn:
+        return (np.radians(generator.uniform(-self.by, self.by, count)),)
+
+    def change(self, images: Array, drawn: Drawn) -> Array:
+        return np.stack([_turned(image, float(angle)) for image, angle in zip(images, drawn[0], strict=True)])
+
+    def follow(self, rows: list[Array], picture: Picture, drawn: Drawn | None) -> list[Array]:
+        if drawn is None:
+            return rows
+        return [cut(_around(row, angle, picture), KEPT) for row, angle in zip(rows, drawn[0], strict=True)]
+
+    def follow_points(self, points: Array, picture: Picture, drawn: Drawn | None) -> Array:
+        if drawn is None:
+            return points
+        return np.stack([_swung(row, angle, picture) for row, angle in zip(points, drawn[0], strict=True)])
+
+
+def _turned(image: Array, angle: float) -> Array:
+    """A picture turned clockwise; each pixel looks back to where it comes from."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    c, s, x, y = np.cos(angle), np.sin(angle), width / 2, height / 2
+    back = (c, s, x - c * x - s * y, -s, c, y + s * x - c * y)
+    how = Image.Transform.AFFINE, back, Image.Resampling.BILINEAR
+    channels = [
+        Image.fromarray(np.ascontiguousarray(channel)).transform((width, height), *how)
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def _swung(points: Array, angle: float, picture: Picture) -> Array:
+    """[..., 2] as fractions of a picture that is turned clockwise."""
+    sides = np.array([picture[1], picture[0]])
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return np.asarray(((points - 0.5) * sides) @ turn / sides + 0.5)
+
+
+def _around(boxes: Array, angle: float, picture: Picture) -> Array:
+    """[k, 5]: the upright boxes around those that are turned."""
+    signs = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]])
+    corners = _swung(boxes[:, None, :2] + signs * boxes[:, None, 2:4], angle, picture)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    return np.concatenate([(low + high) / 2, high - low, boxes[:, 4:]], axis=1)
 
 
 @AUGMENTS.register("mosaic")
@@ -94,6 +149,10 @@ class Mosaic(Augment):
                 ]
             )
         return made
+
+    def demand_points(self, count: int) -> None:
+        help = "`flip`, `shift`, `zoom`, `rotate` and `random_crop` take points along"
+        raise fail("E0518", "`mosaic` makes one picture of four, and there are points for one", help=help)
 
     def _made(self, drawn: Drawn) -> list[tuple[int, tuple[int, int], tuple[int, ...]]]:
         """The pictures that change: which, where four meet, and of which they are made."""

@@ -15,6 +15,7 @@ from graphdsl.data.conform import Suited, conform
 from graphdsl.data.dataset import Dataset
 from graphdsl.data.follow import following, in_pictures
 from graphdsl.data.match import match
+from graphdsl.data.points import Points, as_points
 from graphdsl.data.prepare import Prepare, Training, every
 from graphdsl.data.preprocess import NO_STEPS, Preprocess, State
 from graphdsl.data.vocabulary import Vocabulary
@@ -179,8 +180,10 @@ def _suited(
     """The column for want, prepared and checked."""
     column, steps, words = prepare.of(want.name)
     name, known = prepare.columns[want.name][0], names.get(want.name, ())
-    column = as_boxes(column) if want.boxes else column
+    column = as_boxes(column) if want.boxes else as_points(column) if want.points else column
     if isinstance(column, Boxes):
+        column = in_pictures(column, prepare)
+    if isinstance(column, Points):
         column = in_pictures(column, prepare)
     made = conform(name, column, want, place=prepare.place, augments=augments, names=known, preprocess=steps)
     return replace(made, words=words)

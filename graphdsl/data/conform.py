@@ -16,6 +16,7 @@ from graphdsl.data.augment import Augment, Picture
 from graphdsl.data.boxes import Boxes, conformed, packed
 from graphdsl.data.column import Array, Column, Dense, Labels, Numerals, Ragged, Rows, Shape, Texts
 from graphdsl.data.images import Images
+from graphdsl.data.points import Points
 from graphdsl.data.preprocess import NO_STEPS, PLAIN, Preprocess, Step, applied, shaped
 from graphdsl.data.running import Windows
 from graphdsl.data.sounds import Sounds
@@ -90,14 +91,18 @@ class Suited:
             else values
         )
 
-    def _followed(self, boxes: Array, picture: Picture, generator: np.random.Generator | None) -> Array:
-        """Boxes after the changes that pictures of this shape go through by the same chance."""
-        found = [row[(row[:, 2:4] > 0).all(axis=1)] for row in boxes]
+    def _followed(self, marks: Array, picture: Picture, generator: np.random.Generator | None) -> Array:
+        """Boxes or points after the changes that pictures of this shape go through by the same chance."""
+        boxes = [row[(row[:, 2:4] > 0).all(axis=1)] for row in marks] if self.wanted.boxes else []
+        points = marks.astype(np.float64)
         for augment in self.augments:
-            drawn = augment.draw(len(found), picture, generator) if generator else None
-            found = augment.follow(found, picture, drawn)
+            drawn = augment.draw(len(marks), picture, generator) if generator else None
+            if self.wanted.boxes:
+                boxes = augment.follow(boxes, picture, drawn)
+            else:
+                points = augment.follow_points(points, picture, drawn)
             picture = augment.shape(picture)
-        return packed(found, boxes.shape[1]) if self.augments else boxes
+        return packed(boxes, marks.shape[1]) if self.wanted.boxes else points.astype(np.float32)
 
     def _augmented(self, images: Array, generator: np.random.Generator | None) -> Array:
         images = images if images.ndim == 4 else images[..., None]
@@ -130,6 +135,10 @@ def conform(
     if isinstance(column, Boxes):
         boxes, names = conformed(name, column, wanted, names, place)
         return Suited(_checked(name, boxes, wanted, place), wanted, augments, False, names)
+    if isinstance(column, Points) and wanted.points and column.shape == wanted.shape:
+        return Suited(_checked(name, Dense(column.values), wanted, place), wanted, augments)
+    if isinstance(column, Points) or wanted.points:
+        raise _unfit("E0513", name, column, wanted, _points_help(column))
     if isinstance(column, Labels):
         column, names = _known(name, column, wanted, names, place)
     steps = preprocess
@@ -270,6 +279,12 @@ def _augmented_shape(name: str, column: Column, shape: Shape, wanted: Wanted, au
     return picture
 
 
+def _points_help(column: Column) -> str:
+    if isinstance(column, Points):
+        return f"declare it `target points: point[{column.shape[0]}]`"
+    return "the readers `points` and `pts` read such, and arrays [rows, n, 2] of fractions of the picture"
+
+
 def _shape_help(shape: Shape, wanted: Wanted) -> str:
     if None in shape:
         rest = "".join(f", {size}" for size in shape[1:])
@@ -313,6 +328,7 @@ def _bad(values: Array, wanted: Wanted, dtype: np.dtype[Any]) -> Array:
         if values.dtype.kind != "f":
             return np.zeros(len(values), bool)
         bad = _not_finite(values, dtype)
+        bad &= ~np.isnan(values) if wanted.partial else True
     else:
         low, high = (0, wanted.classes) if wanted.classes else (-(2**31), 2**31)
         bad = (values < low) | (values >= high)
@@ -327,11 +343,16 @@ def _not_finite(values: Array, dtype: np.dtype[Any]) -> Array:
 def _wild(name: str, values: Array, bad: Array, wanted: Wanted, place: Place) -> Failed:
     """E0516. Says the index inside the row too, where a row is more than one number."""
     row = np.asarray(values[bad[0]])
-    inner = np.argwhere(_not_finite(row, wanted.type.dtype.numpy))[0].tolist()
+    wild = _not_finite(row, wanted.type.dtype.numpy)
+    inner = np.argwhere(wild & ~np.isnan(row) if wanted.partial else wild)[0].tolist()
     where = f"{place(int(bad[0]))} of `{name}`" + (f" at {inner}" if inner else "")
     more = f" ({bad.size} rows hold such values)" if bad.size > 1 else ""
     message = f"{where} is {row[tuple(inner)]}; {wanted.title} needs finite numbers{more}"
-    return fail("E0516", message, wanted.span, help="repair the data or leave those rows out; rows count from 0")
+    help = "repair the data or leave those rows out; rows count from 0"
+    if wanted.role == "target" and np.isnan(row).any():
+        sizes = f"[{', '.join(map(str, wanted.shape))}]" if wanted.shape else ""
+        help += f"; of `target {wanted.name}: float?{sizes}` entries may be unknown"
+    return fail("E0516", message, wanted.span, help=help)
 
 
 def _outside(name: str, values: Array, bad: Array, wanted: Wanted, place: Place) -> Failed:

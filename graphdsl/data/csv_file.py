@@ -22,7 +22,11 @@ from graphdsl.report import dataclass, did_you_mean, fail
 LONGEST_NAME = 4
 PICTURES = "pictures"
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})
-STATE = "fill it in, or give `missing=drop` to leave such rows out; `missing=keep` leaves numbers to `fill`"
+UNKNOWN = "?"
+STATE = (
+    "fill it in, or give `missing=drop` to leave such rows out; `missing=keep` leaves numbers to `fill`, and unknown "
+    "where the target is `float?`"
+)
 
 
 @READERS.register("csv")
@@ -36,14 +40,15 @@ class Csv(Reader):
     text          columns of running text, numbered by words when bound to `int(n)[T]`
     ignore        columns to leave out
     missing       `stop`; `drop` to leave out rows that lack a value; `keep` to leave missing numbers to `fill` in
-                  `preprocess`, and stop at other values
+                  `preprocess`, or unknown in a target `float?[n]`, and stop at other values
     delimiter     between cells; " " is any number of blanks and tabs
     A column that is not named above holds pictures when every cell names a picture file (`photos/7.jpg`), is a sequence
     when every cell is numbers and some cell several, with blanks between (`3 17 4`), numeric when at least half of its
     cells are numbers, text when some cell has five words or more, and categorical otherwise. Where a column of numbers
     is bound to `int(n)[T]`, each is a sequence of one. Pictures are looked for beside the table, beside the spec and in
     the working directory.
-    Missing is an empty cell, or a picture that is not there; in numeric columns also NA, N/A, NaN, null, none and ?.
+    Missing is an empty cell, or a picture that is not there; in numeric columns also NA, N/A, NaN, null, none and ?; in
+    a sequence `?` for one of its numbers: `0 ? ? ?`.
     Raises E0501 (no such file or picture), E0502, E0504, E0505 (rows), E0506 (a missing value, no number), E0508,
     E0516 (infinite), E0518.
     """
@@ -68,7 +73,7 @@ class Csv(Reader):
         more = self.attached(table, places)
         files = {**named, **more.files}
         filled = {n: k for n, k in kinds.items() if n not in more.files and (k, self.missing) != ("numeric", "keep")}
-        keep = _complete(table, filled, self.missing == "drop")
+        keep = _complete(table, filled, self.missing)
         keep = complete_files(table, files, keep, self.missing == "drop")
         table = table.only(keep)
         columns: dict[str, Column] = {n: _column(table, n, kind) for n, kind in kinds.items() if n not in files}
@@ -106,7 +111,7 @@ def _kind_of(cells: list[str]) -> str:
     if cells and all(PurePath(cell).suffix.lower() in ENDINGS for cell in cells):
         return PICTURES
     numbers = sum(map(is_number, cells))
-    if numbers < len(cells) and all(is_number(part) for cell in cells for part in cell.split()):
+    if numbers < len(cells) and all(is_number(part) or part == UNKNOWN for cell in cells for part in cell.split()):
         return "sequence"
     if 2 * numbers >= len(cells):
         return "numeric"
@@ -117,22 +122,31 @@ def _is_missing(cell: str) -> bool:
     return cell.lower() in MISSING
 
 
-def _complete(table: Table, kinds: dict[str, str], drop: bool) -> list[bool]:
+def _complete(table: Table, kinds: dict[str, str], missing: str) -> list[bool]:
     """Which rows have every value. Raises E0506 when some lack one and are not to be dropped."""
     keep = [True] * len(table.lines)
     culprit: dict[int, str] = {}
     for name, kind in kinds.items():
-        lacks = _is_missing if kind == "numeric" else _is_empty
+        lacks = LACKS.get(kind, _is_empty) if missing != "keep" else _is_empty
         for row in [i for i, cell in enumerate(table.cells[name]) if lacks(cell)]:
             keep[row] = False
             culprit.setdefault(row, name)
-    if culprit and not drop:
+    if culprit and missing != "drop":
         raise table.wrong("E0506", sorted(culprit), lambda row: f"`{culprit[row]}` has no value", STATE, culprit)
     return keep
 
 
 def _is_empty(cell: str) -> bool:
     return not cell
+
+
+def _is_open(cell: str) -> bool:
+    """Of a sequence: it is empty, or some of its numbers are unknown."""
+    return not cell or UNKNOWN in cell.split()
+
+
+LACKS = {"numeric": _is_missing, "sequence": _is_open}
+"""Which cells of a column of numbers lack a value."""
 
 
 def _column(table: Table, name: str, kind: str) -> Column:
@@ -168,6 +182,6 @@ def _numbers(table: Table, name: str) -> Array:
 
 
 def _sequences(cells: tuple[str, ...]) -> Ragged:
-    rows = [cell.split() for cell in cells]
+    rows = [["nan" if part == UNKNOWN else part for part in cell.split()] for cell in cells]
     whole = all(part.lstrip("+-").isdecimal() for row in rows for part in row)
     return Ragged.of([np.array([float(part) for part in row], np.int64 if whole else np.float64) for row in rows])

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from graphdsl.data.column import Column, Rows
+from graphdsl.data.column import Array, Column, Rows
 from graphdsl.report import dataclass, fail
 
 INPUT = "input"
@@ -67,7 +67,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Feed:
-    """A dataset and how a spec wants it handed out."""
+    """A dataset and how a spec wants it handed out.
+
+    together  a number for each row; rows of one number stay together when parts are split off
+    """
 
     dataset: Dataset
     batch: int = 32
@@ -76,6 +79,7 @@ class Feed:
     limit: int | None = None
     test: float = 0.0
     each: int | None = None
+    together: Array | None = None
 
     def parts(self, count: int, seed: int) -> tuple[Rows, Rows, Rows]:
         """Of so many rows those to train on, to validate on, and to test on. Raises E0518 as `split` does."""
@@ -84,8 +88,14 @@ class Feed:
         kept = count if self.limit is None else min(count, self.limit)
         if self.valid + self.test >= 1:
             raise fail("E0518", f"`valid={self.valid:g}` and `test={self.test:g}` leave nothing to train on")
+        share = self.valid / (1 - self.test)
+        if self.together is not None:
+            groups = self.together[:kept]
+            rest, test = split_groups(groups, self.test, "test", seed=seed, shuffle=shuffle)
+            train, valid = split_groups(groups[rest], share, seed=seed, shuffle=shuffle)
+            return rest[train], rest[valid], test
         rest, test = split(kept, self.test, "test", seed=seed, shuffle=shuffle, gap=gap)
-        train, valid = split(len(rest), self.valid / (1 - self.test), seed=seed, shuffle=shuffle, gap=gap)
+        train, valid = split(len(rest), share, seed=seed, shuffle=shuffle, gap=gap)
         return rest[train], rest[valid], test
 
 
@@ -105,3 +115,13 @@ def split(
         raise fail("E0518", f"`{name}={fraction:g}` of {count} rows leaves {size} to {verb} and {left} to train on")
     order = np.random.default_rng([seed, 1]).permutation(count) if shuffle else np.arange(count)
     return np.sort(order[: count - size - gap]), np.sort(order[count - size :])
+
+
+def split_groups(
+    groups: Array, fraction: float, name: str = "valid", *, seed: int = 0, shuffle: bool = True
+) -> tuple[Rows, Rows]:
+    """As `split`, with rows of one group on one side: groups are split off, as many as the fraction says of them."""
+    known, first = np.unique(groups, return_index=True)
+    _, off = split(len(known), fraction, name, seed=seed, shuffle=shuffle)
+    chosen = np.isin(groups, known[np.argsort(first, kind="stable")][off])
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

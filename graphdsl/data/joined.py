@@ -24,7 +24,7 @@ class Joined(Csv):
     text          columns of running text
     ignore        columns to leave out
     missing       `stop`; `drop` to leave out rows that lack a value or a picture; `keep` to leave missing numbers to
-                  `fill` in `preprocess`, and stop at other values
+                  `fill` in `preprocess`, or unknown in a target `float?[n]`, and stop at other values
     delimiter     between cells; " " is any number of blanks and tabs
     names         of the columns, where the file has no header row
     pictures      patterns of files that belong to the rows: `"photos/{id}.jpg"` is the picture of the row with that

@@ -46,6 +46,18 @@ def matches(patterns: Sequence[str], places: Places) -> list[Match]:
     return [found[path] for path in sorted(found)]
 
 
+def fitted(pattern: str, names: Sequence[str]) -> dict[str, list[str]]:
+    """What each name in braces stands for in names of files, which all fit. Raises E0518."""
+    braces, expression = _names(pattern), _expression(pattern)
+    if not braces or expression is None:
+        raise _senseless(f"`{pattern}` has no name in braces", 'write what is to be kept: `"{person}_*.jpg"`')
+    found = [expression.fullmatch(name) for name in names]
+    for name, fit in zip(names, found, strict=True):
+        if fit is None:
+            raise _senseless(f"`{name}` does not fit the pattern `{pattern}`", "every picture's name must fit")
+    return {brace: [fit[brace] for fit in found if fit] for brace in braces}
+
+
 def _names(pattern: str) -> list[str]:
     """Those in braces. Raises E0518 where one is no name, or stands twice."""
     names = [token[1:-1] for token in _TOKEN.findall(pattern) if token[0] == "{"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphdsl.ir import Symbolic, TensorType
+from graphdsl.ir import POINTS, Symbolic, TensorType
 from graphdsl.report import Span, dataclass
 
 Sizes = tuple[int | str, ...]
@@ -41,6 +41,21 @@ class Wanted:
     def boxes(self) -> bool:
         """`box(n)[m]`"""
         return self.type.kind.name == "boxes"
+
+    @property
+    def partial(self) -> bool:
+        """`float?[8]`, `point[68]`: entries may be unknown, which is NaN."""
+        return self.type.partial
+
+    @property
+    def points(self) -> bool:
+        """`point[68]`"""
+        return self.type.kind == POINTS
+
+    @property
+    def marks(self) -> bool:
+        """Boxes or points: what moves when a picture does."""
+        return self.boxes or self.points
 
     @property
     def title(self) -> str:

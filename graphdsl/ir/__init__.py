@@ -68,7 +68,19 @@ from graphdsl.ir.sections import SECTIONS, SectionKind, SectionKinds, SectionSet
 from graphdsl.ir.sources import Constant, Initializer, Input, LengthOf, Weight, Zeros
 from graphdsl.ir.stepping import POSITION, STATE, Moving, Stepper, Streamed, TooLong
 from graphdsl.ir.text import GraphTextError, node_text, parse_graph, print_graph
-from graphdsl.ir.types import IMAGE, PLAIN, PROBABILITIES, PROBABILITY, DType, Kind, TensorType, boxes, indices
+from graphdsl.ir.types import (
+    IMAGE,
+    PARTIAL,
+    PLAIN,
+    POINTS,
+    PROBABILITIES,
+    PROBABILITY,
+    DType,
+    Kind,
+    TensorType,
+    boxes,
+    indices,
+)
 from graphdsl.ir.verify import RULES, InvalidGraph, Violation, demand_valid, verify
 
 __all__ = [
@@ -119,7 +131,9 @@ __all__ = [
     "OPERATORS",
     "OneOrMore",
     "Operator",
+    "PARTIAL",
     "PLAIN",
+    "POINTS",
     "POSITION",
     "PROBABILITIES",
     "PROBABILITY",

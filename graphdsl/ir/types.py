@@ -53,6 +53,10 @@ PROBABILITIES = Kind("probabilities")
 PROBABILITY = Kind("probability")
 """Each number for itself lies between 0 and 1, as after sigmoid."""
 IMAGE = Kind("image")
+PARTIAL = Kind("partial")
+"""Numbers of which some may be unknown: NaN stands for them."""
+POINTS = Kind("points")
+"""[n, 2]: x and y as fractions of a picture, from its left and its top; of a target some may be unknown."""
 
 
 def indices(classes: int) -> Kind:
@@ -96,6 +100,11 @@ class TensorType:
         """How many numbers it holds."""
         return prod(self.shape)
 
+    @property
+    def partial(self) -> bool:
+        """Whether entries of such a target may be unknown."""
+        return self.kind in (PARTIAL, POINTS)
+
     def with_shape(self, shape: tuple[Dim, ...]) -> TensorType:
         return replace(self, shape=shape)
 
@@ -112,9 +121,13 @@ class TensorType:
     def describe(self) -> str:
         """As people write it, without the batch axis: `float[28, 28, 1]`, `int(10)`."""
         shape = self.shape[1:] if self.batched else self.shape
+        if self.kind == POINTS:
+            return f"point[{', '.join(map(str, shape[:-1]))}]"
         dims = f"[{', '.join(map(str, shape))}]" if shape else ""
         if self.kind.name == "boxes":
             return f"box({self.kind.classes}){dims}"
+        if self.kind == PARTIAL:
+            return f"float?{dims}"
         classes = f"({self.kind.classes})" if self.kind.name == "indices" else ""
         return f"{_WORDS[self.dtype]}{classes}{dims}"
 

@@ -153,15 +153,17 @@ class NameDef:
 
 @dataclass(frozen=True)
 class TypeExpression:
-    """`float[224, 224, 3]`, `int(10)`, `int(10000)[T]`, `box(20)[50]`.
+    """`float[224, 224, 3]`, `int(10)`, `int(10000)[T]`, `box(20)[50]`, `float?[8]`.
 
     dimensions is None when no brackets were written (a scalar per sample). A capital name is a free dimension.
+    maybe: there is a question mark, so entries may be unknown.
     """
 
     name: str
     name_span: Span
     arguments: tuple[Expression, ...]
     dimensions: tuple[Expression, ...] | None
+    maybe: bool
     span: Span
 
 

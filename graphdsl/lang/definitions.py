@@ -215,7 +215,7 @@ def _target(definition: ast.Target, frame: Frame) -> None:
         frame.names.demand_new(name)
         value = None
         if frame.module.operands is None:
-            type = read_type(definition.type, frame)
+            type = read_type(definition.type, frame, target=True)
             with frame.session.builder.within(Place(spans=(name.span,))):
                 value = frame.session.builder.input(name.name, type, target=True)
             frame.module.targets[name.name] = Port(name.name, type, name.span)

@@ -21,7 +21,7 @@ _MAX_NAMES = 16
 # What goes on with a definition or ends it, wherever it stands in its line.
 _NEVER_FIRST = frozenset({
     "ARROW", "COMMA", "EQUAL", "COLON", "DOT", "SIGN", "STAR", "SCALE", "POWER", "COMPARE", "AND", "OR", "THEN", "ELSE",
-    "LPAR", "LSQB", "LBRACE", "RPAR", "RSQB", "RBRACE",
+    "LPAR", "LSQB", "LBRACE", "RPAR", "RSQB", "RBRACE", "MAYBE",
 })  # fmt: skip
 
 

@@ -22,7 +22,7 @@ STARTERS = frozenset({"USE", "PARAM", "INPUT", "TARGET", "WEIGHT", "OUTPUT", "SH
 REST = (
     ("OPEN_STRING", r'"[^"\n]*'),
     ("BAD_NUMBER", r"[0-9][\w.]*"),
-    ("UNKNOWN", r'[^\s"#%()*+,\-./0-9:<=>A-Z\[\]_a-z{}]+|.'),
+    ("UNKNOWN", r'[^\s"#%()*+,\-./0-9:<=>?A-Z\[\]_a-z{}]+|.'),
 )
 
 

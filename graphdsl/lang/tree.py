@@ -132,12 +132,14 @@ class TreeBuilder:
         return ast.Setting(parts[0], parts[2], parts[0][0].span.to(parts[2].span))
 
     def type(self, parts: Parts) -> ast.TypeExpression:
-        bracketed = {parts[i].text: parts[i + 1] for i in range(1, len(parts), 3)}
+        maybe = any(part.type == "MAYBE" for part in parts[1:2])
+        bracketed = {parts[i].text: parts[i + 1] for i in range(1 + maybe, len(parts), 3)}
         return ast.TypeExpression(
             name=parts[0].text,
             name_span=parts[0].span,
             arguments=bracketed.get("(", ()),
             dimensions=bracketed.get("["),
+            maybe=maybe,
             span=_across(parts),
         )
 

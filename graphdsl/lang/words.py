@@ -132,14 +132,14 @@ def gap(left: Word, right: Word) -> str:
         return ""
     if right.type == "COMMA" or "DOT" in (left.type, right.type) or "POWER" in (left.type, right.type):
         return ""
-    if left.type in ("LPAR", "LSQB") or right.type in ("RPAR", "RSQB", "COLON"):
+    if left.type in ("LPAR", "LSQB") or right.type in ("RPAR", "RSQB", "COLON", "MAYBE"):
         return ""
     if "EQUAL" in (left.type, right.type):
         return "" if left.inside and right.inside else " "
     if right.type == "LPAR":
         return "" if left.type == "NAME" else " "
     if right.type == "LSQB":
-        return "" if left.type in ("NAME", "RPAR") else " "
+        return "" if left.type in ("NAME", "RPAR", "MAYBE") else " "
     return " "
 
 

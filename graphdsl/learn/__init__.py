@@ -24,12 +24,14 @@ from graphdsl.learn.folder import CHECKPOINT, METRICS_FILE, SUMMARY, WEIGHTS, ne
 from graphdsl.learn.interrupt import Interrupted
 from graphdsl.learn.keeper import Keeper, KeepsFolder, KeepsNothing
 from graphdsl.learn.lbfgs import Lbfgs
+from graphdsl.learn.localised import LocalisationAccuracy
 from graphdsl.learn.machine import IN_USE, Judge, counter
 from graphdsl.learn.metrics import METRICS, Metric, metric
 from graphdsl.learn.optimizers import OPTIMIZERS, Optimizer
 from graphdsl.learn.own import load_callbacks
 from graphdsl.learn.picture_files import PALETTE, as_bytes, enlarged, grid, png
 from graphdsl.learn.plan import Objective, Plan, judging, plans
+from graphdsl.learn.points import FailureRate, NormalisedError
 from graphdsl.learn.precision import DOUBLE, in_double, in_use, shared
 from graphdsl.learn.precision_recall import Quality, qualities, quality_files, quality_lines, quality_of
 from graphdsl.learn.progress import Progress, progress
@@ -64,6 +66,7 @@ __all__ = [
     "Ended",
     "Draw",
     "EpochDone",
+    "FailureRate",
     "Feeder",
     "Feeds",
     "IN_USE",
@@ -77,12 +80,14 @@ __all__ = [
     "KeepsFolder",
     "KeepsNothing",
     "Lbfgs",
+    "LocalisationAccuracy",
     "METRICS",
     "METRICS_FILE",
     "Memory",
     "Metric",
     "Moment",
     "NoData",
+    "NormalisedError",
     "OPTIMIZERS",
     "Objective",
     "Optimizer",

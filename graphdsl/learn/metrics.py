@@ -31,6 +31,8 @@ HELP: dict[tuple[Reading, ...], str] = {
     (Reading.TEXT,): "put `ctc_greedy` or `ctc_beam` behind the `softmax`: they read texts",
     (Reading.BOXES,): "put `nms(score=0.01)` behind the heads",
 }
+OPEN = (Reading.NUMBERS, Reading.YES_NO)
+"""How heads are understood whose truth may be unknown in part."""
 OTHERWISE = "`mae` and `mse` judge numbers, `accuracy` judges classes and yes-or-no answers"
 
 
@@ -65,6 +67,9 @@ class Metric(ABC):
     def reading(self, prediction: TensorType, target: TensorType) -> Reading:
         """How the head is understood. Raises TypeRuleError E0303 where the metric means nothing for it."""
         found = reading_of(prediction, target)
+        if target.partial and found not in OPEN:
+            message = f"`{self.word}` needs all of its target, and entries of {target.describe()} may be unknown"
+            raise TypeRuleError(message, code="E0303", operand=1, help="`mae` and `mse` leave unknown ones out")
         if found not in self.readings:
             raise TypeRuleError(
                 f"`{self.word}` judges {WANTED[self.readings]}, got {prediction.describe()} "
@@ -176,10 +181,9 @@ class MeanAbsolutePercentageError(Metric):
     readings: ClassVar[tuple[Reading, ...]] = MEASURES
 
     def observe(self, pair: Pair) -> Array:
-        errors = np.abs(_errors(pair))
-        truth = pair.target if pair.real is None else pair.target[pair.real]
-        size = np.maximum(np.abs(truth.astype(np.float64)), NEAREST).reshape(errors.shape)
-        return np.array([(errors / size).sum(), errors.size])
+        prediction, truth = _compared(pair)
+        errors = np.abs(prediction - truth) / np.maximum(np.abs(truth), NEAREST)
+        return np.array([errors.sum(), errors.size])
 
     def value(self, observed: Array) -> float:
         total, count = observed
@@ -338,11 +342,18 @@ def _area(scores: Array, positive: Array) -> float:
 
 
 def _errors(pair: Pair) -> Array:
+    prediction, truth = _compared(pair)
+    return np.asarray(prediction - truth)
+
+
+def _compared(pair: Pair) -> tuple[Array, Array]:
+    """Prediction and truth, number by number, as far as the truth is known."""
     kept = pair.prediction, pair.target
     if pair.real is not None:
         kept = pair.prediction[pair.real], pair.target[pair.real]
-    prediction, target = (a.astype(np.float64) for a in kept)
-    return np.asarray(prediction - target.reshape(prediction.shape))
+    prediction, truth = (array.astype(np.float64).reshape(-1) for array in kept)
+    known = ~np.isnan(truth)
+    return prediction[known], truth[known]
 
 
 def _ratio(part: float, whole: float, empty: float) -> float:

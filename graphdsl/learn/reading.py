@@ -79,10 +79,11 @@ class Pair:
 
     @property
     def scores(self) -> Array:
-        """[decisions, classes]; [decisions, 1] for yes or no and for numbers."""
+        """[decisions, classes]; [decisions, 1] for yes or no and for numbers, as far as the truth is known."""
         found = self._kept(self.prediction)
-        many = self.reading in (Reading.CLASSES, Reading.ONE_HOT)
-        return found.reshape(-1, found.shape[-1] if many else 1)
+        if self.reading in (Reading.CLASSES, Reading.ONE_HOT):
+            return found.reshape(-1, found.shape[-1])
+        return found.reshape(-1, 1)[self._known]
 
     @property
     def truth(self) -> Array:
@@ -92,7 +93,7 @@ class Pair:
             case Reading.ONE_HOT:
                 return np.asarray(target.argmax(-1).reshape(-1))
             case Reading.YES_NO:
-                return np.asarray((target >= 0.5).astype(np.int64).reshape(-1))
+                return np.asarray((target >= 0.5).astype(np.int64).reshape(-1)[self._known])
             case _:
                 return target.reshape(-1)
 
@@ -106,6 +107,11 @@ class Pair:
     def classes(self) -> int:
         """How many classes there are; 2 for yes or no."""
         return 2 if self.reading is Reading.YES_NO else int(self.prediction.shape[-1])
+
+    @property
+    def _known(self) -> Array:
+        """bool [decisions]: what of the truth is known."""
+        return np.asarray(~np.isnan(self._kept(self.target)).reshape(-1))
 
     def _kept(self, array: Array) -> Array:
         return array if self.real is None else array[self.real]

@@ -1,10 +1,12 @@
-"""What was found in pictures: rows of `nms` as names, scores and boxes."""
+"""What was found in pictures: rows of `nms` as names, scores and boxes; points of `landmarks`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from graphdsl.data import NO_STEPS, WHOLE, Part, Preprocess, Wanted, natural_size, views
 from graphdsl.ir import Array
@@ -48,6 +50,16 @@ def _found(row: Array, names: Sequence[str], part: Part) -> Found:
     left, top, width, height = part
     box = (left + (x - wide / 2) * width, top + (y - high / 2) * height, wide * width, high * height)
     return Found(label, score, box, int(number))
+
+
+def points_in(values: Array, parts: Sequence[Part]) -> Array:
+    """The points of each picture, [n, points, 2], in its pixels: the middle of the first one is 0.
+
+    values  as `landmarks` gives them: fractions of what was seen
+    parts   left, top, width and height of that; where they are all of it, as fractions, so are the points
+    """
+    rows = zip(values, parts, strict=True)
+    return np.stack([row if p == WHOLE else row * (p[2], p[3]) + (p[0], p[1]) - 0.5 for row, p in rows])
 
 
 def names_of(output: str, spec: Spec, known: Mapping[str, Sequence[str]]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Pictures with what was found in them drawn on: boxes, names and scores."""
+"""Pictures with what was found in them drawn on: boxes, names and scores, and points."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from graphdsl.data import decode
+from graphdsl.ir import Array
 from graphdsl.learn import PALETTE, png
 from graphdsl.model.boxes import Found
+
+LARGE = 2.0
+"""Half the width in pixels from which on a point has a rim."""
 
 Place = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
-def marked(path: Path, found: Sequence[Found]) -> bytes:
-    """The picture as PNG, with every box, its name and its score; the best on top.
+def marked(path: Path, found: Sequence[Found], points: Sequence[Array] = ()) -> bytes:
+    """The picture as PNG, with every box, its name and its score, the best on top, and with every point.
 
+    points  of each output that tells such, [points, 2] in pixels
     Raises E0507 where the picture cannot be read.
     """
     from PIL import Image, ImageDraw, ImageFont
@@ -35,6 +40,11 @@ def marked(path: Path, found: Sequence[Found]) -> bytes:
         taken.append(_free(thing, draw.textbbox((line, line), text, font=font)[2:], line, picture.size, taken))
         draw.rectangle(taken[-1], fill=_colour(thing))
         draw.text((taken[-1][0] + line, taken[-1][1]), text, fill="white", font=font)
+    size = max(0.75, min(picture.size) / 120)
+    for number, head in enumerate(points):
+        for x, y in head[np.isfinite(head).all(axis=1)] + 0.5:
+            place = (x - size, y - size, x + size, y + size)
+            draw.ellipse(place, fill=PALETTE[(number + 1) % len(PALETTE)], outline="white" if size > LARGE else None)
     return png(np.asarray(picture))
 
 

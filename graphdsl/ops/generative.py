@@ -21,6 +21,7 @@ from graphdsl.ops.aggregate import reduce_mean
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy
 from graphdsl.ops.demand import demand_equal
 from graphdsl.ops.elementwise import formula
+from graphdsl.ops.known import demand_known
 from graphdsl.ops.loss import categorical_target, demand_kind, demand_numbers, mean_loss
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import broadcast_to, sum_over
@@ -175,3 +176,4 @@ def _demand_scores(title: str, student: Value, teacher: Value) -> None:
                 help="name what flows into `softmax`, and give that",
             )
     demand_equal(title, (student, teacher))
+    demand_known(title, teacher)

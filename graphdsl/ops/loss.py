@@ -6,6 +6,9 @@ out of the call before the loss is made.
 
 `sample_weight` names a tensor, of a number for every sample (or for every step, or every result): what each counts. The
 mean still divides by how many there are, as Keras does, so a weight of 2 is the same as having a sample twice.
+
+Entries of a target `float?[n]` or `point[n]` may be unknown. Losses that can do without them leave them out of the sum
+and of what it is divided by; the others refuse such a target.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from graphdsl.ops.aggregate import real_count
 from graphdsl.ops.crossentropy import BinaryCrossentropy, CategoricalCrossentropy
 from graphdsl.ops.elementwise import formula
 from graphdsl.ops.embedding import one_hot_of
+from graphdsl.ops.known import demand_known, known_of
 from graphdsl.ops.mask import mask_steps
 from graphdsl.ops.reduce import DimNumber, sum_over
 from graphdsl.ops.shape import reshape
@@ -47,26 +51,28 @@ ClassWeights = tuple[NonNegative, ...]
 
 @loss()
 def mse(b: Builder, prediction: Value, target: Value, *, sample_weight: Value | None = None) -> Value:
-    """Mean squared error: the mean of (prediction - target)².
+    """Mean squared error: the mean of (prediction - target)², over what is known of a target `float?[n]` or `point[n]`.
 
     prediction, target  float, of one shape
     sample_weight       a tensor that says what each sample counts
     """
-    demand_numbers("mse", prediction, target)
-    each = formula(b, lambda p, t: (p - t) * (p - t), prediction, target, title="squared_error")
-    return mean_loss(b, each, sample_weight)
+    demand_numbers("mse", prediction, target, unknown=True)
+    truth, known = known_of(b, target)
+    each = formula(b, lambda p, t: (p - t) * (p - t), prediction, truth, title="squared_error")
+    return mean_loss(b, each, sample_weight, known)
 
 
 @loss()
 def mae(b: Builder, prediction: Value, target: Value, *, sample_weight: Value | None = None) -> Value:
-    """Mean absolute error: the mean of |prediction - target|. Where they are equal the gradient is 0.
+    """Mean absolute error: the mean of |prediction - target| where it is known. Where they are equal the gradient is 0.
 
     prediction, target  float, of one shape
     sample_weight       a tensor that says what each sample counts
     """
-    demand_numbers("mae", prediction, target)
-    each = formula(b, lambda p, t: abs(p - t), prediction, target, title="absolute_error")
-    return mean_loss(b, each, sample_weight)
+    demand_numbers("mae", prediction, target, unknown=True)
+    truth, known = known_of(b, target)
+    each = formula(b, lambda p, t: abs(p - t), prediction, truth, title="absolute_error")
+    return mean_loss(b, each, sample_weight, known)
 
 
 @loss()
@@ -90,19 +96,20 @@ def huber(
 ) -> Value:
     """Half the square of small errors, delta times large ones: a mean squared error that outliers do not rule.
 
-    prediction, target  float, of one shape
+    prediction, target  float, of one shape; unknown entries of the target are left out
     delta               where small ends; beyond, an error counts delta * (|error| - delta / 2)
     sample_weight       a tensor that says what each sample counts
 
     Source: Huber 1964.
     """
-    demand_numbers("huber", prediction, target)
+    demand_numbers("huber", prediction, target, unknown=True)
+    truth, known = known_of(b, target)
 
     def each(p: e.Expression, t: e.Expression) -> e.Expression:
         error = abs(p - t)
         return e.where(error <= delta, 0.5 * error * error, delta * (error - delta / 2))
 
-    return mean_loss(b, formula(b, each, prediction, target, title="huber"), sample_weight)
+    return mean_loss(b, formula(b, each, prediction, truth, title="huber"), sample_weight, known)
 
 
 @loss()
@@ -133,7 +140,7 @@ def binary_crossentropy(
     """Yes or no: the mean of - t log p - (1 - t) log(1 - p).
 
     prediction       probabilities, from `sigmoid`
-    target           0 to 1 in the same shape; or `int(2)`, without the last axis where that is 1
+    target           0 to 1 in the same shape, unknown entries left out; or `int(2)`, without the last axis if it is 1
     label_smoothing  s turns a target t into t (1 - s) + s / 2
     class_weights    what a no and a yes count: `class_weights=[1, 10]`
     sample_weight    a tensor that says what each sample counts
@@ -142,7 +149,7 @@ def binary_crossentropy(
     E0303  the prediction is not of probabilities: end it with `sigmoid`
     """
     demand_kind("binary_crossentropy", prediction, PROBABILITY, "sigmoid")
-    truth = _binary_target(b, "binary_crossentropy", prediction, target)
+    truth, known = known_of(b, _binary_target(b, "binary_crossentropy", prediction, target, unknown=True))
     smooth = truth
     if label_smoothing:
         smooth = formula(b, lambda t: t * (1 - label_smoothing) + label_smoothing / 2, truth, title="label_smoothing")
@@ -150,7 +157,7 @@ def binary_crossentropy(
     if class_weights:
         no, yes = _class_weights(class_weights, 2)
         each = formula(b, lambda v, t: v * (no + (yes - no) * t), each, truth, title="class_weights")
-    return mean_loss(b, each, sample_weight)
+    return mean_loss(b, each, sample_weight, known)
 
 
 @loss()
@@ -214,22 +221,35 @@ def kl_divergence(b: Builder, prediction: Value, target: Value, *, sample_weight
     return mean_loss(b, formula(b, lambda c, k: c + k, crossed, known, title="kl_divergence"), sample_weight)
 
 
-def mean_loss(b: Builder, each: Value, sample_weight: Value | None) -> Value:
-    """The mean over samples, real steps and all else: a scalar."""
+def mean_loss(b: Builder, each: Value, sample_weight: Value | None, known: Value | None = None) -> Value:
+    """The mean over samples, real steps and all else: a scalar. known: 1 for what counts, 0 for what does not."""
     if sample_weight is not None:
         each = _weighted(b, each, sample_weight)
-    inner = tuple(range(1, each.type.rank))
-    total = sum_over(b, mask_steps(b, each, 0.0, inner), tuple(range(each.type.rank)))
-    count = real_count(b, each, inner)
+    if known is not None:
+        each = formula(b, lambda v, k: v * k, each, known, title="known")
+    total = sum_over(b, mask_steps(b, each, 0.0, _inner(each)), tuple(range(each.type.rank)))
+    count = _count(b, each) if known is None else mask_steps(b, known, 0.0, _inner(each))
     if count.type.rank:
         count = sum_over(b, count, tuple(range(count.type.rank)))
-    elif each.type.rank:
-        samples = b.emit(DimNumber(each.type.shape[0], each.type.dtype), name="samples")
-        count = formula(b, lambda n, s: n * s, count, samples, title="count")
     return formula(b, lambda s, n: s / e.maximum(n, 1), total, count, title="mean")
 
 
+def _inner(x: Value) -> tuple[int, ...]:
+    """The axes of one sample."""
+    return tuple(range(1, x.type.rank))
+
+
+def _count(b: Builder, each: Value) -> Value:
+    """How many there are: a scalar, or a number for each sample."""
+    count = real_count(b, each, _inner(each))
+    if count.type.rank or not each.type.rank:
+        return count
+    samples = b.emit(DimNumber(each.type.shape[0], each.type.dtype), name="samples")
+    return formula(b, lambda n, s: n * s, count, samples, title="count")
+
+
 def _weighted(b: Builder, each: Value, weight: Value) -> Value:
+    demand_known("sample_weight", weight)
     shape = weight.type.shape
     while shape and shape[-1] == 1 and shape != each.type.shape[: len(shape)]:
         shape = shape[:-1]
@@ -243,8 +263,10 @@ def _weighted(b: Builder, each: Value, weight: Value) -> Value:
     return formula(b, lambda v, w: v * w, each, spread, title="sample_weight")
 
 
-def demand_numbers(title: str, prediction: Value, target: Value) -> None:
-    """Raises TypeRuleError E0303 for what is no float, E0304 where the shapes differ."""
+def demand_numbers(title: str, prediction: Value, target: Value, *, unknown: bool = False) -> None:
+    """Raises TypeRuleError E0303 for what is no float, E0304 where the shapes differ. unknown: entries may be so."""
+    if not unknown:
+        demand_known(title, target)
     for position, value in enumerate((prediction, target)):
         if not value.type.dtype.is_float:
             raise TypeRuleError(
@@ -286,7 +308,7 @@ def demand_kind(title: str, prediction: Value, kind: Kind, ending: str) -> None:
     )
 
 
-def _binary_target(b: Builder, title: str, prediction: Value, target: Value) -> Value:
+def _binary_target(b: Builder, title: str, prediction: Value, target: Value, *, unknown: bool = False) -> Value:
     """The target in the shape of the prediction, as float."""
     if target.type.kind.name == "indices":
         if target.type.kind.classes != 2:
@@ -299,7 +321,7 @@ def _binary_target(b: Builder, title: str, prediction: Value, target: Value) -> 
         if prediction.type.shape != (*target.type.shape, 1):
             _demand_same(title, prediction, target)
         return reshape(b, one_hot_of(b, target, range(1, 2)), prediction.type.shape)
-    demand_numbers(title, prediction, target)
+    demand_numbers(title, prediction, target, unknown=unknown)
     return target
 
 

@@ -19,6 +19,7 @@ from graphdsl.ir import Array, Builder, Choice, TypeRuleError, Value, layer, los
 from graphdsl.ops import expression as e
 from graphdsl.ops.concat import pieces
 from graphdsl.ops.elementwise import formula
+from graphdsl.ops.known import demand_known
 from graphdsl.ops.loss import mean_loss
 from graphdsl.report import dataclass
 
@@ -122,6 +123,7 @@ def overlap_loss(b: Builder, prediction: Value, target: Value, *, form: Form = "
     Source: Zheng et al. 2020.
     """
     _demand("overlap_loss", prediction, target)
+    demand_known("overlap_loss", target)
     each = formula(b, lambda o: 1 - o, overlap_of(b, prediction, target, form), title="overlap_loss")
     return mean_loss(b, each, None)
 

@@ -34,6 +34,7 @@ from graphdsl.ir import (
 )
 from graphdsl.ops import expression as e
 from graphdsl.ops.elementwise import formula
+from graphdsl.ops.known import demand_known
 from graphdsl.ops.loss import mean_loss
 from graphdsl.ops.noise import key_of, random_uniform
 from graphdsl.ops.reduce import sum_over
@@ -182,6 +183,7 @@ def contrastive(b: Builder, first: Value, second: Value, same: Value, *, margin:
             operand=0,
             help="`[left, right, same] -> contrastive` with `target same: float[1]`",
         )
+    demand_known("contrastive", same, 2)
     square = formula(b, lambda p, q: (p - q) * (p - q), first, second, title="apart")
     total = sum_over(b, square, (1,), keep=True)
 

@@ -7,7 +7,7 @@ import pytest
 
 from graphdsl.data import AUGMENTS, Augment
 from graphdsl.data.augment import Brightness, Contrast, Cutout, Flip, Normalize, RandomCrop, Shift
-from graphdsl.data.augment_scenes import Colour, Mosaic, Zoom
+from graphdsl.data.augment_scenes import Colour, Mosaic, Rotate, Zoom
 from graphdsl.ir import Made
 from graphdsl.report import Failed
 
@@ -23,6 +23,7 @@ EVERY: tuple[Augment, ...] = (
     Zoom(),
     Mosaic(),
     Colour(),
+    Rotate(),
 )
 
 

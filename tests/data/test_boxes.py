@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from graphdsl.data import AUGMENTS, READERS, STEPS, Augment, Batches, Dataset, Dense, Places, Preprocess, Wanted, bind
+from graphdsl.data.augment_scenes import Rotate
 from graphdsl.ir import BATCH, Array, Made, TensorType, boxes
 from graphdsl.report import Failed
 from tests.support.shared import DATA, needs
@@ -155,6 +156,16 @@ CHANGES = {
     "contrast": (("by", 0.05),),
     "colour": (("by", 0.05),),
 }
+
+
+def test_a_box_that_is_turned_is_the_one_around_it() -> None:
+    """A quarter turn clockwise, half of it above the picture; and an eighth."""
+    turn, picture = Rotate(180.0), (40, 80, 3)
+    left, middle = ([np.array([[x, 0.5, 0.25, 0.25, 1.0]])] for x in (0.25, 0.5))
+    (quarter,) = turn.follow(left, picture, (np.array([np.pi / 2]),))
+    np.testing.assert_allclose(quarter, [[0.5, 0.125, 0.125, 0.25, 1.0]], atol=1e-12)
+    (eighth,) = turn.follow(middle, picture, (np.array([np.pi / 4]),))
+    np.testing.assert_allclose(eighth[0, 2:4] * (80, 40), [30 / 2**0.5] * 2)
 
 
 @pytest.mark.parametrize("word", CHANGES)
