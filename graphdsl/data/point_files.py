@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -107,17 +107,17 @@ class Pts(Reader):
         return _dataset(found, self.first, self.bad, self.names, str(path))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _rows(path: Path) -> list[tuple[int, tuple[str, ...]]]:
     """The lines of a table that name a picture, by number."""
-    reader = csv.reader(io.StringIO(read_bytes(path, LARGEST_TEXT).decode("utf-8-sig", "replace"), newline=""))
+    text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig", "replace")
+    reader = csv.reader(io.StringIO(text, newline=""))
     try:
-        for row in reader:
-            cells = tuple(cell.strip() for cell in row)
-            header = reader.line_num == 1 and Path(cells[0] if cells else "").suffix.lower() not in ENDINGS
-            if any(cells) and not header:
-                yield reader.line_num, cells
+        read = [(reader.line_num, tuple(cell.strip() for cell in row)) for row in reader]
     except csv.Error as error:
         raise unreadable(path, f"line {reader.line_num}: {error}", "quotes inside quotes are written twice") from error
+    rows = [(line, cells) for line, cells in read if any(cells)]
+    headed = bool(rows) and Path(rows[0][1][0]).suffix.lower() not in ENDINGS
+    return rows[1:] if headed else rows
 
 
 def _pts(file: Path) -> tuple[str, ...]:
