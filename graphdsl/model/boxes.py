@@ -34,6 +34,27 @@ class Found:
         return {"class": self.label, "score": self.score, "box": list(self.box)}
 
 
+def found_by(
+    heads: Mapping[str, Array],
+    names: Mapping[str, Sequence[str]],
+    spec: Spec,
+    preprocess: Mapping[str, Preprocess],
+    files: Sequence[str],
+) -> dict[str, list[list[Found]]]:
+    """`found_in` for the outputs of several detectors; files: that the pictures were read from."""
+    return {
+        name: found_in(values, names[name], parts_of(spec, preprocess, files, len(values)))
+        for name, values in heads.items()
+    }
+
+
+def points_by(
+    heads: Mapping[str, Array], spec: Spec, preprocess: Mapping[str, Preprocess], files: Sequence[str]
+) -> dict[str, Array]:
+    """`points_in` for several outputs; files: that the pictures were read from."""
+    return {n: points_in(values, parts_of(spec, preprocess, files, len(values))) for n, values in heads.items()}
+
+
 def found_in(values: Array, names: Sequence[str], parts: Sequence[Part]) -> list[list[Found]]:
     """The things found in each picture, the best first.
 

@@ -20,9 +20,9 @@ def made(**settings: object) -> Made:
 
 def test_readers_and_the_settings_they_share() -> None:
     others = {"csv", "digits", "files", "folder", "idx", "lines", "npy", "npz", "sound", "table", "text"}
-    assert set(READERS) == others | {"boxes", "coco", "voc", "yolo"}
+    assert set(READERS) == others | {"boxes", "coco", "points", "pts", "voc", "yolo"}
     for entry in READERS.values():
-        assert {"batch", "valid", "shuffle"} <= {setting.name for setting in entry.settings}
+        assert {"batch", "valid", "shuffle", "together"} <= {setting.name for setting in entry.settings}
         assert entry.doc
 
 

@@ -84,6 +84,14 @@ def test_shapes(tmp_path: Path) -> None:
     assert got["train"]["loss"] < 1.3, "1.386 is what one answer for all of four shapes is worth"
 
 
+def test_localisation(tmp_path: Path) -> None:
+    data = made("localisation", tmp_path, count=240)
+    rows = (data / "places.csv").read_text().splitlines()
+    assert rows[4].endswith(",0 ? ? ? ? ? ? ?") and len(rows) == 241
+    got = trained("localisation", {"data": str(data / "places.csv")}, epochs=6)
+    assert got["train"]["loss"] < 0.75, "one answer for all is worth 1.0"
+
+
 @pytest.mark.parametrize("spec", ["mlp", "residual", "inception_block", "batch_norm"])
 def test_specs_on_the_digits_that_come_with_graphdsl_learn(spec: str) -> None:
     got = trained(spec, {}, epochs=3)
