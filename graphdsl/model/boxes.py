@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from graphdsl.data import NO_STEPS, WHOLE, Part, Preprocess, Wanted, natural_size, views
 from graphdsl.ir import Array
 from graphdsl.lang import Spec
+from graphdsl.model.supply import Supply
 from graphdsl.report import dataclass
 
 
@@ -35,24 +36,24 @@ class Found:
 
 
 def found_by(
-    heads: Mapping[str, Array],
-    names: Mapping[str, Sequence[str]],
-    spec: Spec,
-    preprocess: Mapping[str, Preprocess],
-    files: Sequence[str],
+    outputs: Mapping[str, Array], heads: Iterable[str], names: Sequence[str], supply: Supply, files: Sequence[str]
 ) -> dict[str, list[list[Found]]]:
-    """`found_in` for the outputs of several detectors; files: that the pictures were read from."""
-    return {
-        name: found_in(values, names[name], parts_of(spec, preprocess, files, len(values)))
-        for name, values in heads.items()
-    }
+    """`found_in` for the outputs that are heads. names: of the classes, in place of those that supply knows."""
+    made = {name: outputs[name] for name in heads if name in outputs}
+    known = {name: names or names_of(name, supply.spec, supply.names) for name in made}
+    return {n: found_in(values, known[n], _seen(supply, files, len(values))) for n, values in made.items()}
 
 
 def points_by(
-    heads: Mapping[str, Array], spec: Spec, preprocess: Mapping[str, Preprocess], files: Sequence[str]
+    outputs: Mapping[str, Array], heads: Iterable[str], supply: Supply, files: Sequence[str]
 ) -> dict[str, Array]:
-    """`points_in` for several outputs; files: that the pictures were read from."""
-    return {n: points_in(values, parts_of(spec, preprocess, files, len(values))) for n, values in heads.items()}
+    """`points_in` for the outputs that are heads."""
+    made = {name: outputs[name] for name in heads if name in outputs}
+    return {n: points_in(values, _seen(supply, files, len(values))) for n, values in made.items()}
+
+
+def _seen(supply: Supply, files: Sequence[str], count: int) -> list[Part]:
+    return parts_of(supply.spec, supply.preprocess, files, count)
 
 
 def found_in(values: Array, names: Sequence[str], parts: Sequence[Part]) -> list[list[Found]]:

@@ -40,7 +40,7 @@ from graphdsl.learn import (
 from graphdsl.model import arguments
 from graphdsl.model.arguments import changed, count, dataset, validation
 from graphdsl.model.beginning import begin_folder, how_to_go_on
-from graphdsl.model.boxes import Found, found_by, names_of, points_by
+from graphdsl.model.boxes import Found, found_by, points_by
 from graphdsl.model.classes import TOP, Classes, classes_of, fitting, ranked, top
 from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
@@ -256,17 +256,13 @@ class Model:
 
         outputs  what `predict` gave
         names    of the classes, in place of those that the weights know
-        files    that pictures were read from: boxes are in their pixels. Without them, and where several pictures flow
-                 in, boxes are fractions of what the network sees
+        files    that pictures were read from, for boxes in pixels; fractions without, or where several flow in
         """
-        heads = {name: outputs[name] for name in self._of_kind("detections") if name in outputs}
-        known = {name: names or names_of(name, self.spec, self._supply.names) for name in heads}
-        return found_by(heads, known, self.spec, self._supply.preprocess, files)
+        return found_by(outputs, self._of_kind("detections"), names, self._supply, files)
 
     def points(self, outputs: Mapping[str, Array], files: Sequence[str] = ()) -> dict[str, Array]:
         """For each output that `landmarks` makes, its points [n, points, 2]; arguments as in `found`."""
-        heads = {name: outputs[name] for name in self._of_kind("points") if name in outputs}
-        return points_by(heads, self.spec, self._supply.preprocess, files)
+        return points_by(outputs, self._of_kind("points"), self._supply, files)
 
     def texts(self, outputs: Mapping[str, Array], names: Sequence[str] = ()) -> dict[str, list[str]]:
         """For each output that `ctc_greedy` or `ctc_beam` reads, the text of each sample; arguments as in `found`."""
