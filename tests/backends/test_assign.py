@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphdsl.backends import backend
+from graphdsl.backends import Backend, backend
 from graphdsl.backends.cpu.library import available
+from graphdsl.backends.cuda.backend import CudaBackend
 from graphdsl.ir import Array, Operator
 from graphdsl.ops import AssignBoxes, AssignCells
 from tests.support.calls import made
+from tests.support.cuda.checks import needs_compiler
+from tests.support.cuda.simulated import SimulatedDevice
 
 ANCHORS = (((0.1, 0.12), (0.3, 0.2), (0.125, 0.25)), ((0.0625, 0.0625), (0.2, 0.1)))
 OPERATORS = [
@@ -35,15 +38,25 @@ def scene(seed: int, n: int) -> tuple[Array, Array]:
     return found, true
 
 
-@pytest.mark.skipif(not available(), reason="no kernels were built")
+MACHINES = [
+    pytest.param("cpu", marks=pytest.mark.skipif(not available(), reason="no kernels were built")),
+    pytest.param("simulated", marks=needs_compiler),
+]
+
+
+def machine(name: str, schedule: int) -> Backend:
+    return CudaBackend(SimulatedDevice(seed=schedule)) if name == "simulated" else backend(name)
+
+
+@pytest.mark.parametrize("name", MACHINES)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("op", OPERATORS, ids=lambda op: f"{op.name}-{op.rows}")
-def test_the_kernel_decides_as_the_reference(op: Operator, seed: int) -> None:
+def test_kernels_decide_as_the_reference(op: Operator, seed: int, name: str) -> None:
     assert isinstance(op, AssignBoxes | AssignCells)
     cells = [rows * columns for rows, columns in zip(op.rows, op.columns, strict=True)]
     each = [len(a) for a in op.anchors] if isinstance(op, AssignBoxes) else [1] * len(cells)
     arrays = list(scene(seed, int(np.dot(cells, each))))
     with np.errstate(invalid="ignore"):
         expected = op.reference(*arrays)
-    for one, two in zip(made(backend("cpu"), op, arrays), expected, strict=True):
+    for one, two in zip(made(machine(name, seed), op, arrays), expected, strict=True):
         np.testing.assert_array_equal(one, two)

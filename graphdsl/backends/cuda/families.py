@@ -1,6 +1,7 @@
 """Every family of kernels that there is: importing one registers its launchers."""
 
 from graphdsl.backends.cuda import (  # noqa: F401
+    assign,
     attention,
     avg_pool,
     concat,

@@ -23,7 +23,7 @@ pytestmark = needs_compiler
 
 MOST = 48
 """Registers of a thread, where nothing else is said: five blocks of 256 threads a processor."""
-OF_FILE = {"linear": 96, "recurrence": 64, "reduce": 64, "avg_pool": 64, "nms": 64, "attention": 96}
+OF_FILE = {"linear": 96, "recurrence": 64, "reduce": 64, "avg_pool": 64, "nms": 64, "assign": 80, "attention": 96}
 OF_TILE = {
     r"conv_kernel<plain_sums": 72,
     r"plain_sums<128, 128": 168,

@@ -23,8 +23,6 @@ LEFT_TO_THE_REFERENCE: dict[str, str] = {
     "ctc": "always simplifies to softmax_ctc",
     "ctc_beam": "a search that sorts texts, after training",
     "triplets": "one product of a small matrix a step, and NumPy has it from BLAS",
-    "assign_boxes": "once a step for a few true boxes of each picture, and NumPy is quick enough",
-    "assign_cells": "once a step for a few true boxes of each picture, and NumPy is quick enough",
     "ahead": "no pass asks for it here",
 }
 """Operators without a kernel, with the reason."""
