@@ -1,6 +1,7 @@
 """The table of commands and the one place where failures become messages and exit codes.
 
-0 done, 1 the user's mistake, 2 wrong usage, 3 our bug, 130 interrupted, 141 the reader of our output went away.
+0 done, 1 the user's mistake, 2 wrong usage, 3 our bug, 4 the answer is no (`gallery verify`), 130 interrupted, 141 the
+reader of our output went away.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ COMMANDS = {
     "slide": "A network at every window of pictures: one pass beside crop by crop.",
     "sample": "What a trained model writes.",
     "anchors": "Anchors that suit the boxes of a dataset.",
+    "gallery": "Who is it? Names for what a model embeds, in one file.",
     "explain": "What an error code means.",
     "selfcheck": "Does the GPU give the right numbers?",
     "import": "A network of another tool as a spec.",

@@ -9,7 +9,7 @@ from graphdsl.data.bind import Batch, Bound, bind, bucket
 from graphdsl.data.box_files import Yolo
 from graphdsl.data.boxes import WHOLE, Boxes, Part
 from graphdsl.data.coco import Coco, CocoIds, coco_ids
-from graphdsl.data.column import Column, Dense, Labels, Ragged, Rows, Texts
+from graphdsl.data.column import Column, Dense, Labels, Numerals, Ragged, Rows, Texts
 from graphdsl.data.csv_file import Csv
 from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
 from graphdsl.data.digits import Digits
@@ -64,6 +64,7 @@ __all__ = [
     "MOST_CHANNELS",
     "MuLaw",
     "NO_STEPS",
+    "Numerals",
     "READERS",
     "SOUNDS",
     "SOURCES",

@@ -34,7 +34,7 @@ class Files(Reader):
     """Files by pattern, a sample each: `files("recordings/{digit}_{speaker}_[0-4].wav")`.
 
     path     a pattern, or a list of them: `*` is any letters, `?` any one, `[0-4]` one of these, `**` folders at any
-             depth, `{name}` what becomes a column of that name
+             depth, `{name}` what becomes a column of that name, `{name:1-20}` the same of numbers from 1 to 20 only
     column   what the column of the files' content is called; unless given `image` (pictures), `audio` (.wav) or `text`
              (.txt in UTF-8, at most 16 MiB each)
     size     pixels that pictures are scaled and cut to, as in `folder`; none: what the input declares

@@ -1,9 +1,9 @@
 """File names by pattern: `recordings/{digit}_{speaker}_[0-4].wav`, and what the names in braces stand for.
 
 `*` is any letters, `?` any one, `[0-4]` one of these, `[!0-4]` none of them, `{name}` one letter or more that are kept
-under that name; none of them crosses a `/`. A part that is `**` is folders at any depth, none included. Names that
-begin with a dot are left out unless the pattern has the dot. Where a name could end at several places, it ends at the
-first.
+under that name; none of them crosses a `/`. `{name:1-20}` is a whole number from 1 to 20, `{name:[A-M]*}` what fits
+such a pattern. A part that is `**` is folders at any depth, none included. Names that begin with a dot are left out
+unless the pattern has the dot. Where a name could end at several places, it ends at the first.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ MOST_WILD = 8
 
 _TOKEN = re.compile(r"\*|\?|\[[!^]?\]?[^\]/]*\]|\{[^{}/]*\}|[^*?\[{]|.", re.DOTALL)
 _WILD = frozenset("*?[{")
+_FROM_TO = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+_NUMBER = "[0-9]{1,18}"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,21 @@ class Match:
 
     path: Path
     names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a file or folder must be called. ranges: what the numbers of these names lie between, ends included."""
+
+    expression: re.Pattern[str]
+    ranges: Mapping[str, tuple[int, int]]
+
+    def fit(self, name: str) -> Mapping[str, str] | None:
+        """The text that each name of the pattern has in it; None where it does not fit."""
+        found = self.expression.fullmatch(name)
+        names = found.groupdict() if found else {}
+        inside = all(low <= int(names[name]) <= high for name, (low, high) in self.ranges.items() if names)
+        return names if found and inside else None
 
 
 def matches(patterns: Sequence[str], places: Places) -> list[Match]:
@@ -60,7 +77,7 @@ def fitted(pattern: str, names: Sequence[str]) -> dict[str, list[str]]:
 
 def _names(pattern: str) -> list[str]:
     """Those in braces. Raises E0518 where one is no name, or stands twice."""
-    names = [token[1:-1] for token in _TOKEN.findall(pattern) if token[0] == "{"]
+    names = [token[1:-1].partition(":")[0] for token in _TOKEN.findall(pattern) if token[0] == "{"]
     for name in names:
         if not name.isidentifier():
             raise _senseless(
@@ -86,7 +103,7 @@ def _fitting(pattern: str, places: Places) -> list[Match]:
     raise fail("E0501", f"no file fits `{pattern}`: looked in {looked}", help=_near(tried[0], parts[fixed:]))
 
 
-def _walk(folder: Path, parts: Sequence[re.Pattern[str] | None], names: Mapping[str, str]) -> Iterator[Match]:
+def _walk(folder: Path, parts: Sequence[Part | None], names: Mapping[str, str]) -> Iterator[Match]:
     """Files below folder whose parts fit; None is folders at any depth."""
     part, rest = parts[0], parts[1:]
     if part is None and rest:
@@ -96,12 +113,11 @@ def _walk(folder: Path, parts: Sequence[re.Pattern[str] | None], names: Mapping[
         if part is None:
             hidden = name.startswith(".") or path.is_symlink()
             yield from _walk(path, parts, names) if path.is_dir() and not hidden else ()
-        elif fit := part.fullmatch(name):
-            known = {**names, **fit.groupdict()}
-            yield from _here(path, rest, known)
+        elif (known := part.fit(name)) is not None:
+            yield from _here(path, rest, {**names, **known})
 
 
-def _here(path: Path, rest: Sequence[re.Pattern[str] | None], names: Mapping[str, str]) -> Iterator[Match]:
+def _here(path: Path, rest: Sequence[Part | None], names: Mapping[str, str]) -> Iterator[Match]:
     if rest:
         yield from _walk(path, rest, names) if path.is_dir() else ()
     elif path.is_file():
@@ -118,15 +134,17 @@ def _listed(folder: Path) -> list[str]:
     return names
 
 
-def _expression(part: str) -> re.Pattern[str] | None:
+def _expression(part: str) -> Part | None:
     """None for `**`."""
     if part == "**":
         return None
     tokens = _TOKEN.findall(part)
-    if sum(token[0] in "*{" for token in tokens) > MOST_WILD:
+    if sum(max(token[0] in "*{", token.count("*")) for token in tokens) > MOST_WILD:
         raise _senseless(f"`{part}` has more than {MOST_WILD} wild stretches", "use fewer of `*` and `{name}`")
     first = "" if part.startswith(".") else r"(?!\.)"
-    return re.compile(first + "".join(map(_translated, tokens)), re.DOTALL)
+    held = [token[1:-1].partition(":") for token in tokens if token[0] == "{"]
+    ranges = {name: (int(fit[1]), int(fit[2])) for name, _, inner in held if (fit := _FROM_TO.fullmatch(inner))}
+    return Part(re.compile(first + "".join(map(_translated, tokens)), re.DOTALL), ranges)
 
 
 def _translated(token: str) -> str:
@@ -137,7 +155,7 @@ def _translated(token: str) -> str:
     if len(token) == 1:
         return re.escape(token)
     if token[0] == "{":
-        return f"(?P<{token[1:-1]}>.+?)"
+        return _kept(*token[1:-1].split(":", 1))
     inner, negated = (token[2:-1], "^") if token[1] in "!^" else (token[1:-1], "")
     body = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner)
     try:
@@ -145,6 +163,16 @@ def _translated(token: str) -> str:
     except re.error as error:
         raise _senseless(f"`{token}` is no set of letters", "write `[0-4]` or `[abc]`") from error
     return f"[{negated}{body}]"
+
+
+def _kept(name: str, within: str = "") -> str:
+    """A stretch that is kept under its name. within: a range of whole numbers, or a pattern that it fits."""
+    if fit := _FROM_TO.fullmatch(within):
+        if int(fit[1]) > int(fit[2]):
+            raise _senseless(f"no number is in `{{{name}:{within}}}`", f"write `{{{name}:{fit[2]}-{fit[1]}}}`")
+        return f"(?P<{name}>{_NUMBER})"
+    inner = "".join(map(_translated, _TOKEN.findall(within))) if within else ".+?"
+    return f"(?P<{name}>{inner})"
 
 
 def _near(folder: Path, rest: Sequence[str]) -> str:

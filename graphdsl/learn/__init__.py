@@ -41,6 +41,7 @@ from graphdsl.learn.sample import DRAWN, GREEDY, SAMPLE, Draw, Sampling, samplin
 from graphdsl.learn.schedules import SCHEDULES, Cosine, Moment, Schedule, schedule_of
 from graphdsl.learn.section import STEP, TRAIN
 from graphdsl.learn.texts import edits
+from graphdsl.learn.verification import Rates, rates_of, rates_of_embeddings
 from graphdsl.learn.write import Heads, Reader, Writer, heads
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "Pair",
     "Plan",
     "Progress",
+    "Rates",
     "Reader",
     "Reading",
     "Restore",
@@ -134,6 +136,8 @@ __all__ = [
     "plans",
     "png",
     "progress",
+    "rates_of",
+    "rates_of_embeddings",
     "read_weights_or_checkpoint",
     "reading_of",
     "run",

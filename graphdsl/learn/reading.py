@@ -28,6 +28,12 @@ class Reading(StrEnum):
     """A text read off frames; the truth is a text."""
     BOXES = "boxes"
     """What `nms` leaves; the truth is boxes."""
+    EMBEDDINGS = "embeddings"
+    """A vector for each sample; the truth is a class, of which only matters whether two are equal."""
+    TOWERS = "towers"
+    """How far the two of a pair are apart; the truth is whether they are the same."""
+    TOWERS_ALIKE = "towers_alike"
+    """The same, where larger means more alike."""
 
 
 def reading_of(prediction: TensorType, target: TensorType) -> Reading:

@@ -6,6 +6,7 @@ from graphdsl.model.classes import TOP
 from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
 from graphdsl.model.judging import Judged
+from graphdsl.model.gallery import Embedder, Gallery, Seen, embedder, judged, read_gallery
 from graphdsl.model.marked import marked
 from graphdsl.model.model import Model, compile
 from graphdsl.model.slides import Compared, demand_slides
@@ -17,12 +18,16 @@ __all__ = [
     "Author",
     "Compared",
     "Composer",
+    "Embedder",
     "TOP",
     "Found",
     "Head",
     "Judged",
     "Model",
     "Sizes",
+    "Gallery",
+    "Model",
+    "Seen",
     "VOCABULARY",
     "asked",
     "compile",
@@ -30,7 +35,10 @@ __all__ = [
     "composer",
     "dream",
     "heads_of",
+    "embedder",
+    "judged",
     "marked",
+    "read_gallery",
     "selfcheck",
     "sizes_learned",
     "sizes_of",

@@ -136,3 +136,21 @@ def test_real_recordings() -> None:
     digit, speaker = found.columns["digit"], found.columns["speaker"]
     assert len(found) == 300 and isinstance(digit, Numerals) and isinstance(speaker, Labels)
     assert np.bincount(digit.values).tolist() == [30] * 10 and len(speaker.classes) == 6
+
+
+def test_a_range_of_numbers_and_a_pattern_in_a_name(tmp_path: Path) -> None:
+    """Whole numbers from and to, leading zeros or not; what fits a pattern."""
+    for person in ("s1", "s2", "s09", "s10", "s11", "s100", "sx", "s"):
+        (tmp_path / person).mkdir()
+        (tmp_path / person / "1.txt").write_text(person)
+    found = read(tmp_path, "s{person:2-10}/*.txt")["person"]
+    assert isinstance(found, Numerals) and found.texts == ("09", "10", "2")
+    assert len(Files(("s{person:0-999}/{shot:1-1}.txt",)).read(Places(tmp_path))) == 6
+    whole = read(tmp_path, "{who:s[1x]*}/1.txt")["who"]
+    assert isinstance(whole, Labels) and whole.classes == ("s1", "s10", "s100", "s11", "sx")
+    with pytest.raises(Failed, match=r"E0501.*no file fits `s\{person:500-900\}"):
+        read(tmp_path, "s{person:500-900}/*.txt")
+    with pytest.raises(Failed, match=r"E0518.*no number is in `\{person:9-3\}`.*`\{person:3-9\}`"):
+        read(tmp_path, "s{person:9-3}/*.txt")
+    with pytest.raises(Failed, match=r"E0518.*more than 8 wild stretches"):
+        read(tmp_path, "{a:*1*2*3*4*5*6*7*8*9}.txt")

@@ -1,0 +1,316 @@
+"""`graphdsl gallery add people.safetensors model.safetensors Ada ada.png`, and what is asked of such a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+
+from graphdsl.cli.given import dataset, files_of
+from graphdsl.cli.machine import backend_option
+from graphdsl.cli.options import Answer, answers, settings_option, tables, weights_option
+from graphdsl.cli.weights import load
+from graphdsl.data import INPUT, Dataset, Dense, Labels, Numerals, Places, read
+from graphdsl.ir import Array
+from graphdsl.learn import rates_of_embeddings
+from graphdsl.model import Embedder, Gallery, Model, Seen, compile, embedder, judged, read_gallery
+from graphdsl.report import fail
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NO = 4
+"""The exit code of an answer that is no."""
+UNKNOWN = "not recognized"
+
+_gallery = click.argument("gallery", metavar="GALLERY", type=click.Path(dir_okay=False))
+_model = click.argument("spec", metavar="MODEL", type=click.Path(dir_okay=False))
+_name = click.argument("name", metavar="NAME")
+_pictures = click.argument("data", metavar="PICTURE…", nargs=-1, required=True)
+_threshold = click.option(
+    "--threshold",
+    type=click.FloatRange(0),
+    help="The largest squared distance that counts as the same. Default: the gallery's.",
+)
+
+
+def of_model(function: F) -> F:
+    """Decorator: the options that say what makes embeddings."""
+    layer = click.option("--features", "layer", metavar="LAYER", help="What is the embedding. Default: the output.")
+    return layer(weights_option(settings_option(backend_option(function))))
+
+
+@click.group(name="gallery")
+def command() -> None:
+    """Names for what a model embeds: who is it, without training anew.
+
+    A gallery is one file with the embedding of each picture that was added, its name and a threshold. MODEL is a file
+    of weights, which holds its spec, or a spec; its output, or a layer, is the embedding, such as `triplet` trains.
+
+    \b
+    graphdsl gallery calibrate people.safetensors faces.safetensors "known/{person}/*.png"
+    graphdsl gallery add people.safetensors faces.safetensors Ada ada.png
+    graphdsl gallery verify people.safetensors faces.safetensors Ada photo.png
+    graphdsl gallery identify people.safetensors faces.safetensors photos/
+    graphdsl gallery list people.safetensors
+    graphdsl gallery remove people.safetensors Ada
+    """
+
+
+@command.command()
+@_gallery
+@_model
+@_name
+@_pictures
+@of_model
+@answers
+def add(gallery: str, spec: str, name: str, data: tuple[str, ...], **options: Any) -> Answer:
+    """Add a person by one PICTURE or several. GALLERY is made where there is none.
+
+    NAME in braces takes the names out of those of the files: a person each.
+
+    \b
+    graphdsl gallery add people.safetensors faces.safetensors Ada ada.png
+    graphdsl gallery add people.safetensors faces.safetensors "{person}" "photos/{person}/1.png"
+    """
+    known = read_gallery(Path(gallery)) if Path(gallery).exists() else Gallery()
+    eye, given = looking(spec, options), pictures(data)
+    found, model = eye.of(given), eye.fingerprint
+    column = re.fullmatch(r"\{(\w+)\}", name)
+    whose = truth(given, column[1]) if column else [name] * len(found)
+    for own in dict.fromkeys(whose):
+        known = known.add(own, found[[n == own for n in whose]], model)
+    known.save(Path(gallery))
+    added = {own: whose.count(own) for own in dict.fromkeys(whose)}
+    lines = [f"added {own}: {count} {plural(count)}" for own, count in added.items()]
+    more = [] if known.threshold is not None else ["no threshold yet: graphdsl gallery calibrate says which"]
+    return Answer("\n".join([*lines, *more]), {"added": added, "people": known.people, "threshold": known.threshold})
+
+
+@command.command()
+@_gallery
+@_model
+@_name
+@_pictures
+@_threshold
+@of_model
+@tables
+def verify(
+    gallery: str, spec: str, name: str, data: tuple[str, ...], threshold: float | None, **options: Any
+) -> Answer:
+    """Is it this person? Yes or no for each PICTURE; the exit code is 4 where one is no."""
+    known = read_gallery(Path(gallery))
+    known.demand(name)
+    limit = known.limit(threshold)
+    given = pictures(data)
+    seen = known.verify(name, asked(known, spec, options, given), limit)
+    rows = [{**row(file, s, limit), "same": s.known} for file, s in zip(names_of(given, len(seen)), seen, strict=True)]
+    lines = table([(r["file"], "yes" if r["same"] else "no", told(r)) for r in rows])
+    code = 0 if all(s.known for s in seen) else NO
+    return Answer(lines, {"name": name, "pictures": rows}, code, lambda: as_csv(rows))
+
+
+@command.command()
+@_gallery
+@_model
+@_pictures
+@_threshold
+@click.option("--truth", metavar="COLUMN", help="The true names are in those of the files: say how often it is right.")
+@of_model
+@tables
+def identify(
+    gallery: str, spec: str, data: tuple[str, ...], threshold: float | None, truth: str | None, **options: Any
+) -> Answer:
+    """Who is on each PICTURE: a name of the gallery, or `not recognized` where the nearest is beyond the threshold.
+
+    \b
+    graphdsl gallery identify people.safetensors faces.safetensors photos/
+    graphdsl gallery identify people.safetensors faces.safetensors "new/{person}/*.png" --truth person
+    """
+    known = read_gallery(Path(gallery))
+    limit, given = known.limit(threshold), pictures(data)
+    right = true_names(given, truth) if truth else []
+    seen = known.identify(asked(known, spec, options, given), limit)
+    rows = [
+        {**row(file, s, limit), "name": s.name if s.known else None, "nearest": s.name}
+        for file, s in zip(names_of(given, len(seen)), seen, strict=True)
+    ]
+    lines = table([(r["file"], r["name"] or UNKNOWN, told(r, r["name"] is None)) for r in rows])
+    counts = judged(seen, right, known.people) if truth else {}
+    answer = {"pictures": rows} | ({"judged": counts} if counts else {})
+    return Answer("\n".join([lines, *summed(counts)]), answer, csv=lambda: as_csv(rows))
+
+
+@command.command()
+@_gallery
+@_model
+@click.argument("data", metavar="[PICTURE…]", nargs=-1)
+@click.option("--truth", metavar="COLUMN", help="The part of the files' names that says who it is, where several do.")
+@click.option(
+    "--far",
+    type=click.FloatRange(0, 1),
+    help="Accept at most this part of pairs of two people. Default: as many errors of one kind as of the other.",
+)
+@of_model
+@answers
+def calibrate(
+    gallery: str, spec: str, data: tuple[str, ...], truth: str | None, far: float | None, **options: Any
+) -> Answer:
+    """Measure the threshold, on all pairs of pictures of people whose names are known, and keep it in GALLERY.
+
+    Without PICTUREs those of the spec's `test`, or else `valid`, are taken. Take people that MODEL was not trained on:
+    it tells those apart better than any others. With a gallery of many people a stranger has many chances to be near to
+    one of them: `--far 0.001` allows for that.
+
+    \b
+    graphdsl gallery calibrate people.safetensors faces.safetensors "known/{person}/*.png" --far 0.01
+    """
+    known = read_gallery(Path(gallery)) if Path(gallery).exists() else Gallery()
+    eye = looking(spec, options)
+    given = pictures(data) if data else of_spec(eye.model)
+    names = true_names(given, truth)
+    _, numbers = np.unique(names, return_inverse=True)
+    rates = rates_of_embeddings(eye.of(given), numbers)
+    limit = rates.threshold(far)
+    known.limited(limit, eye.fingerprint).save(Path(gallery))
+    false, true = rates.at(limit)
+    accepted = {"false_accept": false, "false_reject": 1 - true}
+    pairs = {"genuine": int(rates.genuine[-1]), "impostors": rates.impostors}
+    lines = [
+        f"threshold {limit:.4g}, on {len(names)} pictures of {len(set(names))} people",
+        f"accepts {accepted['false_accept']:.2%} of {pairs['impostors']:,} pairs of two people",
+        f"refuses {accepted['false_reject']:.2%} of {pairs['genuine']:,} pairs of one person",
+        f"equal error rate {rates.equal_error:.2%}",
+    ]
+    data_ = {"threshold": limit, **accepted, **pairs, "equal_error_rate": rates.equal_error}
+    return Answer("\n".join(lines), data_)
+
+
+@command.command(name="list")
+@_gallery
+@answers
+def listed(gallery: str) -> Answer:
+    """Who is in GALLERY, with how many pictures, and its threshold."""
+    known = read_gallery(Path(gallery))
+    limit = "no threshold" if known.threshold is None else f"threshold {known.threshold:.4g}"
+    lines = [f"{len(known.people)} people, {limit}", table([(n, f"{c} {plural(c)}") for n, c in known.people.items()])]
+    return Answer("\n".join(filter(None, lines)), {"people": known.people, "threshold": known.threshold})
+
+
+@command.command()
+@_gallery
+@_name
+@answers
+def remove(gallery: str, name: str) -> Answer:
+    """Take a person out of GALLERY, with all pictures."""
+    known = read_gallery(Path(gallery)).remove(name)
+    known.save(Path(gallery))
+    return Answer(f"removed {name}; {len(known.people)} people are left", {"removed": name, "people": known.people})
+
+
+def looking(spec: str, options: dict[str, Any]) -> Embedder:
+    """The model of the command line, with its weights."""
+    model = compile(spec, options["settings"], backend=options["backend"])
+    found = embedder(model, options["layer"])
+    load(model, options["weights"], layer=found.layer)
+    return found
+
+
+def asked(known: Gallery, spec: str, options: dict[str, Any], given: Dataset) -> Array:
+    """What MODEL makes of samples. Raises E0623 where the gallery is of another model."""
+    eye = looking(spec, options)
+    known.demand_model(eye.fingerprint)
+    return eye.of(given)
+
+
+def pictures(data: tuple[str, ...]) -> Dataset:
+    """Those that the command line names."""
+    found = dataset(data)
+    assert found is not None
+    return found
+
+
+def of_spec(model: Model) -> Dataset:
+    """What the spec's last section is tested or validated on. Raises E0615 where it names no such data."""
+    made = next((m for plan in reversed(model.plans) for m in (plan.test, plan.valid) if m is not None), None)
+    if made is None:
+        help = 'name pictures with the people in their names: "known/{person}/*.png"'
+        raise fail("E0615", "the spec names neither `test` nor `valid` to measure a threshold on", help=help)
+    return read(made, Places(Path(model.spec.source.path).parent)).dataset
+
+
+def truth(given: Dataset, column: str) -> list[str]:
+    """What a column says in words. Raises E0624 where there is no such one."""
+    match given.columns.get(column):
+        case Labels() as known if known.classes:
+            return [known.classes[i] for i in known.values.tolist()]
+        case Numerals() as known:
+            return list(known.texts)
+        case Labels() | Dense() as known:
+            return [str(value) for value in known.values.tolist()]
+    named = [f"`{name}`" for name in given.columns if given.roles.get(name) != INPUT]
+    help = f"there is {', '.join(named)}" if named else f'put it into the pattern: "photos/{{{column}}}/*.png"'
+    raise fail("E0624", f"the names of files say no `{column}`", help=help)
+
+
+def true_names(given: Dataset, column: str | None) -> list[str]:
+    """Those of a column, or of the only one that tells classes or stands in the names of files."""
+    told = [name for name, known in given.columns.items() if isinstance(known, Labels | Numerals)]
+    if column is None and len(told) > 1:
+        listed = " and ".join(f"`{name}`" for name in told)
+        raise fail("E0624", f"{listed} may each say who it is", help=f"`--truth {told[0]}`, or another of them")
+    return truth(given, column or next(iter(told), "person"))
+
+
+def names_of(given: Dataset, count: int) -> list[str]:
+    """What samples are called: their files, or numbers."""
+    return files_of(given) or [str(i) for i in range(count)]
+
+
+def row(file: str, seen: Seen, limit: float) -> dict[str, Any]:
+    """What is known of a picture, for programs; a distance to nobody is none."""
+    return {"file": file, "distance": seen.distance if np.isfinite(seen.distance) else None, "threshold": limit}
+
+
+def told(row: dict[str, Any], stranger: bool = False) -> str:
+    """How far it is, and from whom where that is not said yet."""
+    if row["distance"] is None:
+        return "the gallery is empty"
+    whom = f", nearest {row['nearest']}" if stranger else ""
+    return f"distance {row['distance']:.4f}, threshold {row['threshold']:.4f}{whom}"
+
+
+def summed(counts: dict[str, int]) -> list[str]:
+    """How often it was right."""
+    if not counts:
+        return []
+    return [
+        f"of {counts['known']} pictures of people in the gallery: {counts['recognised']} recognised, "
+        f"{counts['confused']} taken for another, {counts['missed']} not recognised",
+        f"of {counts['strangers']} pictures of strangers: {counts['accepted']} taken for somebody",
+    ]
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """A row a picture."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]) if rows else ["file"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def plural(count: int) -> str:
+    """`1 picture`, `2 pictures`."""
+    return "picture" if count == 1 else "pictures"
