@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from graphdsl.ir.builder import Builder, Place
 from graphdsl.ir.graph import Graph, Node, Result, Role, Value
+from graphdsl.ir.sources import Input
 
 Rule = Callable[[Builder, str, Node, tuple[Value, ...]], tuple[Value, ...] | None]
 """(builder of the new graph, name, node, its operands in the new graph) -> what replaces its results; None: keep it."""
@@ -87,5 +88,8 @@ def _again(
     b: Builder, name: str, node: Node, before: tuple[Value, ...], operands: tuple[Value, ...]
 ) -> tuple[Value, ...]:
     """The same operation in the new graph; its types are asked for again only where operands have other types now."""
+    if isinstance(node.op, Input):
+        # A rule may have asked for it already: dropout wants the counter that random triplets had the spec ask for.
+        return (b.input(name, node.types[0], target=node.op.target),)
     same = all(old.type is new.type or old.type == new.type for old, new in zip(before, operands, strict=True))
     return b.emit_all(node.op, *operands, name=name, exact=True, types=node.types if same else ())

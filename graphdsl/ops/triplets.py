@@ -62,8 +62,10 @@ class Triplets(Operator):
 
     def type(self, x: TensorType, label: TensorType, *chance: TensorType) -> tuple[TensorType, ...]:  # type: ignore[override]
         if x.rank != 2 or not x.dtype.is_float or label.shape != x.shape[:1] or label.dtype.is_float:
-            message = f"triplets are made of vectors, float[n], each with a class int(k); got {x} and {label}"
-            raise TypeRuleError(message, operand=0)
+            told = f"{x.describe()} and {label.describe()}"
+            message = f"triplets are made of vectors, `float[n]`, each with a class, `int(k)`; got {told}"
+            help = "`[code, person] -> triplet` with `target person: int(40)`"
+            raise TypeRuleError(message, operand=0, help=help)
         return TensorType((), x.dtype), TensorType(x.shape, x.dtype)
 
     def gradient(self, b: Builder, inputs: tuple[Value, ...], outputs: tuple[Value, ...], d: Cotangents) -> Cotangents:

@@ -12,7 +12,8 @@ import pytest
 import graphdsl
 from graphdsl.ir import Array
 from graphdsl.learn import METRICS, Pair, Reading, rates_of, rates_of_embeddings
-from graphdsl.report import Failed
+from graphdsl.model import Model
+from graphdsl.report import Failed, Source
 
 WORDS = ("verification_accuracy", "equal_error_rate", "tar", "verification_auc")
 
@@ -149,3 +150,21 @@ def test_what_they_are_asked_of(tmp_path: Path) -> None:
     path.write_text(SPEC.replace("METRIC", "[code, same] -> tar"))
     with pytest.raises(Failed, match=r"E0303.*`tar` judges pairs"):
         graphdsl.compile(path)
+
+
+def test_random_triplets_behind_dropout() -> None:
+    """Both ask for random numbers of one counter, the layer when a pass is met and the loss when the spec is read."""
+    text = """
+    input  x: float[4]
+    target who: int(3)
+    output code = x -> dense(8) -> dropout(0.5) -> dense(2)
+    train {
+      loss    = [code, who] -> triplet(mining=random)
+      metrics = [code, who] -> equal_error_rate
+      epochs  = 1
+    }
+    """
+    model = Model(Source("s.dag", text))
+    random = np.random.default_rng(0)
+    done = model.fit({"x": random.normal(size=(12, 4))}, {"who": np.arange(12) % 3}, runs=None, shown=False)
+    assert 0 <= done.metrics["train"]["code.equal_error_rate"] <= 1
