@@ -26,7 +26,6 @@ __all__ = [
     "Model",
     "Sizes",
     "Gallery",
-    "Model",
     "Seen",
     "VOCABULARY",
     "asked",
