@@ -5,8 +5,8 @@ from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
-from graphdsl.model.judging import Judged
 from graphdsl.model.gallery import Embedder, Gallery, Seen, embedder, judged, read_gallery
+from graphdsl.model.judging import Judged
 from graphdsl.model.marked import marked
 from graphdsl.model.model import Model, compile
 from graphdsl.model.slides import Compared, demand_slides
