@@ -65,10 +65,10 @@ def matches(patterns: Sequence[str], places: Places) -> list[Match]:
 
 def fitted(pattern: str, names: Sequence[str]) -> dict[str, list[str]]:
     """What each name in braces stands for in names of files, which all fit. Raises E0518."""
-    braces, expression = _names(pattern), _expression(pattern)
-    if not braces or expression is None:
+    braces, part = _names(pattern), _expression(pattern)
+    if not braces or part is None:
         raise _senseless(f"`{pattern}` has no name in braces", 'write what is to be kept: `"{person}_*.jpg"`')
-    found = [expression.fullmatch(name) for name in names]
+    found = [part.fit(name) for name in names]
     for name, fit in zip(names, found, strict=True):
         if fit is None:
             raise _senseless(f"`{name}` does not fit the pattern `{pattern}`", "every picture's name must fit")
