@@ -85,6 +85,38 @@ def test_coco_map_equals_pycocotools() -> None:
     assert judged("mean_average_precision", pictures, rule="coco", of=2) == pytest.approx(of_class, abs=1e-6)
 
 
+ONE = np.array([[0.5, 0.5, 0.25, 0.25, 0.75, 0]])
+TRUE = ONE[:, [0, 1, 2, 3, 5]]
+OTHER, ASIDE = np.eye(6)[5], np.eye(6)[0] / 2
+ODD = {
+    "nothing found": [(EMPTY[0], TRUE), EMPTY],
+    "nothing true in one picture": [(ONE, EMPTY[1]), (ONE, TRUE)],
+    "found in a class without boxes": [(np.vstack([ONE, ONE + OTHER]), TRUE)],
+    "one box found thrice, with one score": [(np.repeat(ONE, 3, 0), TRUE)],
+    "two true boxes in one place": [(np.repeat(ONE, 2, 0), np.repeat(TRUE, 2, 0))],
+    "one score in every picture": [(ONE, TRUE), (ONE, EMPTY[1]), (ONE, TRUE), (ONE + ASIDE, TRUE)],
+    "a share of exactly one half": [(ONE * [1, 1, 0.5, 1, 1, 1], TRUE)],
+}
+
+
+@pytest.mark.parametrize("pictures", ODD.values(), ids=ODD)
+def test_coco_map_equals_pycocotools_where_little_is_there(pictures: list[tuple[Array, Array]]) -> None:
+    coco = pytest.importorskip("pycocotools.coco")
+    evaluation = pytest.importorskip("pycocotools.cocoeval")
+    with redirect_stdout(StringIO()):
+        truth = coco.COCO()
+        truth.dataset = annotations(pictures)
+        truth.createIndex()
+        rows = results(pictures)
+        found = truth.loadRes(rows) if rows else coco.COCO()
+        judge = evaluation.COCOeval(truth, found, "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    assert judged("coco_map", pictures) == pytest.approx(judge.stats[0], abs=1e-6)
+    assert judged("mean_average_precision", pictures, rule="coco") == pytest.approx(judge.stats[1], abs=1e-6)
+
+
 def cornered(box: Array) -> list[float]:
     return [float(box[0] - box[2] / 2), float(box[1] - box[3] / 2), float(box[2]), float(box[3])]
 
