@@ -61,8 +61,8 @@ def forward(
     way = _way(op, kernel, y, machine, gathered)
     if way is not Way.DIRECT:
         return _by_winograd(x, kernel, y, axes, machine, finish, gathered, flipped=False, staged=way is Way.FAR)
-    if not gathered and by_fives(op, x, kernel, y, machine):
-        return _five(op, x, kernel, y, machine, finish, back=False)
+    if by_fives(op, x, kernel, y, machine):
+        return None if gathered else _five(op, x, kernel, y, machine, finish, back=False)
     sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
     tiles = by_tiles(sweeps, y, machine, finish, gathered)
     return swept(sweeps, y, machine, finish) if tiles is None and not gathered else tiles
@@ -94,8 +94,8 @@ def backward(
     if way is not Way.DIRECT:
         around = [axis for (axis,) in every]
         return _by_winograd(y, kernel, x, around, machine, finish, gathered, flipped=True, staged=way is Way.FAR)
-    if not gathered and by_fives(op, x, kernel, y, machine) and len(x) >= machine.threads:
-        return _five(op, x, kernel, y, machine, finish, back=True)
+    if by_fives(op, x, kernel, y, machine) and len(x) >= machine.threads:
+        return None if gathered else _five(op, x, kernel, y, machine, finish, back=True)
     sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
     tiles = by_tiles(sweeps, x, machine, finish, gathered)
     return swept(sweeps, x, machine, finish) if tiles is None and not gathered else tiles
@@ -154,7 +154,7 @@ def _by_winograd(
 
 
 def by_fives(op: Sliding, x: Array, kernel: Array, y: Array, machine: Machine) -> bool:
-    return not machine.library.tiles and conv_five.served(op, x, kernel.shape[:-2], y, machine)
+    return conv_five.preferred(op, x, kernel.shape[:-2], y, machine)
 
 
 def _five(

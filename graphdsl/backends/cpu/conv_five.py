@@ -13,6 +13,8 @@ from graphdsl.ops import Sliding
 POINTS, TILE, TAPS = 64, 4, 5
 LEAST = 8
 """Channels and filters that there must be: of fewer, transforms take longer than what they save."""
+AMX = 16
+"""Channels and filters of an AMX tile."""
 SERIAL = 1 << 18
 """Multiplications that one thread is through with before a second one has begun."""
 WORTH = 1 << 22
@@ -50,6 +52,12 @@ class conv_five_kernel_task(Task):
 
 class conv_five_sum_task(Task):
     _fields_ = (("dkernel", address), *((n, i64) for n in ("channels", "filters", "parts")))
+
+
+def preferred(op: Sliding, x: Array, window: tuple[int, ...], y: Array, machine: Machine) -> bool:
+    """served, and not faster in AMX tiles: these are, unless channels or filters fill them badly."""
+    fill = x.shape[-1] % AMX == 0 == y.shape[-1] % AMX
+    return not (machine.library.tiles and fill) and served(op, x, window, y, machine)
 
 
 def served(op: Sliding, x: Array, window: tuple[int, ...], y: Array, machine: Machine) -> bool:

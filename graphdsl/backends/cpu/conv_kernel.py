@@ -155,6 +155,10 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
     if depthwise.served(op, x, dy):
         return depthwise.kernel_gradient(op, x, dy, dkernel, machine)
     g = geometry(op, x, dy)
+    fives = conv_five.preferred(op, x, op.size, dy, machine)
+    plan = conv_five.kernel_gradient(op, x, dy, dkernel, machine) if fives else None
+    if plan is not None:
+        return plan
     if machine.library.tiles and machine.fast and g.groups == 1 and dy.size * dkernel.size // g.filters >= SERIAL:
         if g.channels >= MANY:
             return conv_kernel_amx(g, x, dy, dkernel, machine)
@@ -166,10 +170,6 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
         if way is not Way.DIRECT:
             (top, _), (left, _) = op.pad
             return winograd.kernel_gradient(x, dy, dkernel, (top, left), machine, staged=way is Way.FAR)
-    if conv_five.served(op, x, op.size, dy, machine):
-        plan = conv_five.kernel_gradient(op, x, dy, dkernel, machine)
-        if plan is not None:
-            return plan
     return conv_kernel(g, x, dy, dkernel, machine)
 
 
