@@ -50,8 +50,9 @@ def read(made: Made, places: Places) -> Feed:
     """What a call of a reader in a spec stands for. Its errors point at that call."""
     try:
         reader: Reader = READERS.build(made)
-        if reader.each is not None and reader.batch % reader.each:
-            message = f"a batch of {reader.batch} cannot have {reader.each} of each of its classes"
+        if reader.each is not None and (reader.batch % reader.each or reader.batch == reader.each):
+            several = "several classes" if reader.batch == reader.each else "its classes"
+            message = f"a batch of {reader.batch} cannot have {reader.each} of each of {several}"
             raise fail("E0518", message, help=f"`batch={reader.each * max(2, reader.batch // reader.each)}`")
         kept = reader.valid, reader.shuffle, reader.limit, reader.test, reader.each
         dataset = reader.read(places)

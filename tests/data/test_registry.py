@@ -37,6 +37,8 @@ def test_a_batch_has_whole_groups(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a\n1\n2\n")
     with pytest.raises(Failed, match=r"E0518.*a batch of 30 cannot have 4 of each.*batch=28"):
         read(made(batch=30, each=4), Places(tmp_path))
+    with pytest.raises(Failed, match=r"E0518.*a batch of 4 cannot have 4 of each of several classes.*batch=8"):
+        read(made(batch=4, each=4), Places(tmp_path))
     assert read(made(batch=32, each=4), Places(tmp_path)).each == 4
 
 
