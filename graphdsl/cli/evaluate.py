@@ -10,7 +10,7 @@ from graphdsl.cli.judged import judged
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
 from graphdsl.cli.weights import load
-from graphdsl.learn import quality_files, quality_lines
+from graphdsl.learn import quality_lines
 from graphdsl.model import Judged, compile
 from graphdsl.report import fail, write_whole
 
@@ -61,7 +61,8 @@ def command(
 
     Of a detector each class is told apart: how many boxes there are, its average precision, and precision and recall of
     what scores at least --score. With -o, FOLDER gets the curves of precision over recall: precision_recall.svg, and
-    their points, precision_recall.csv. `run` leaves both in its folder.
+    their points, precision_recall.csv; of metrics of pairs (`equal_error_rate`) the ROC curve: roc.svg and roc.csv.
+    `run` leaves these in its folder.
     """
     model = compile(spec, settings, backend=backend)
     load(model, weights, judged=True)
@@ -80,10 +81,9 @@ def command(
 
 
 def keep(folder: Path, found: Judged) -> None:
-    """Curves of precision over recall as files. Raises E0519 where there are none, E0701."""
-    files = quality_files(found.boxes)
-    if not files:
-        help = "-o is for detectors: `metrics = [found, things] -> mean_average_precision`"
-        raise fail("E0519", "there is no metric of boxes, so no precision over recall", help=help)
-    for name, content in files.items():
+    """Curves as files. Raises E0519 where there are none, E0701."""
+    if not found.files:
+        help = "-o is for detectors and verifiers: `[found, things] -> mean_average_precision`, `[code, person] -> tar`"
+        raise fail("E0519", "there is no metric of boxes or pairs, so no curve", help=help)
+    for name, content in found.files.items():
         write_whole(folder / name, content)

@@ -32,8 +32,10 @@ from graphdsl.learn.own import ask
 from graphdsl.learn.plan import Plan
 from graphdsl.learn.precision_recall import quality_files, quality_of
 from graphdsl.learn.progress import Progress
+from graphdsl.learn.roc import rates_found, roc_files
 from graphdsl.learn.schedules import Moment
 from graphdsl.learn.tally import Tally
+from graphdsl.learn.verification import Verification
 from graphdsl.report import dataclass, fail
 from graphdsl.runtime import STATES, Executor, WeightStore, amount
 
@@ -91,16 +93,18 @@ class Loop:
         return True
 
     def _judge_at_the_end(self) -> None:
-        """The numbers on test data. Of boxes how well those of each class are found there, or else in validation."""
+        """The numbers on test data. The curves of boxes and of pairs are of these, or else of validation data."""
         feeds, watches = self._feeds, self._plan.watches
-        of_boxes = any(isinstance(watch.metric, OfBoxes) for watch in watches)
-        last = feeds.valid if feeds.test is None and of_boxes else feeds.test
+        curved = any(isinstance(watch.metric, OfBoxes | Verification) for watch in watches)
+        last = feeds.valid if feeds.test is None and curved else feeds.test
         if last is None:
             return
         tally = self._judge.tally(last, self._moment(self.state.step))
         if feeds.test is not None:
             self.state.metrics["test"] = tally.numbers()
-        for name, content in quality_files(quality_of(watches, tally.observed(), self._around.names)).items():
+        observed = tally.observed()
+        boxes = quality_of(watches, observed, self._around.names)
+        for name, content in (quality_files(boxes) | roc_files(rates_found(watches, observed))).items():
             self._around.keeper.file(name, content)
 
     def _epoch(self) -> str:

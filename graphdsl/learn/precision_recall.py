@@ -5,23 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 
 from graphdsl.ir import Array
 from graphdsl.learn.boxes import TRUTH, OfBoxes, curve
-from graphdsl.learn.curves import BOTTOM, HEIGHT, LEFT, STYLE, TOP, drawn_curve, tick
-from graphdsl.learn.picture_files import PALETTE
 from graphdsl.learn.plan import Watch
+from graphdsl.learn.square import Curve, Square, squares
 from graphdsl.report import dataclass
-
-PANEL, LEGEND, LINE = 330, 190, 15
-"""Widths in an SVG of a chart and of what stands beside it; the height of a line of that."""
-DRAWN = 12
-"""Classes whose curves are drawn, those with the most boxes; the table has all."""
-POINTS = 400
-"""Of a curve that is drawn."""
 
 FILES = "precision_recall.svg", "precision_recall.csv"
 """What a run and `evaluate -o` leave."""
@@ -131,37 +122,10 @@ def quality_table(found: Qualities) -> str:
 
 def quality_curves(found: Qualities) -> str:
     """Curves as SVG: a chart for each metric, a curve for each class, with its average precision beside it."""
-    width, height = PANEL + LEGEND, HEIGHT * max(1, len(found))
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
-    panels = [_panel(name, classes, HEIGHT * i) for i, (name, classes) in enumerate(found.items())]
-    back = '<rect class="bg" width="100%" height="100%"/>'
-    return "\n".join([head, f"<style>{STYLE}</style>", back, *panels, "</svg>\n"])
+    return squares([Square(name, "recall", "precision", _curves(classes)) for name, classes in found.items()])
 
 
-def _panel(name: str, classes: Sequence[Quality], y: int) -> str:
-    top, bottom, right = TOP, HEIGHT - BOTTOM, PANEL - 14
-    parts = [f'<g transform="translate(0,{y})">', f'<text class="title" x="{LEFT}" y="20">{escape(name)}</text>']
-    for k in range(6):
-        across, down = LEFT + (right - LEFT) * k / 5, bottom - (bottom - top) * k / 5
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{down:.1f}" y2="{down:.1f}"/>')
-        parts += [tick(LEFT - 6, down + 4, "end", f"{k / 5:g}"), tick(across, bottom + 15, "middle", f"{k / 5:g}")]
-    parts.append(tick((LEFT + right) / 2, HEIGHT - 4, "middle", "recall"))
-    parts.append(
-        f'<g transform="translate(14,{(top + bottom) / 2}) rotate(-90)">{tick(0, 0, "middle", "precision")}</g>'
-    )
-    shown = sorted(classes, key=lambda q: -q.boxes)[:DRAWN]
-    for place, q in enumerate(shown):
-        colour = PALETTE[place]
-        points = [(LEFT + (right - LEFT) * r, bottom - (bottom - top) * p) for r, p in _thinned(q)]
-        parts.append(drawn_curve(points, colour) if points else "")
-        label = f"{q.label[:16]} {_told(q.ap)}"
-        parts.append(f'<text x="{PANEL}" y="{top + LINE * (place + 1)}" style="fill:{colour}">{escape(label)}</text>')
-    hidden = len(classes) - len(shown)
-    more = [tick(PANEL, top + LINE * (DRAWN + 1), "start", f"and {hidden} more classes")] if hidden else []
-    return "".join([*parts, *more, "</g>"])
-
-
-def _thinned(q: Quality) -> list[tuple[float, float]]:
-    last = len(q.recalls) - 1
-    places = sorted({round(i) for i in np.linspace(0, last, POINTS)}) if last >= 0 else []
-    return [(float(q.recalls[i]), float(q.precisions[i])) for i in places]
+def _curves(classes: Sequence[Quality]) -> list[Curve]:
+    """Those with the most boxes first: not all may have room."""
+    most = sorted(classes, key=lambda q: -q.boxes)
+    return [Curve(f"{q.label[:16]} {_told(q.ap)}", q.recalls, q.precisions) for q in most]

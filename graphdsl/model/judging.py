@@ -1,9 +1,9 @@
-"""How good a model is on samples: numbers, and of boxes what is to be said of each class."""
+"""How good a model is on samples: numbers, of boxes what is to be said of each class, curves."""
 
 from __future__ import annotations
 
 from graphdsl.data import Dataset
-from graphdsl.learn import Feeder, Judge, Plan, Quality, quality_of
+from graphdsl.learn import Feeder, Judge, Plan, Quality, Rates, quality_files, quality_of, rates_found, roc_files
 from graphdsl.model.supply import Supply
 from graphdsl.report import dataclass, fail
 from graphdsl.runtime import Executor
@@ -11,10 +11,21 @@ from graphdsl.runtime import Executor
 
 @dataclass(frozen=True)
 class Judged:
-    """numbers: losses and metrics by name. boxes: of each metric of boxes what it says of each class."""
+    """How good a model is.
+
+    numbers  losses and metrics by name
+    boxes    of each metric of boxes what it says of each class
+    pairs    of each output that metrics of pairs judge how many pairs are accepted at which distance
+    """
 
     numbers: dict[str, float]
     boxes: dict[str, list[Quality]]
+    pairs: dict[str, Rates]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Curves, drawn and as tables, by the names of files: precision over recall of boxes, ROC of pairs."""
+        return quality_files(self.boxes) | roc_files(self.pairs)
 
 
 def judged(
@@ -32,4 +43,6 @@ def judged(
         lacks = f"has no {on} data" if on else "has neither `test` nor validation data"
         raise fail("E0615", f"`{plan.name}` {lacks} to judge by", plan.span, help=help)
     tally = Judge(supply.spec.graph, plan, executor, Feeder(supply.spec)).tally(batches)
-    return Judged(tally.numbers(), quality_of(plan.watches, tally.observed(), supply.names, score))
+    observed = tally.observed()
+    boxes = quality_of(plan.watches, observed, supply.names, score)
+    return Judged(tally.numbers(), boxes, rates_found(plan.watches, observed))

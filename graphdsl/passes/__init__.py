@@ -34,15 +34,15 @@ from graphdsl.passes.total_loss import TOTAL, total_loss
 from graphdsl.passes.update import RATE, UpdateRule, learned, update
 
 __all__ = [
-    "Block",
     "CONTEXT",
-    "Hook",
     "MACHINE",
+    "RATE",
+    "TOTAL",
+    "Block",
+    "Hook",
     "Mode",
     "Pass",
-    "RATE",
     "Stage",
-    "TOTAL",
     "UpdateRule",
     "apply",
     "epilogue",

@@ -10,7 +10,6 @@ from graphdsl.report.source import Source, Span
 from graphdsl.report.terminal import visible
 
 __all__ = [
-    "write_whole",
     "CODES",
     "Diagnostic",
     "Explanation",
@@ -33,4 +32,5 @@ __all__ = [
     "render_json",
     "render_text",
     "visible",
+    "write_whole",
 ]

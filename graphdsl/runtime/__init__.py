@@ -8,12 +8,12 @@ from graphdsl.runtime.weight_files import LoadReport, fill_weights, load_weights
 from graphdsl.runtime.weights import STATES, WeightStore
 
 __all__ = [
+    "SAMPLES",
+    "STATES",
     "Compiled",
     "Executor",
     "LoadReport",
     "Ready",
-    "SAMPLES",
-    "STATES",
     "Timing",
     "WeightStore",
     "amount",
