@@ -18,7 +18,7 @@ from graphdsl.cli.options import Answer, answers, settings_option, tables, weigh
 from graphdsl.cli.weights import load
 from graphdsl.data import INPUT, Dataset, Dense, Labels, Numerals, Places, read
 from graphdsl.ir import Array
-from graphdsl.learn import rates_of_embeddings
+from graphdsl.learn import MOST_JUDGED, rates_of_embeddings
 from graphdsl.model import Embedder, Gallery, Model, Seen, compile, embedder, judged, read_gallery
 from graphdsl.report import fail
 
@@ -28,13 +28,26 @@ NO = 4
 """The exit code of an answer that is no."""
 UNKNOWN = "not recognized"
 
+
+class Finite(click.FloatRange):
+    """A number in a range; `nan` and `inf`, which are in no range of thresholds, click lets pass."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = click.FloatRange.convert(self, value, param, ctx)
+        if not np.isfinite(found):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return found
+
+
 _gallery = click.argument("gallery", metavar="GALLERY", type=click.Path(dir_okay=False))
 _model = click.argument("spec", metavar="MODEL", type=click.Path(dir_okay=False))
 _name = click.argument("name", metavar="NAME")
 _pictures = click.argument("data", metavar="PICTURE…", nargs=-1, required=True)
 _threshold = click.option(
     "--threshold",
-    type=click.FloatRange(0),
+    type=Finite(0),
     help="The largest squared distance that counts as the same. Default: the gallery's.",
 )
 
@@ -153,7 +166,7 @@ def identify(
 @click.option("--truth", metavar="COLUMN", help="The part of the files' names that says who it is, where several do.")
 @click.option(
     "--far",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     help="Accept at most this part of pairs of two people. Default: as many errors of one kind as of the other.",
 )
 @of_model
@@ -163,9 +176,9 @@ def calibrate(
 ) -> Answer:
     """Measure the threshold, on all pairs of pictures of people whose names are known, and keep it in GALLERY.
 
-    Without PICTUREs those of the spec's `test`, or else `valid`, are taken. Take people that MODEL was not trained on:
-    it tells those apart better than any others. With a gallery of many people a stranger has many chances to be near to
-    one of them: `--far 0.001` allows for that.
+    Without PICTUREs those of the spec's `test`, or else `valid`, are taken; of more than 5,000 the first. Take people
+    that MODEL was not trained on: it tells those apart better than any others. With a gallery of many people a stranger
+    has many chances to be near to one of them: `--far 0.001` allows for that.
 
     \b
     graphdsl gallery calibrate people.safetensors faces.safetensors "known/{person}/*.png" --far 0.01
@@ -176,13 +189,14 @@ def calibrate(
     names = true_names(given, truth)
     _, numbers = np.unique(names, return_inverse=True)
     rates = rates_of_embeddings(eye.of(given), numbers)
+    judged_on = names[:MOST_JUDGED]
     limit = rates.threshold(far)
     known.limited(limit, eye.fingerprint).save(Path(gallery))
     false, true = rates.at(limit)
     accepted = {"false_accept": false, "false_reject": 1 - true}
     pairs = {"genuine": int(rates.genuine[-1]), "impostors": rates.impostors}
     lines = [
-        f"threshold {limit:.4g}, on {len(names)} pictures of {len(set(names))} people",
+        f"threshold {limit:.4g}, on {len(judged_on):,} pictures of {len(set(judged_on)):,} people",
         f"accepts {accepted['false_accept']:.2%} of {pairs['impostors']:,} pairs of two people",
         f"refuses {accepted['false_reject']:.2%} of {pairs['genuine']:,} pairs of one person",
         f"equal error rate {rates.equal_error:.2%}",

@@ -39,13 +39,13 @@ def chosen(sizes: Array, count: int, seed: int = 0) -> Anchors:
     sizes  [n, 2]: widths and heights of boxes, above 0
     Raises E0815 where sizes has fewer different rows than count.
     """
+    generator = np.random.default_rng([seed, count])
+    if len(sizes) > MOST_BOXES:
+        sizes = sizes[generator.choice(len(sizes), MOST_BOXES, replace=False)]
     different = len(np.unique(sizes, axis=0))
     if different < count:
         what = f"{different} box{'es' if different != 1 else ''} of different size" if different else "no boxes"
         raise fail("E0815", f"{count} anchors are asked for, and there are {what}", help="ask for fewer: `--count`")
-    generator = np.random.default_rng([seed, count])
-    if len(sizes) > MOST_BOXES:
-        sizes = sizes[generator.choice(len(sizes), MOST_BOXES, replace=False)]
     runs = [_run(sizes, count, generator) for _ in range(STARTS)]
     best = max(runs, key=lambda run: run.mean)
     order = np.argsort(best.shapes.prod(axis=1), kind="stable")

@@ -91,6 +91,8 @@ def _names(pattern: str) -> list[str]:
 def _fitting(pattern: str, places: Places) -> list[Match]:
     """From beside the spec, or else from the working directory."""
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    if not parts:
+        raise _senseless(f"`{pattern}` names no files", 'write a pattern of their names: `"photos/{label}/*.png"`')
     fixed = next((i for i, part in enumerate(parts) if _WILD & set(part)), max(0, len(parts) - 1))
     before = os.path.join("/" if pattern.startswith("/") else "", *parts[:fixed])
     expressions = [_expression(part) for part in parts[fixed:]]

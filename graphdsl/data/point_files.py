@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ BEYOND = 1.0
 """By how much of its picture's side a point may lie outside: points of a face that is cut off do."""
 LARGEST = 1 << 20
 """Bytes of one .pts file."""
+
+_COUNT = re.compile("[0-9]{1,9}")
 
 Bad = Annotated[str, Choice(("stop", "skip"))]
 
@@ -126,7 +129,7 @@ def _pts(file: Path) -> tuple[str, ...]:
     head, opened, rest = text.partition("{")
     body, closed, _ = rest.partition("}")
     said = [line.partition(":")[2].strip() for line in head.splitlines() if line.strip().startswith("n_points")]
-    if not opened or not closed or len(said) != 1 or not said[0].isdecimal():
+    if not opened or not closed or len(said) != 1 or not _COUNT.fullmatch(said[0]):
         raise unreadable(file, "it is no .pts file", "expected `version: 1`, `n_points: 68` and points in braces")
     cells = tuple(body.split())
     if len(cells) != SIDES * int(said[0]):
@@ -167,8 +170,10 @@ def _dataset(found: Sequence[Located], first: float, bad: str, names: str | None
 def _points(located: Located, count: int, first: float) -> tuple[Array, str]:
     """[n, 2] as fractions of the picture, or what is wrong with them."""
     nothing = np.zeros((0, SIDES))
-    if len(located.cells) != count or not count or count % SIDES or count > SIDES * MOST:
-        return nothing, f"{len(located.cells)} numbers, where {count} are x and y of up to {MOST:,} points"
+    if not count or count % SIDES or count > SIDES * MOST:
+        return nothing, f"{len(located.cells)} numbers, and a picture has x and y of 1 to {MOST:,} points"
+    if len(located.cells) != count:
+        return nothing, f"{len(located.cells)} numbers, and most pictures have {count}"
     told = ["nan" if cell.lower() in MISSING else cell for cell in located.cells]
     try:
         pixels = np.array([float(cell) for cell in told], np.float64).reshape(-1, SIDES)

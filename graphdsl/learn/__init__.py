@@ -42,7 +42,7 @@ from graphdsl.learn.sample import DRAWN, GREEDY, SAMPLE, Draw, Sampling, samplin
 from graphdsl.learn.schedules import SCHEDULES, Cosine, Moment, Schedule, schedule_of
 from graphdsl.learn.section import STEP, TRAIN
 from graphdsl.learn.texts import edits
-from graphdsl.learn.verification import Rates, rates_of, rates_of_embeddings
+from graphdsl.learn.verification import MOST_JUDGED, Rates, rates_of, rates_of_embeddings
 from graphdsl.learn.write import Heads, Reader, Writer, heads
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "IN_USE",
     "METRICS",
     "METRICS_FILE",
+    "MOST_JUDGED",
     "OPTIMIZERS",
     "PALETTE",
     "SAMPLE",

@@ -28,7 +28,7 @@ from graphdsl.report import dataclass, fail
 SAME, OTHER = -1.0, -2.0
 """What stands in place of a class where a row is a pair, of one class or of two."""
 
-MOST = 5_000
+MOST_JUDGED = 5_000
 """Samples whose pairs are judged: 12,497,500 pairs, some seconds and at most 400 MB."""
 
 ROWS = 256
@@ -124,11 +124,11 @@ def rates_of(genuine: Array, impostors: Iterable[Array]) -> Rates:
 
 
 def rates_of_embeddings(embeddings: Array, classes: Array) -> Rates:
-    """Of all pairs of the first MOST samples, by squared distance. embeddings [n, features]; classes [n].
+    """Of all pairs of the first MOST_JUDGED samples, by squared distance. embeddings [n, features]; classes [n].
 
     Raises E0622 where there are no two samples of one class, none of two, or an embedding is no finite number.
     """
-    x, classes = embeddings[:MOST].astype(np.float64), classes[:MOST]
+    x, classes = embeddings[:MOST_JUDGED].astype(np.float64), classes[:MOST_JUDGED]
     _demand_finite(x)
     same = [_apart(x[classes == c]) for c in np.unique(classes)]
     genuine = np.concatenate([np.zeros(0), *(d[np.triu_indices(len(d), 1)] for d in same)])

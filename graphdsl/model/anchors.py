@@ -14,6 +14,9 @@ from graphdsl.model.steps import steps_of
 from graphdsl.ops import Candidates
 from graphdsl.report import Failed, dataclass, fail
 
+DIGITS = 6
+"""Behind the point of a pixel: what is left of 0.3 - 0.1 and 0.9 - 0.7 would make two sizes of one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
@@ -45,7 +48,8 @@ def sizes_of(data: Dataset, seen: tuple[int, int]) -> Sizes:
     if boxes is None or not boxes.longest():
         raise fail("E0815", f"`{data.origin}` has no boxes to choose anchors by", help="give pictures with their boxes")
     rows = np.concatenate([row[:, 2:4] for row in boxes.rows if len(row)])
-    return Sizes(rows * (seen[1], seen[0]), len(boxes), seen)
+    sizes = np.maximum((rows * (seen[1], seen[0])).round(DIGITS), 10.0**-DIGITS)
+    return Sizes(sizes, len(boxes), seen)
 
 
 def sizes_learned(model: Model) -> Sizes:

@@ -12,6 +12,7 @@ mean nothing.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from hashlib import sha256
@@ -36,6 +37,8 @@ MOST_FEATURES = 16_384
 """Numbers of an embedding."""
 LONGEST_NAME = 200
 """Letters."""
+
+BEGIN = "a gallery is made by `graphdsl gallery add GALLERY MODEL NAME PICTURE`: the model comes second"
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,12 @@ class Gallery:
     @property
     def people(self) -> dict[str, int]:
         """How many rows each has, in the order they were added."""
-        return {name: self.names.count(name) for name in dict.fromkeys(self.names)}
+        return dict(Counter(self.names))
 
     def add(self, name: str, embeddings: Array, model: str) -> Gallery:
         """With further rows of this person. Raises E0623 (another model, too many rows), E0624 (the name)."""
         self.demand_model(model)
-        if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        if not _is_name(name):
             raise fail("E0624", f"{name!r} is no name for somebody", help=f"1 to {LONGEST_NAME} letters, on one line")
         rows = np.concatenate([self.embeddings.reshape(-1, embeddings.shape[1]), embeddings.astype(np.float32)])
         if len(rows) > MOST_ROWS:
@@ -92,8 +95,10 @@ class Gallery:
         """Squared, [samples, people]: the mean over the rows of each person."""
         x, rows = embeddings.astype(np.float64), self.embeddings.astype(np.float64)
         apart = np.stack([np.square(rows - own).sum(axis=1) for own in x]) if len(x) else np.zeros((0, len(rows)))
-        mine = [np.array([own == name for own in self.names]) for name in self.people]
-        return np.stack([apart[:, m].mean(axis=1) for m in mine], axis=1) if mine else np.zeros((len(x), 0))
+        number, counts = {name: i for i, name in enumerate(self.people)}, list(self.people.values())
+        total = np.zeros((len(number), len(x)))
+        np.add.at(total, [number[own] for own in self.names], apart.T)
+        return total.T / counts
 
     def verify(self, name: str, embeddings: Array, threshold: float | None = None) -> list[Seen]:
         """Whether each sample is this person. Raises E0624 where there is nobody of that name, or no threshold."""
@@ -144,7 +149,9 @@ class Gallery:
 
 
 def read_gallery(path: Path) -> Gallery:
-    """The gallery in a file. Raises E0604 (no file, damaged), E0623 (a file of something else)."""
+    """The gallery in a file. Raises E0604 (damaged), E0623 (no file, a file of something else)."""
+    if not path.exists():
+        raise fail("E0623", f"there is no gallery `{path}`", help=BEGIN)
     arrays, told = read_weights(path)
     try:
         names, threshold = json.loads(told["names"]), json.loads(told["threshold"])
@@ -153,14 +160,18 @@ def read_gallery(path: Path) -> Gallery:
     except (KeyError, TypeError, ValueError, RecursionError):
         good = False
     if not good:
-        help = "a gallery is made by `graphdsl gallery add GALLERY MODEL NAME PICTURE`: the model comes second"
-        raise fail("E0623", f"`{path}` is no gallery", help=help)
+        raise fail("E0623", f"`{path}` is no gallery", help=BEGIN)
     return Gallery(tuple(names), rows, told["model"], threshold)
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be told on one line."""
+    return bool(name.strip()) and len(name) <= LONGEST_NAME and name.isprintable()
 
 
 def _named(names: Any, rows: Array) -> bool:
     """Whether a file's rows are embeddings, each with a name."""
-    fits = isinstance(names, list) and all(isinstance(n, str) and 0 < len(n) <= LONGEST_NAME for n in names)
+    fits = isinstance(names, list) and all(isinstance(n, str) and _is_name(n) for n in names)
     plain = rows.dtype == np.float32 and rows.ndim == 2 and rows.shape[1] <= MOST_FEATURES
     return fits and plain and len(rows) == len(names) <= MOST_ROWS and bool(np.isfinite(rows).all())
 

@@ -122,7 +122,7 @@ def test_a_threshold_is_measured(known: Path, capsys: pytest.CaptureFixture[str]
         (("verify", *MODEL, "Bne", "photos/ada/1.png"), "E0624.*nobody in the gallery is called `Bne`"),
         (("remove", "people.safetensors", "Ad"), "E0624.*did you mean `ada`"),
         (("add", *MODEL, "Cleo", "nowhere.png"), "E0501"),
-        (("list", "nowhere.safetensors"), "E0604"),
+        (("list", "nowhere.safetensors"), "E0623"),
         (("calibrate", *MODEL, "photos/{who}/1.png"), "E0622.*no pair of one class"),
         (("calibrate", *MODEL, "photos/{who}/{shot}.png"), "E0624.*may each say who it is"),
         (("calibrate", *MODEL), "E0615"),
@@ -141,6 +141,21 @@ def test_without_a_threshold(place: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "no threshold yet" in told(capsys, "add", *MODEL, "ada", "photos/ada/1.png")
     assert "E0624" in told(capsys, "identify", *MODEL, "photos/ada/2.png", code=1)
     assert "  ada  " in told(capsys, "identify", *MODEL, "photos/ada/2.png", "--threshold", "0.1")
+
+
+@pytest.mark.parametrize("option", [("--threshold", "nan"), ("--threshold", "inf"), ("--threshold", "-1")])
+def test_a_threshold_is_a_number(option: tuple[str, str], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--threshold" in told(capsys, "identify", *MODEL, "photos/ada/2.png", *option, code=app.MISTAKE + 1)
+
+
+def test_a_large_gallery_answers_at_once() -> None:
+    """Of as many people as there may be; each is counted once, however many there are."""
+    codes = np.random.default_rng(0).normal(size=(100_000, 4)).astype(np.float32)
+    known = Gallery(tuple(f"p{i // 2}" for i in range(100_000)), codes, "m", 1.0)
+    found = known.identify(codes[::20_000])
+    apart = np.square(codes.astype(np.float64) - codes[20_000]).sum(axis=1).reshape(-1, 2).mean(axis=1)
+    assert found[1].name == f"p{apart.argmin()}" and found[1].distance == pytest.approx(apart.min())
+    assert len(known.people) == 50_000 and known.people["p7"] == 2
 
 
 def test_which_layer_is_the_embedding(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +178,12 @@ def test_a_person_is_as_far_as_the_mean_of_all_pictures() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"names": '["a", 3]'}, {"names": '["a"]'}, {"threshold": "-1"}, {"threshold": "[]"}, {"kind": "x"}]
+    "change",
+    [
+        *({"names": names} for names in ('["a", 3]', '["a"]', '["a", " "]', '["a", "b\\u001b[2J"]', "[" * 99_999)),
+        *({"threshold": limit} for limit in ("-1", "[]", "1e999", "9" * 5000)),
+        {"kind": "x"},
+    ],
 )
 def test_damaged_galleries(change: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "g.safetensors"

@@ -93,6 +93,8 @@ def test_pictures(tmp_path: Path) -> None:
         ("*a*a*a*a*a*a*a*a*a.wav", "E0518", "more than 8 wild"),
         ("{audio}.wav", "E0518", "two columns would be called `audio`"),
         ("*", "E0518", "is audio and .* is text"),
+        ("", "E0518", "names no files"),
+        ("//", "E0518", "names no files"),
     ],
 )
 def test_mistakes(recordings: Path, pattern: str, code: str, words: str) -> None:

@@ -208,7 +208,9 @@ def test_bad_points_are_listed_by_file_and_line(folder: Path) -> None:
         read("points", folder)
     (found,) = caught.value.diagnostics
     assert (found.code, found.message) == ("E0522", "the points of 3 pictures are wrong")
-    for line, why in zip((5, 6, 7), ("4 numbers, where 6 are", "'x'", "point 2 at 5, 400 is far outside"), strict=True):
+    for line, why in zip(
+        (5, 6, 7), ("4 numbers, and most pictures have 6", "'x'", "point 2 at 5, 400 is far outside"), strict=True
+    ):
         file = folder / "points.csv"
         assert any(f"{file}:{line}: " in told and why in told for told in (found.help or "").splitlines())
     assert len(read("points", folder, bad="skip")) == 3
@@ -217,7 +219,7 @@ def test_bad_points_are_listed_by_file_and_line(folder: Path) -> None:
         read("points", folder, bad="skip")
 
 
-@pytest.mark.triggers("E0501", "E0502", "E0507", "E0508", "E0518")
+@pytest.mark.triggers("E0501", "E0502", "E0507", "E0508", "E0518", "E0522")
 def test_files_that_cannot_be_read(folder: Path) -> None:
     with pytest.raises(Failed, match=r"E0502.*it is no folder.*read by `points`"):
         read("pts", folder, path="points.csv")
@@ -235,9 +237,15 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "faces" / "ann_01.pts").write_text("version: 1\nn_points: 4\n{\n1 2\n}\n")
     with pytest.raises(Failed, match=r"E0502.*it says 4 points and has 2 numbers"):
         read("pts", folder)
+    (folder / "faces" / "ann_01.pts").write_text("version: 1\nn_points: " + "9" * 5000 + "\n{\n1 2\n}\n")
+    with pytest.raises(Failed, match=r"E0502.*it is no \.pts file"):
+        read("pts", folder)
     (folder / "faces" / "ann_01.pts").write_text("1 2\n3 4\n")
     with pytest.raises(Failed, match=r"E0502.*it is no \.pts file"):
         read("pts", folder)
+    (folder / "points.csv").write_text("ann_01.png,1,2,3\n")
+    with pytest.raises(Failed, match=r"(?s)E0522.*3 numbers, and a picture has x and y of"):
+        read("points", folder)
     (folder / "points.csv").write_text(",0,1\n")
     with pytest.raises(Failed, match=r"E0508.*names no pictures"):
         read("points", folder)
