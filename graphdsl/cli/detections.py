@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,11 +40,12 @@ def as_coco(found: FoundBy, files: Sequence[str], spec: Spec, given: str | None)
             a reader `coco` of the spec names and that knows all of these. Otherwise image_id is the number that each
             file has for a name (`000000397133.jpg`), or where one has none, its place among the files, from 1; and
             category_id is the number of the class, from 1
-    Raises E0519 where there are no boxes, no files, or given does not know one of them.
+    Raises E0519 where there are no boxes, no files, two of one name, or given does not know one of them.
     """
     if not found or not files:
         why = "there are no boxes" if not found else "boxes of what is no picture file are fractions, not pixels"
         raise fail("E0519", f"no COCO detections: {why}", help="give pictures to a detector, one that ends in `nms`")
+    _demand_different([Path(file).name for file in files])
     things = [
         (file, thing) for pictures in found.values() for file, p in zip(files, pictures, strict=True) for thing in p
     ]
@@ -73,6 +75,13 @@ def _ids(files: Sequence[str], things: Sequence[Found], spec: Spec, given: str |
         if set(names) <= set(ids.pictures) and set(labels) <= set(ids.classes):
             return ids
     return CocoIds(_numbered(names), {thing.label: thing.number + 1 for thing in things})
+
+
+def _demand_different(names: Sequence[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        message = f"{names.count(twice)} pictures are called `{twice}`, and COCO tells them apart by their names"
+        raise fail("E0519", message, help="predict one folder at a time, or save a table: `-o found.csv`")
 
 
 def _demand_known(names: Sequence[str], known: Mapping[str, int], what: str, given: str) -> None:

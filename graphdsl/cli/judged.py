@@ -13,14 +13,14 @@ from graphdsl.data import READERS, Dataset, Places, read
 from graphdsl.ir import Made, SettingError
 from graphdsl.model import Model
 
-AS_IN_THE_SPEC = ("voc", "coco", "yolo", "boxes", "table")
+AS_IN_THE_SPEC = ("voc", "coco", "yolo", "boxes", "points", "pts", "table")
 """Readers whose files are no samples by themselves: where the pictures are, which classes there are, the spec says."""
 
 
 def judged(data: tuple[str, ...], part: str | None, model: Model) -> Dataset | None:
     """The samples to judge by; None: those of the spec.
 
-    data  paths; one path is read by the reader of the spec where that is one of boxes or rows
+    data  paths; one path is read by the reader of the spec where that is one of boxes, points or rows
     part  in place of the part that the spec reads; of data, where a path is given
 
     Raises UsageError where the spec's reader knows no parts, and what reading gives.

@@ -57,13 +57,18 @@ def _seen(supply: Supply, files: Sequence[str], count: int) -> list[Part]:
 
 
 def found_in(values: Array, names: Sequence[str], parts: Sequence[Part]) -> list[list[Found]]:
-    """The things found in each picture, the best first.
+    """The things found in each picture, the best first. Boxes without area, or with NaN or infinity, are none.
 
     values  [n, max, 6], as `nms` gives them
     names   of the classes
     parts   left, top, width and height of what was seen of each picture
     """
-    return [[_found(row, names, part) for row in rows if row[4] > 0] for rows, part in zip(values, parts, strict=True)]
+    pairs = zip(values, parts, strict=True)
+    return [[_found(row, names, part) for row in rows if _is_box(row)] for rows, part in pairs]
+
+
+def _is_box(row: Array) -> bool:
+    return bool(np.isfinite(row).all() and (row[2:5] > 0).all())
 
 
 def _found(row: Array, names: Sequence[str], part: Part) -> Found:

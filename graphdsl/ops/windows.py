@@ -175,8 +175,9 @@ def slide(
     high, wide = scaled.type.spatial
     assert isinstance(high, int) and isinstance(wide, int)
     if high < size[0] or wide < size[1]:
+        own, over = size if window is None else per_axis("windows", window, len(SPACE)), picture.type.spatial
         raise TypeRuleError(
-            f"a window of {size[0]}x{size[1]} is larger than what it is slid over, {high}x{wide}",
+            f"a window of {own[0]}x{own[1]} is larger than what it is slid over, {over[0]}x{over[1]}",
             attribute="" if window is None else "windows",
             operand=0 if window is None else None,
         )

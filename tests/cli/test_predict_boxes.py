@@ -128,6 +128,13 @@ def test_no_coco_of_arrays(place: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "fractions, not pixels" in said(capsys, "some.npy", "--format", "coco", code=1)
 
 
+def test_coco_tells_pictures_apart_by_name(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "more").mkdir()
+    shutil.copy(place / "pictures" / "b.png", place / "more" / "a.png")
+    told = said(capsys, "pictures", "more", "--format", "coco", code=1)
+    assert "E0519" in told and "2 pictures are called `a.png`" in told
+
+
 def test_a_table_of_boxes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(said(capsys, "pictures", "--format", "json", "--score", "0.2"))
     text = said(capsys, "pictures", "--format", "csv", "--score", "0.2")

@@ -89,3 +89,12 @@ def test_of_two_pictures_boxes_are_fractions(tmp_path: Path) -> None:
     outputs = {"found": np.array([[[0.5, 0.5, 1.0, 1.0, 0.9, 1]]])}
     ((thing,),) = compile(tmp_path / "net.dag").found(outputs, (), [str(tmp_path / "a.png")])["found"]
     assert thing.box == (0.0, 0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -0.2, 0.0])
+@pytest.mark.parametrize("column", [2, 3])
+def test_what_is_no_box_is_not_found(number: float, column: int) -> None:
+    """A network that ends in plain numbers may say anything."""
+    row = np.array([[[0.5, 0.5, 0.2, 0.2, 0.9, 1.0]] * 2])
+    row[0, 0, column] = number
+    assert len(found_in(row, ["cat", "dog"], [(0.0, 0.0, 1.0, 1.0)])[0]) == 1

@@ -59,6 +59,9 @@ def test_points_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     points = np.array(json.loads(capsys.readouterr().out)["outputs"]["found"])
     true = np.array([line.split(",")[1:] for line in (folder / "spots.csv").read_text().splitlines()[1:5]], float)
     assert np.abs(points.reshape(4, 4) - true).mean() < 3, "pixels of pictures that are 48 wide"
+    assert run(["evaluate", asked[1], str(folder / "spots.csv"), "--format", "json"]) == 0, "read as the spec reads"
+    judged = json.loads(capsys.readouterr().out)["metrics"]
+    assert judged["found.normalised_error"] == pytest.approx(done.metrics["train"]["found.normalised_error"], abs=0.02)
     assert run([*asked, "--format", "csv"]) == 0
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["file", "found_0_x", "found_0_y", "found_1_x", "found_1_y"]
