@@ -18,7 +18,7 @@ from graphdsl.backends.cpu.formula import letters
 from graphdsl.backends.cpu.generate import FORMULAS as LIST
 from graphdsl.backends.cpu.reduce import layout_of
 from graphdsl.backends.formula_text import RESULTS, SUMS, canonical
-from graphdsl.ir import BATCH, Array, Graph, Operator, Program, Role, Symbolic
+from graphdsl.ir import BATCH, Array, Graph, Operator, Program, Role, names_of
 from graphdsl.lang import elaborate
 from graphdsl.learn import OPTIMIZERS
 from graphdsl.ops import FORMULAS, Ahead, Elementwise, Formulas, Fused, Reduced
@@ -29,6 +29,8 @@ from graphdsl.report import Reporter, Source
 from tests.support.language import VOCABULARY
 
 ROOT = Path(__file__).parents[2]
+LONG = 8192
+"""Every free length: enough for the pools of any of the specs."""
 OPTIMIZED: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {}),
     ("sgd", {"momentum": 0.9}),
@@ -64,9 +66,8 @@ def programs() -> Iterator[Program]:
     for graph in graphs():
         for passes in {CpuBackend.passes, ("reduced", "epilogue"), ("reduced", "epilogue", "together")}:
             made = apply(graph, for_machine(passes))
-            free = {d for _, node in made.items() for t in node.types for d in t.shape if isinstance(d, Symbolic)}
-            sizes = {str(d): 32 if d == BATCH else 400 for d in free}
-            yield lower(made, {str(BATCH): 32} | sizes)
+            free = {name for _, node in made.items() for t in node.types for d in t.shape for name in names_of(d)}
+            yield lower(made, {name: LONG for name in free} | {str(BATCH): 32})
 
 
 def texts_of(program: Program) -> Iterator[str]:
@@ -119,7 +120,7 @@ def activations() -> Iterator[str]:
     for formula in FORMULAS.values():
         if formula.arity != 1:
             continue
-        tree = formula.operator().tree
+        tree = formula.operator(**next(iter(formula.examples), {})).tree
         yield canonical(tree, "vv").text
         yield canonical(e.substitute(tree, [x + bias]), "vvv").text
         slope = e.derivative(tree, 0)
