@@ -68,9 +68,9 @@ def _marked(text: Path, number: int, line: str, names: Sequence[str]) -> Marked:
         kind, (x, y, width, height) = int(parts[0]), map(float, parts[1:5])
     except (ValueError, IndexError) as error:
         raise unreadable(text, f"line {number}: `{line[:80]}`", "expected class, x, y, width, height") from error
-    if kind >= MOST_CLASSES:
-        raise unreadable(text, f"line {number}: class {kind}", f"classes are numbers below {MOST_CLASSES:,}")
-    label = names[kind] if 0 <= kind < len(names) else str(kind)
+    if not 0 <= kind < MOST_CLASSES:
+        raise unreadable(text, f"line {number}: class {kind}", f"classes are numbers from 0, below {MOST_CLASSES:,}")
+    label = names[kind] if kind < len(names) else str(kind)
     return Marked(f"{text}:{number}", label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2))
 
 

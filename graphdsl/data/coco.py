@@ -58,6 +58,8 @@ def _pictures(path: Path, folder: Path, names: Mapping[int, str], whole: Mapping
             raise unreadable(path, why, "list the picture there, or remove its annotations")
         if not box.get("iscrowd"):
             marked[image].append(Marked(place, names.get(kind, f"category {kind}"), corners))
+    if whole["annotations"] and not names:
+        raise unreadable(path, "its boxes are of categories, and `categories` lists none", "list id and name of each")
     return [Picture(folder / i["file_name"], tuple(marked[int(i["id"])])) for i in whole["images"]]
 
 
@@ -89,6 +91,8 @@ def json_of(path: Path) -> Any:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         why = f"line {line}: it is no text in UTF-8"
+    except ValueError:
+        why = "it has a number of thousands of digits"
     except RecursionError:
         why = "its brackets nest too deep"
     raise unreadable(path, why, "expected COCO's JSON: images, annotations and categories")

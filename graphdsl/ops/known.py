@@ -2,9 +2,9 @@
 
     target   0.3   NaN   0.7          known    1   0   1        filled   0.3   0   0.7
 
-A loss compares with the filled target, multiplies by known and divides by how many are known. So what is unknown
-reaches neither the loss nor the gradient, whatever the network says there: the places are chosen away before anything
-is computed with them.
+A loss compares with the filled target, takes 0 for what is not known and divides by how many are. So what is unknown
+reaches neither the loss nor the gradient, whatever the network says there: a square that is beyond float is chosen
+away, where it times 0 would be NaN.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def mean_loss(b: Builder, each: Value, sample_weight: Value | None, known: Value
     if sample_weight is not None:
         each = _weighted(b, each, sample_weight)
     if known is not None:
-        each = formula(b, lambda v, k: v * k, each, known, title="known")
+        each = formula(b, lambda v, k: e.where(k > 0.5, v, 0), each, known, title="known")
     total = sum_over(b, mask_steps(b, each, 0.0, _inner(each)), tuple(range(each.type.rank)))
     count = _count(b, each) if known is None else mask_steps(b, known, 0.0, _inner(each))
     if count.type.rank:

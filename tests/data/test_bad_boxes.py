@@ -141,3 +141,32 @@ def test_an_annotation_of_no_picture(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(Failed, match=r"E0502.*annotation 4 is of picture 9, which is none of `images`"):
         READERS.build(Made("reader", "coco", tuple(settings.items()))).read(Places(tmp_path))
+
+
+BOX = '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5]}'
+NO_CLASSES = '{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [' + BOX + '], "categories": []}'
+
+
+@pytest.mark.triggers("E0502")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("9" * 10_000, "a number of thousands of digits"),
+        ("[" * 100_000, "nest too deep|no JSON"),
+        (NO_CLASSES, "lists none"),
+        ("[]", "no JSON of COCO"),
+    ],
+)
+def test_json_that_is_no_set(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "coco.json").write_text(text)
+    with pytest.raises(Failed, match=f"E0502.*({why})"):
+        READERS["coco"].make(path="coco.json", pictures=".").read(Places(tmp_path))
+
+
+@pytest.mark.triggers("E0502")
+@pytest.mark.parametrize("number", ["-1", "65536", "9" * 5000, "1.5"])
+def test_what_is_no_number_of_a_class(tmp_path: Path, number: str) -> None:
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text(f"{number} .5 .5 .2 .2\n")
+    with pytest.raises(Failed, match=r"E0502.*a\.txt.*line 1"):
+        READERS["yolo"].make(path=".").read(Places(tmp_path))

@@ -73,6 +73,15 @@ def test_a_loss_is_that_of_the_known_entries_alone(name: str) -> None:
     assert judged(name, x, np.full_like(t, NAN))[0] == 0.0
 
 
+@pytest.mark.parametrize("name", ["mse", "mae", "huber", "localisation"])
+def test_nothing_that_is_said_of_the_unknown_counts(name: str) -> None:
+    """Not even where its square is beyond float."""
+    x, t = np.array([[0.3, 1e200]]), np.array([[0.8, NAN]])
+    loss, slope = judged(name, x, t)
+    assert loss == judged(name, x[:, :1], t[:, :1])[0] if name != "localisation" else loss == pytest.approx(0.25)
+    assert np.isfinite(slope).all() and slope[0, 1] == 0 and slope[0, 0] < 0
+
+
 @pytest.mark.parametrize("name", [*SKIPPING, "localisation"])
 def test_the_slope_is_that_of_the_loss(name: str) -> None:
     x, t = RANDOM.normal(size=(6, 8)), RANDOM.random((6, 8))
