@@ -15,18 +15,21 @@ from graphdsl.model import Model
 
 AS_IN_THE_SPEC = ("voc", "coco", "yolo", "boxes", "points", "pts", "table")
 """Readers whose files are no samples by themselves: where the pictures are, which classes there are, the spec says."""
+ARRAYS = (".npz", ".npy")
+"""Endings of files that are samples by themselves, whatever the spec reads."""
 
 
 def judged(data: tuple[str, ...], part: str | None, model: Model) -> Dataset | None:
     """The samples to judge by; None: those of the spec.
 
-    data  paths; one path is read by the reader of the spec where that is one of boxes, points or rows
+    data  paths; one path that is no array is read by the reader of the spec where that is one of boxes, points or rows
     part  in place of the part that the spec reads; of data, where a path is given
 
     Raises UsageError where the spec's reader knows no parts, and what reading gives.
     """
     made = _reader(model)
-    alike = made is not None and made.name in AS_IN_THE_SPEC and len(data) == 1
+    lone = len(data) == 1 and Path(data[0]).suffix.lower() not in ARRAYS
+    alike = made is not None and made.name in AS_IN_THE_SPEC and lone
     if part is None and not alike:
         return dataset(data)
     if made is None or (part is not None and READERS[made.name].setting("part") is None):

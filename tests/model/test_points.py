@@ -62,6 +62,10 @@ def test_points_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run(["evaluate", asked[1], str(folder / "spots.csv"), "--format", "json"]) == 0, "read as the spec reads"
     judged = json.loads(capsys.readouterr().out)["metrics"]
     assert judged["found.normalised_error"] == pytest.approx(done.metrics["train"]["found.normalised_error"], abs=0.02)
+    seen = np.stack([np.asarray(Image.open(path), np.float32) for path in pictures])
+    np.savez(folder / "some.npz", image=seen[..., None], spots=(true.reshape(4, 2, 2) + 0.5) / (48, 24))
+    assert run(["evaluate", asked[1], str(folder / "some.npz")]) == 0, "arrays are samples by themselves"
+    capsys.readouterr()
     assert run([*asked, "--format", "csv"]) == 0
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["file", "found_0_x", "found_0_y", "found_1_x", "found_1_y"]
