@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from graphdsl.cli.options import Answer, answers, settings_option
+from graphdsl.cli.options import Answer, answers, counted, settings_option
 from graphdsl.data import READERS, Anchors, Dataset, Places, chosen, shared_out, suits, written
 from graphdsl.ir import Array
 from graphdsl.model import Head, Sizes, compile, heads_of, sizes_learned, sizes_of
@@ -18,6 +18,7 @@ COUNT = 5
 """Anchors where nothing says how many: as Redmon and Farhadi 2016 took."""
 MOST = 64
 SPECS = (".dag", ".safetensors")
+BAD = ("stop", "skip", "clip")
 CURVE = 9
 """How many anchors the curve goes up to, at least."""
 
@@ -38,10 +39,10 @@ def _pixels(ctx: click.Context, option: click.Parameter, value: str | None) -> t
 @click.option("--size", metavar="HEIGHTxWIDTH", callback=_pixels, help="Of what the network sees, where DATA is given.")
 @click.option("--part", metavar="NAME", help="A list of DATA in Pascal VOC's layout: `train`.")
 @click.option("--pictures", metavar="FOLDER", help="The pictures of DATA in a .json or .csv file. Default: beside it.")
-@click.option("--bad", type=click.Choice(("stop", "skip", "clip")), default="stop", help="What happens to bad boxes.")
 @click.option(
-    "--heads", type=click.IntRange(1, MOST), default=1, help="How many heads share them, where DATA is given."
+    "--bad", type=click.Choice(BAD), help=f"What happens to bad boxes. Default: what a spec says, or {BAD[0]}."
 )
+@click.option("--heads", type=click.IntRange(1, MOST), help="How many heads share them, where DATA is given.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="Of the draws that k-means begins with.")
 @settings_option
 @answers
@@ -51,8 +52,8 @@ def command(
     size: tuple[int, int] | None,
     part: str | None,
     pictures: str | None,
-    bad: str,
-    heads: int,
+    bad: str | None,
+    heads: int | None,
     seed: int,
     settings: dict[str, str],
 ) -> Answer:
@@ -68,17 +69,17 @@ def command(
     graphdsl anchors instances.json --pictures photos/ --size 416x416
     """
     if source.endswith(SPECS):
-        _demand_none(("--size", size), ("--part", part), ("--pictures", pictures))
+        _demand_none(("--size", size), ("--part", part), ("--pictures", pictures), ("--heads", heads))
         model = compile(source, settings)
-        known, found = heads_of(model.spec), sizes_learned(model)
+        known, found = heads_of(model.spec), sizes_learned(model, bad)
     else:
         if size is None:
             raise click.UsageError("anchors are in pixels of what the network sees: give its --size, such as 240x320")
-        known, found = [], sizes_of(_read(source, part, pictures, bad), size)
+        known, found = [], sizes_of(_read(source, part, pictures, bad or BAD[0]), size)
     own = sum(len(head.anchors) for head in known)
     wanted = count or own or COUNT
     made = chosen(found.sizes, wanted, seed)
-    names = [head.name for head in known] or [f"head {k + 1}" for k in range(min(heads, wanted))]
+    names = [head.name for head in known] or [f"head {k + 1}" for k in range(min(heads or 1, wanted))]
     if len(names) > wanted:
         raise click.UsageError(f"--count {wanted} is less than the spec has heads, {len(names)}")
     shares = [len(head.anchors) for head in known][::-1] if wanted == own else shared_out(wanted, len(names))
@@ -133,7 +134,10 @@ def _answer(
     curve: list[float],
 ) -> Answer:
     height, width = found.seen
-    rows = [f"{len(found.sizes):,} boxes of {found.pictures:,} pictures, as {height}x{width}", ""]
+    rows = [
+        f"{counted(len(found.sizes), 'box', 'boxes')} of {counted(found.pictures, 'picture')}, as {height}x{width}",
+        "",
+    ]
     wide = max(map(len, names))
     for place, (name, share) in enumerate(zip(names, shares, strict=True)):
         cells = f"  {known[place].rows}x{known[place].columns} cells" if known else ""

@@ -15,12 +15,14 @@ def command(code: str | None) -> None:
 
     \b
     graphdsl explain E0301
+    graphdsl explain 301
     graphdsl explain
     """
     if code is None:
         for page in CODES.values():
             click.echo(f"{page.code}  {page.title}")
         return
-    page = CODES[choose(code.upper(), list(CODES), "error code")]
+    full = f"E{code:0>4}" if code.isdecimal() else code.upper()
+    page = CODES[choose(full, list(CODES), "error code")]
     example = "\n".join(f"    {line}".rstrip() for line in page.example.rstrip().split("\n"))
     click.echo(f"{page.code}: {page.title}\n\n{page.text}\n\n{example}")

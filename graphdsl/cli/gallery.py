@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from graphdsl.cli.given import dataset, files_of
 from graphdsl.cli.machine import backend_option
-from graphdsl.cli.options import Answer, answers, settings_option, tables, weights_option
+from graphdsl.cli.options import Answer, answers, counted, settings_option, tables, weights_option
 from graphdsl.cli.weights import load
 from graphdsl.data import INPUT, Dataset, Dense, Labels, Numerals, Places, read
 from graphdsl.ir import Array
@@ -85,7 +86,7 @@ def command() -> None:
 def add(gallery: str, spec: str, name: str, data: tuple[str, ...], **options: Any) -> Answer:
     """Add a person by one PICTURE or several. GALLERY is made where there is none.
 
-    NAME in braces takes the names out of those of the files: a person each.
+    NAME in braces takes the names out of those of the files: a person each. The very same picture counts once.
 
     \b
     graphdsl gallery add people.safetensors faces.safetensors Ada ada.png
@@ -96,11 +97,12 @@ def add(gallery: str, spec: str, name: str, data: tuple[str, ...], **options: An
     found, model = eye.of(given), eye.fingerprint
     column = re.fullmatch(r"\{(\w+)\}", name)
     whose = truth(given, column[1]) if column else [name] * len(found)
-    for own in dict.fromkeys(whose):
+    before, given_of = known.people, Counter(whose)
+    for own in given_of:
         known = known.add(own, found[[n == own for n in whose]], model)
     known.save(Path(gallery))
-    added = {own: whose.count(own) for own in dict.fromkeys(whose)}
-    lines = [f"added {own}: {count} {plural(count)}" for own, count in added.items()]
+    added = {own: known.people[own] - before.get(own, 0) for own in given_of}
+    lines = [added_of(own, count, given_of[own] - count) for own, count in added.items()]
     more = [] if known.threshold is not None else ["no threshold yet: graphdsl gallery calibrate says which"]
     return Answer("\n".join([*lines, *more]), {"added": added, "people": known.people, "threshold": known.threshold})
 
@@ -187,6 +189,7 @@ def calibrate(
     eye = looking(spec, options)
     given = pictures(data) if data else of_spec(eye.model)
     names = true_names(given, truth)
+    demand_pairs(names[:MOST_JUDGED])
     _, numbers = np.unique(names, return_inverse=True)
     rates = rates_of_embeddings(eye.of(given), numbers)
     judged_on = names[:MOST_JUDGED]
@@ -196,9 +199,9 @@ def calibrate(
     accepted = {"false_accept": false, "false_reject": 1 - true}
     pairs = {"genuine": int(rates.genuine[-1]), "impostors": rates.impostors}
     lines = [
-        f"threshold {limit:.4g}, on {len(judged_on):,} pictures of {len(set(judged_on)):,} people",
-        f"accepts {accepted['false_accept']:.2%} of {pairs['impostors']:,} pairs of two people",
-        f"refuses {accepted['false_reject']:.2%} of {pairs['genuine']:,} pairs of one person",
+        f"threshold {limit:.4g}, on {counted(len(judged_on), 'picture')} of {people_of(set(judged_on))}",
+        f"accepts {accepted['false_accept']:.2%} of {counted(pairs['impostors'], 'pair')} of two people",
+        f"refuses {accepted['false_reject']:.2%} of {counted(pairs['genuine'], 'pair')} of one person",
         f"equal error rate {rates.equal_error:.2%}",
     ]
     data_ = {"threshold": limit, **accepted, **pairs, "equal_error_rate": rates.equal_error}
@@ -212,19 +215,23 @@ def listed(gallery: str) -> Answer:
     """Who is in GALLERY, with how many pictures, and its threshold."""
     known = read_gallery(Path(gallery))
     limit = "no threshold" if known.threshold is None else f"threshold {known.threshold:.4g}"
-    lines = [f"{len(known.people)} people, {limit}", table([(n, f"{c} {plural(c)}") for n, c in known.people.items()])]
+    rows = [(name, counted(count, "picture")) for name, count in known.people.items()]
+    lines = [f"{people_of(known.people)}, {limit}", table(rows)]
     return Answer("\n".join(filter(None, lines)), {"people": known.people, "threshold": known.threshold})
 
 
 @command.command()
 @_gallery
-@_name
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
 @answers
-def remove(gallery: str, name: str) -> Answer:
-    """Take a person out of GALLERY, with all pictures."""
-    known = read_gallery(Path(gallery)).remove(name)
+def remove(gallery: str, names: tuple[str, ...]) -> Answer:
+    """Take people out of GALLERY, with all their pictures; all that are named, or none."""
+    known, named = read_gallery(Path(gallery)), list(dict.fromkeys(names))
+    for name in named:
+        known = known.remove(name)
     known.save(Path(gallery))
-    return Answer(f"removed {name}; {len(known.people)} people are left", {"removed": name, "people": known.people})
+    left = f"{people_of(known.people)} {'is' if len(known.people) == 1 else 'are'} left"
+    return Answer(f"removed {', '.join(named)}; {left}", {"removed": named, "people": known.people})
 
 
 def looking(spec: str, options: dict[str, Any]) -> Embedder:
@@ -256,6 +263,17 @@ def of_spec(model: Model) -> Dataset:
         help = 'name pictures with the people in their names: "known/{person}/*.png"'
         raise fail("E0615", "the spec names neither `test` nor `valid` to measure a threshold on", help=help)
     return read(made, Places(Path(model.spec.source.path).parent)).dataset
+
+
+def demand_pairs(names: Sequence[str]) -> None:
+    """Raises E0622 where no two pictures are of one person, or all are."""
+    shown = Counter(names)
+    if 1 < len(shown) < len(names):
+        return
+    whom = "one person" if len(shown) > 1 else "two people"
+    help = 'take several people, and at least two pictures of each of some: `"known/{person}/*.png"`'
+    told = f"{counted(len(names), 'picture')} of {people_of(shown)}"
+    raise fail("E0622", f"there is no pair of {whom} among {told}, so no error rate", help=help)
 
 
 def truth(given: Dataset, column: str) -> list[str]:
@@ -325,6 +343,12 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     return buffer.getvalue()
 
 
-def plural(count: int) -> str:
-    """`1 picture`, `2 pictures`."""
-    return "picture" if count == 1 else "pictures"
+def added_of(name: str, count: int, same: int) -> str:
+    """What became of the pictures of somebody."""
+    left = f"; {counted(same, 'picture')} the gallery has already, left out" if same else ""
+    return f"added {name}: {counted(count, 'picture')}{left}"
+
+
+def people_of(people: Sized) -> str:
+    """`1 person`, `2 people`."""
+    return counted(len(people), "person", "people")

@@ -111,6 +111,11 @@ def _read_settings(ctx: click.Context, option: click.Parameter, values: tuple[st
     return settings
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 picture`, `2,000 pictures`, `2 boxes`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def choose(word: str, words: list[str], what: str) -> str:
     """word if it is one of words, else a usage error that names the nearest."""
     if word in words:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from graphdsl.data import NO_STEPS, Boxes, Dataset, Images, Places, Wanted, read, views
+from graphdsl.data import NO_STEPS, READERS, Boxes, Dataset, Images, Places, Wanted, read, views
 from graphdsl.ir import Array
 from graphdsl.lang import Spec
 from graphdsl.model.model import Model
@@ -52,16 +53,19 @@ def sizes_of(data: Dataset, seen: tuple[int, int]) -> Sizes:
     return Sizes(sizes, len(boxes), seen)
 
 
-def sizes_learned(model: Model) -> Sizes:
+def sizes_learned(model: Model, bad: str | None = None) -> Sizes:
     """The boxes that the first section with data trains on, as `preprocess` leaves them.
 
+    bad  what happens to bad boxes; None: what the spec says
     Raises E0815 where the spec reads no boxes, or they are not in pictures of one size, and what reading gives.
     """
     plan = next((plan for plan in model.plans if plan.data is not None), None)
     height, width, image = _picture(model.spec)
     if plan is None or plan.data is None:
         raise _none(model.spec, "it has no train section with data")
-    feed = read(plan.data, Places(Path(model.spec.source.path).parent))
+    knows = bad is not None and READERS[plan.data.name].setting("bad") is not None
+    told = plan.data.settings | ({"bad": bad} if knows else {})
+    feed = read(replace(plan.data, arguments=tuple(told.items())), Places(Path(model.spec.source.path).parent))
     boxes = next((c for c in feed.dataset.columns.values() if isinstance(c, Boxes)), None)
     paths = next((c.paths for c in feed.dataset.columns.values() if isinstance(c, Images)), ())
     if boxes is None or not paths:

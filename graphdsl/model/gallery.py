@@ -35,6 +35,8 @@ MOST_ROWS = 100_000
 """Pictures in a gallery."""
 MOST_FEATURES = 16_384
 """Numbers of an embedding."""
+SAME = 1e-6
+"""By how much of its largest number an embedding may differ, as among other pictures in its batch, and be the same."""
 LONGEST_NAME = 200
 """Letters."""
 
@@ -71,14 +73,19 @@ class Gallery:
         return dict(Counter(self.names))
 
     def add(self, name: str, embeddings: Array, model: str) -> Gallery:
-        """With further rows of this person. Raises E0623 (another model, too many rows), E0624 (the name)."""
+        """With further rows of this person; one that is there already, as of the very same picture, is left out.
+
+        Raises E0623 (another model, too many rows), E0624 (the name).
+        """
         self.demand_model(model)
         if not _is_name(name):
             raise fail("E0624", f"{name!r} is no name for somebody", help=f"1 to {LONGEST_NAME} letters, on one line")
-        rows = np.concatenate([self.embeddings.reshape(-1, embeddings.shape[1]), embeddings.astype(np.float32)])
+        known = self.embeddings.reshape(-1, embeddings.shape[1])
+        fresh = _fresh(known[[i for i, own in enumerate(self.names) if own == name]], embeddings.astype(np.float32))
+        rows = np.concatenate([known, fresh])
         if len(rows) > MOST_ROWS:
             raise fail("E0623", f"a gallery holds at most {MOST_ROWS:,} pictures, this would be {len(rows):,}")
-        return Gallery((*self.names, *[name] * len(embeddings)), rows, model, self.threshold)
+        return Gallery((*self.names, *[name] * len(fresh)), rows, model, self.threshold)
 
     def remove(self, name: str) -> Gallery:
         """Without this person. Raises E0624 where there is nobody of that name."""
@@ -162,6 +169,15 @@ def read_gallery(path: Path) -> Gallery:
     if not good:
         raise fail("E0623", f"`{path}` is no gallery", help=BEGIN)
     return Gallery(tuple(names), rows, told["model"], threshold)
+
+
+def _fresh(known: Array, rows: Array) -> Array:
+    """Those of rows that are neither known nor equal to one before."""
+    found = known
+    for row in rows:
+        if not (np.abs(found - row).max(axis=1, initial=0) <= SAME * np.abs(row).max()).any():
+            found = np.concatenate([found, row[None]])
+    return found[len(known) :]
 
 
 def _is_name(name: str) -> bool:

@@ -126,6 +126,18 @@ def test_anchors_of_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert areas == sorted(areas)
 
 
+def test_anchors_of_a_spec_with_bad_boxes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What E0521 advises works: `--bad` stands for the spec's own `bad`."""
+    whole = json.loads(anchors(capsys, "boxes.dag", "--format", "json").splitlines()[-1])
+    first = (here / "scenes/ImageSets/Main/train.txt").read_text().split()[0]
+    file = here / f"scenes/Annotations/{first}.xml"
+    file.write_text(re.sub(r"<xmax>\d+</xmax>", "<xmax>5000</xmax>", file.read_text(), count=1))
+    assert app.run(["anchors", "boxes.dag"]) == 1 and "E0521" in capsys.readouterr().err
+    skipped = json.loads(anchors(capsys, "boxes.dag", "--bad", "skip", "--format", "json").splitlines()[-1])
+    clipped = json.loads(anchors(capsys, "boxes.dag", "--bad", "clip", "--format", "json").splitlines()[-1])
+    assert clipped["boxes"] == whole["boxes"] == skipped["boxes"] + 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -134,6 +146,7 @@ def test_anchors_of_data(here: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["scenes", "--size", "0x9"], "write it as 240x320"),
         (["nowhere", "--size", "48x64"], "there is no file or folder `nowhere`"),
         (["boxes.dag", "--size", "48x64"], "--size goes with data; a spec says it itself"),
+        (["boxes.dag", "--heads", "2"], "--heads goes with data; a spec says it itself"),
         (["scenes", "--size", "48x64", "--part", "tst"], "the parts are: test, train, val"),
         (["notes.md", "--size", "48x64"], "`notes.md` cannot be read as pictures with boxes"),
         (["scenes/JPEGImages", "--size", "48x64"], "has no boxes to choose anchors by"),

@@ -21,6 +21,12 @@ def test_every_page_is_shown(code: str, capsys: pytest.CaptureFixture[str]) -> N
     assert all(line.strip() in out for line in CODES[code].example.splitlines())
 
 
+@pytest.mark.parametrize("code", ["410", "0410", "E0410"])
+def test_the_number_is_enough(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["explain", code]) == 0
+    assert capsys.readouterr().out.startswith("E0410: ")
+
+
 def test_an_unknown_code_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["explain", "E9999"]) == 2
     assert "no error code `E9999`" in capsys.readouterr().err

@@ -123,7 +123,10 @@ def test_a_threshold_is_measured(known: Path, capsys: pytest.CaptureFixture[str]
         (("remove", "people.safetensors", "Ad"), "E0624.*did you mean `ada`"),
         (("add", *MODEL, "Cleo", "nowhere.png"), "E0501"),
         (("list", "nowhere.safetensors"), "E0623"),
-        (("calibrate", *MODEL, "photos/{who}/1.png"), "E0622.*no pair of one class"),
+        (
+            ("calibrate", *MODEL, "photos/{who}/1.png"),
+            "E0622.*no pair of one person among 4 pictures of 4 people.*{person}",
+        ),
         (("calibrate", *MODEL, "photos/{who}/{shot}.png"), "E0624.*may each say who it is"),
         (("calibrate", *MODEL), "E0615"),
     ],
@@ -135,6 +138,27 @@ def test_what_goes_wrong(
     said = " ".join(told(capsys, *arguments, code=1).split())
     assert re.search(wanted, said), said
     assert known.read_bytes() == before
+
+
+def test_the_same_picture_counts_once(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also beside others, under another file's name, and twice at once."""
+    (known.parent / "copy.png").write_bytes((known.parent / "photos/ada/2.png").read_bytes())
+    pictures = ("photos/ada/1.png", "photos/ada/2.png", "copy.png")
+    said = told(capsys, "add", *MODEL, "ada", *pictures)
+    assert "added ada: 1 picture; 2 pictures the gallery has already, left out\n" in said
+    assert data(capsys, "add", *MODEL, "ada", *pictures)["added"] == {"ada": 0}
+    assert read_gallery(known).people == {"ada": 2, "ben": 1}
+    assert data(capsys, "add", *MODEL, "twin", "copy.png")["people"] == {"ada": 2, "ben": 1, "twin": 1}
+
+
+def test_several_are_removed_at_once(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All or none."""
+    told(capsys, "add", *MODEL, "dan", "photos/dan/1.png")
+    told(capsys, "remove", "people.safetensors", "ada", "nobody", code=1)
+    assert len(read_gallery(known).people) == 3
+    said = told(capsys, "remove", "people.safetensors", "ada", "dan", "ada")
+    assert said == "removed ada, dan; 1 person is left\n"
+    assert told(capsys, "list", "people.safetensors").startswith("1 person, threshold")
 
 
 def test_without_a_threshold(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
