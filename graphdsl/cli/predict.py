@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from graphdsl.cli.detections import as_coco, boxes_csv
+from graphdsl.cli.drawn import draw_all, drawable
 from graphdsl.cli.given import ROWS, as_trained, class_names, dataset, files_of, rate_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
@@ -19,7 +20,7 @@ from graphdsl.cli.saving import save
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Dense, Labels
 from graphdsl.ir import Array
-from graphdsl.model import TOP, Found, Model, asked, compile, marked
+from graphdsl.model import TOP, Found, Model, asked, compile
 from graphdsl.report import write_whole
 
 Boxes = dict[str, list[list[Found]]]
@@ -105,6 +106,7 @@ def command(
     graphdsl predict model.dag photos/ --features pooled -o features.npz
     graphdsl predict generator.dag --draw 64 -o made.png
     graphdsl predict detector.dag photos/ -o found/ --score 0.5     with boxes drawn on them
+    graphdsl predict detector.dag street.jpg -o street_found.png
     graphdsl predict detector.dag photos/ -o found.json             for COCO's programs
     """
     model = compile(spec, settings, backend=backend)
@@ -173,9 +175,9 @@ def keep(
     given: Dataset | None,
     coco: Callable[[], str],
 ) -> None:
-    """Answers as a file, or in a folder the pictures with what was found in them. Raises E0519, E0701."""
+    """Answers as a file, or the pictures with what was found in them. Raises E0519, E0701."""
     files = files_of(given)
-    if (found or points) and files and not Path(output).suffix:
+    if (found or points) and files and drawable(output, files):
         draw_all(Path(output), found, points, files)
     elif Path(output).suffix == ".json":
         write_whole(Path(output), coco().encode() + b"\n")
@@ -183,22 +185,6 @@ def keep(
         write_whole(Path(output), boxes_csv(found, files).encode())
     else:
         save(output, table, best, files, rate_of(given))
-
-
-def draw_all(folder: Path, found: dict[str, list[list[Found]]], points: dict[str, Array], files: list[str]) -> None:
-    """A picture of each file with what all heads have found in it, in a folder. Raises E0701."""
-    stems = apart(files)
-    for i, file in enumerate(files):
-        both = sorted((thing for pictures in found.values() for thing in pictures[i]), key=lambda t: -t.score)
-        own = [values[i] for values in points.values()]
-        write_whole(folder / f"{stems[i]}.png", marked(Path(file), both, own))
-
-
-def apart(files: list[str]) -> list[str]:
-    """The names of files without their endings; with the name of the folder in front where two are the same."""
-    stems = [Path(file).stem for file in files]
-    longer = [s if stems.count(s) == 1 else f"{Path(f).parent.name}_{s}" for s, f in zip(stems, files, strict=True)]
-    return [s if longer.count(s) == 1 else f"{s}_{i}" for i, s in enumerate(longer)]
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

@@ -36,7 +36,10 @@ def save(path: str, arrays: dict[str, Array], best: dict[str, list[Any]], files:
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         write_whole(Path(path), buffer.getvalue())
     else:
-        help = "end it in .npz (all numbers), .csv (a table), .png (pictures) or .wav (sound)"
+        help = (
+            "end it in .npz (all numbers), .csv (a table), .png (pictures), .wav (sound) or .json (boxes); "
+            "`-o found/` draws boxes and points on pictures"
+        )
         raise fail("E0519", f"answers cannot be written as `{path}`", help=help)
 
 

@@ -56,6 +56,8 @@ def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str,
     for prediction, target in _pairs(plans):
         if target.node not in spec.targets or target.node not in names or target.type.kind.name == "boxes":
             continue
+        if _is_embedding(prediction, target, plans):
+            continue
         reading = reading_of(prediction.type, target.type)
         if reading in (Reading.CLASSES, Reading.TEXT) or (
             reading is Reading.YES_NO and prediction.type.kind == PROBABILITY
@@ -102,6 +104,15 @@ def _pairs(plans: Sequence[Plan]) -> list[tuple[Value, Value]]:
     terms = [(t.prediction, t.target) for o in objectives for t in o.terms]
     judged = [(p, t) for p, t in terms if p is not None and t is not None]
     return [*judged, *((w.prediction, w.target) for o in objectives for w in o.watches)]
+
+
+def _is_embedding(prediction: Value, target: Value, plans: Sequence[Plan]) -> bool:
+    """Whether a class is not what is told, but what decides which vectors lie near to each other."""
+    watches = [w for plan in plans for o in plan.objectives for w in o.watches]
+    by_pairs = any(w.reading is Reading.EMBEDDINGS and _same(w.prediction, prediction) for w in watches)
+    one_class = target.type.kind.name == "indices" and prediction.type.rank == 2 and target.type.rank == 1
+    scores = prediction.type.channels
+    return by_pairs or (one_class and scores != 1 and scores != target.type.kind.classes)
 
 
 def _usual(output: Value) -> Reading:
