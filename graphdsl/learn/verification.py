@@ -81,7 +81,10 @@ class Rates:
         return float(((true + 1 - false) / 2).max())
 
     def at(self, threshold: float) -> tuple[float, float]:
-        """False and true accept rate of a threshold; exact at those that are distances of genuine pairs, and 0."""
+        """False and true accept rate of a threshold; exact at those that are distances of genuine pairs.
+
+        Between two of them as at the one below; below all of them both are 0, also where impostors are that near.
+        """
         k = int(np.searchsorted(self.thresholds, threshold, side="right")) - 1
         if k < 0:
             return 0.0, 0.0
