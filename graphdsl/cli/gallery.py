@@ -43,7 +43,7 @@ class Finite(click.FloatRange):
 
 
 _gallery = click.argument("gallery", metavar="GALLERY", type=click.Path(dir_okay=False))
-_model = click.argument("spec", metavar="MODEL", type=click.Path(dir_okay=False))
+_model = click.argument("spec", metavar="MODEL", type=click.Path())
 _name = click.argument("name", metavar="NAME")
 _pictures = click.argument("data", metavar="PICTURE…", nargs=-1, required=True)
 _threshold = click.option(
@@ -64,7 +64,8 @@ def command() -> None:
     """Names for what a model embeds: who is it, without training anew.
 
     A gallery is one file with the embedding of each picture that was added, its name and a threshold. MODEL is a file
-    of weights, which holds its spec, or a spec; its output, or a layer, is the embedding, such as `triplet` trains.
+    of weights, which holds its spec, the folder of a run, or a spec; its output, or a layer, is the embedding, such as
+    `triplet` trains.
 
     \b
     graphdsl gallery calibrate people.safetensors faces.safetensors "known/{person}/*.png"

@@ -76,8 +76,8 @@ def warn(diagnostics: Sequence[Diagnostic]) -> None:
 
 
 def spec_argument(function: F) -> F:
-    """Decorator: the argument `spec`, the path of a .dag file."""
-    return click.argument("spec", metavar="SPEC.dag", type=click.Path(dir_okay=False))(function)
+    """Decorator: the argument `spec`: a .dag file, weights that hold their spec, or the folder of a run."""
+    return click.argument("spec", metavar="SPEC.dag", type=click.Path())(function)
 
 
 def weights_option(function: F) -> F:

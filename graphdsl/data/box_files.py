@@ -8,7 +8,7 @@ from pathlib import Path
 from graphdsl.data.annotations import Bad, Marked, Picture, dataset_of
 from graphdsl.data.dataset import Dataset
 from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
-from graphdsl.data.images import ENDINGS
+from graphdsl.data.images import ENDINGS, demand_pictures
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.data.table import Table, read_table
 from graphdsl.ir import Words
@@ -138,6 +138,7 @@ class BoxTable(Reader):
             file, box = _row(f"{path}:{line}", dict(zip(COLUMNS, cells, strict=True)))
             marked.setdefault(file, []).extend([box] if box else [])
         pictures = [Picture(folder / file, tuple(found)) for file, found in marked.items()]
+        demand_pictures([picture.path for picture in pictures], folder)
         return dataset_of(pictures, self.classes, self.bad, str(path))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from graphdsl.data.annotations import Bad, Marked, Picture, dataset_of
 from graphdsl.data.dataset import Dataset
 from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
+from graphdsl.data.images import demand_pictures
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.ir import Words
 from graphdsl.report import dataclass
@@ -44,6 +45,7 @@ class Coco(Reader):
             pictures = _pictures(path, folder, names, whole)
         except WRONG as error:
             raise _no_coco(path, error) from error
+        demand_pictures([picture.path for picture in pictures], folder)
         return dataset_of(pictures, tuple(names.values()), self.bad, str(path))
 
 

@@ -118,6 +118,15 @@ def decode_all(paths: Sequence[Path], size: tuple[int, int, int], decoded: Calla
     return out
 
 
+def demand_pictures(paths: Sequence[Path], folder: Path) -> None:
+    """Raises E0507 where a picture that a table names is not there. folder: where they were looked for."""
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        more = f", nor {len(missing) - 1} more of {len(paths)}" if len(missing) > 1 else ""
+        help = f"looked in `{folder}`: `pictures=` in the spec, or `--pictures`, names the folder of the pictures"
+        raise fail("E0507", f"there is no picture `{missing[0]}`{more}", help=help)
+
+
 def natural_size(path: Path) -> tuple[int, int]:
     """Height and width, from the file's header. Raises E0507."""
     from PIL import Image

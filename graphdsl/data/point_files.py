@@ -17,7 +17,7 @@ from graphdsl.data.column import Array, Column
 from graphdsl.data.csv_file import MISSING
 from graphdsl.data.dataset import INPUT, TARGET, Dataset
 from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
-from graphdsl.data.images import ENDINGS, Images, natural_size
+from graphdsl.data.images import ENDINGS, Images, demand_pictures, natural_size
 from graphdsl.data.named_files import named
 from graphdsl.data.pattern import fitted
 from graphdsl.data.points import MOST, SIDES, Points
@@ -74,6 +74,7 @@ class PointTable(Reader):
         path = places.find(self.path)
         folder = places.find(self.pictures) if self.pictures else path.parent
         found = [Located(f"{path}:{line}", folder / row[0], row[1:]) for line, row in _rows(path)]
+        demand_pictures([located.path for located in found], folder)
         return _dataset(found, self.first, self.bad, self.names, str(path))
 
 
@@ -105,6 +106,7 @@ class Pts(Reader):
             raise unreadable(path, "it is no folder", "`pts` reads a folder of .pts files; a table is read by `points`")
         folder = places.find(self.pictures) if self.pictures else path
         found = [Located(str(file), _beside(folder, file), _pts(file)) for file in sorted(path.glob("*.pts"))]
+        demand_pictures([located.path for located in found], folder)
         if not found:
             raise fail("E0508", f"`{path}` has no .pts files", help="there must be at least one")
         return _dataset(found, self.first, self.bad, self.names, str(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from graphdsl.ir import show
 from graphdsl.lang import Spec, read_source
-from graphdsl.learn import read_weights_or_checkpoint
+from graphdsl.learn import read_weights_or_checkpoint, weights_of_run
 from graphdsl.model.known import Known, known_of
 from graphdsl.report import Source, dataclass, fail
 
@@ -39,8 +39,12 @@ class Opened:
 def opened(path: str | Path) -> Opened:
     """The spec at path, or inside the file of weights at path.
 
-    Raises E0604 where weights cannot be read or hold no spec, and what reading a spec raises.
+    Of the folder of a run it is what the run has left.
+    Raises E0604 where weights cannot be read or hold no spec, E0616 where a folder holds none, and what reading a spec
+    raises.
     """
+    if Path(path).is_dir():
+        path = left_in(Path(path))
     if Path(path).suffix != ENDING:
         return Opened(read_source(str(path)), {})
     _, metadata = read_weights_or_checkpoint(Path(path))
@@ -52,6 +56,14 @@ def opened(path: str | Path) -> Opened:
     settings = {name: _unquoted(value) for name, value in _texts(metadata, "params").items()}
     source = Source(str(Path(path).with_suffix(".dag")), metadata["spec"])
     return Opened(source, settings, _loader(files), Path(path), known_of(metadata))
+
+
+def left_in(folder: Path) -> Path:
+    """What a run has left. Raises E0616 where it is no folder of a run, or of one that has not saved anything yet."""
+    found = weights_of_run(folder)
+    if found is None:
+        raise fail("E0616", f"no run has left weights in `{folder}`", help="name the folder of a run, or a file")
+    return found
 
 
 def packed(spec: Spec, load: Load) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from graphdsl.ir import Graph, Weight
 from graphdsl.lang import WeightsFile
-from graphdsl.learn import Plan, newest_weights, read_weights_or_checkpoint, weights_of_run
+from graphdsl.learn import Plan, newest_weights, read_weights_or_checkpoint
+from graphdsl.model.complete import left_in
 from graphdsl.model.known import Known, known_of
 from graphdsl.model.supply import Supply
 from graphdsl.report import Failed, Span, fail
@@ -31,12 +33,7 @@ def find_weights(path: str | Path | None, spec: Path) -> Path:
             help = "train it first, or name a file: `--weights FILE`; `graphdsl import` leaves one beside the spec"
             raise fail("E0616", f"no run of `{spec.stem}` in `{RUNS}` has left weights", help=help)
         return found
-    if not Path(path).is_dir():
-        return Path(path)
-    found = weights_of_run(Path(path))
-    if found is None:
-        raise fail("E0616", f"no run has left weights in `{path}`", help="name the folder of a run, or a file")
-    return found
+    return left_in(Path(path)) if Path(path).is_dir() else Path(path)
 
 
 def fill(weights: WeightStore, path: Path, prefix: str = "") -> tuple[LoadReport, Known]:
@@ -69,6 +66,19 @@ def used_path(file: WeightsFile) -> Path:
     return here if here.exists() and not path.exists() else path
 
 
+def _found(file: WeightsFile) -> Path:
+    """The file that is used. Raises E0604, with both places that were tried, and what leaves such a file."""
+    found = used_path(file)
+    if found.exists():
+        return found
+    tried = " and ".join(f"`{path}`" for path in dict.fromkeys((file.path, file.written)))
+    run = re.fullmatch(rf"{RUNS}/(.+)-[0-9]+", str(Path(file.written).parent))
+    spec = Path(file.span.source.path).with_name(f"{run[1]}.dag") if run else None
+    how = f": `graphdsl run {spec}`" if spec and spec.exists() else " by `graphdsl run`"
+    help = f"train it first{how}" if run else "name a file that there is, beside the spec or in the working directory"
+    raise fail("E0604", f"there is no file of weights `{file.written}`: tried {tried}", help=help)
+
+
 def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:
     """The weights of `model("other.dag", weights="…")`, beside that spec or in the working directory.
 
@@ -78,7 +88,7 @@ def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadRepo
     """
     prefix = f"{file.prefix}/" if file.prefix else ""
     with located(file.span):
-        report, _ = fill(weights, used_path(file), prefix)
+        report, _ = fill(weights, _found(file), prefix)
         own = [node.op for name, node in graph.items() if isinstance(node.op, Weight) and name.startswith(prefix)]
         if not any(op.trainable for op in own):
             demand_none(graph, report.missing, f"`{file.path}` lacks weights of a frozen model")

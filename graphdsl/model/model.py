@@ -61,7 +61,7 @@ from graphdsl.runtime import STATES, Compiled, Executor, LoadReport, WeightStore
 def compile(path: str | Path, settings: Mapping[str, Any] | None = None, *, backend: str = DEFAULT) -> Model:
     """The model that a spec describes. Nothing is read but specs; weights are made when they are first needed.
 
-    path      of a .dag file, or of a .safetensors file that a run or `save` has left: it holds its spec too
+    path      of a .dag file, or of a .safetensors file that holds its spec too, as `save` leaves it, or a run's folder
     settings  values for its params, as Python values or as text: {"width": 32}
     backend   what the model runs on
     Raises Failed with every mistake of the spec.

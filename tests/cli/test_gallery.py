@@ -151,6 +151,16 @@ def test_the_same_picture_counts_once(known: Path, capsys: pytest.CaptureFixture
     assert data(capsys, "add", *MODEL, "twin", "copy.png")["people"] == {"ada": 2, "ben": 1, "twin": 1}
 
 
+def test_a_run_is_a_model(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its folder; one that has left nothing says so."""
+    (known.parent / "runs/eye-1").mkdir(parents=True)
+    with_folder = ("identify", "people.safetensors", "runs/eye-1", "photos/ada/2.png")
+    assert "E0616" in told(capsys, *with_folder, code=1)
+    (known.parent / "eye.safetensors").rename(known.parent / "runs/eye-1/weights.safetensors")
+    assert "  ada  " in told(capsys, *with_folder)
+    assert app.run(["predict", "runs/eye-1", "photos/ada/2.png"]) == 0
+
+
 def test_several_are_removed_at_once(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All or none."""
     told(capsys, "add", *MODEL, "dan", "photos/dan/1.png")

@@ -72,3 +72,23 @@ train { data = boxes("marked.csv")  loss = [heads, things] -> detection  epochs 
     assert len(found) == 3 and {thing.label for thing in found} <= {"hen", "cow"}
     drawn = Image.open(io.BytesIO(marked(tmp_path / "a.png", found)))
     assert drawn.size == (64, 64) and len(drawn.getcolors()) > 1
+
+
+@pytest.mark.triggers("E0604")
+def test_weights_that_are_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both places are told, and the run that leaves such a file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    spec = "input x: float[2]\noutput y = x -> %s\n"
+    (tmp_path / "specs/part.dag").write_text(spec % "dense(3)")
+    for weights, wanted in (
+        (
+            "runs/part-1/weights.safetensors",
+            r"tried `specs/runs/part-1/\S+` and `runs/part-1/\S+`(?s:.*)run specs/part.dag`",
+        ),
+        ("runs/other-1/weights.safetensors", "train it first by `graphdsl run`"),
+        ("part.safetensors", "beside the spec or in the working directory"),
+    ):
+        (tmp_path / "specs/whole.dag").write_text(spec % f'model("part.dag", weights="{weights}")')
+        with pytest.raises(Failed, match=rf"E0604(?s:.*){wanted}"):
+            graphdsl.compile("specs/whole.dag").predict(np.zeros((1, 2)))
