@@ -33,6 +33,7 @@ _CANDIDATES = """
   first     = Constant <value_int = 1> ()
   two       = Constant <value_int = 2> ()
   row       = Constant <value_ints = [1]> ()
+  width     = Constant <value_ints = [4]> ()
   four      = Constant <value_ints = [1, 1, 4]> ()
   flatten   = Constant <value_ints = [0, -1]> ()
   most      = Reshape (one_most, row)
@@ -71,7 +72,10 @@ _CANDIDATES = """
 {kind}
   deep      = Unsqueeze (box, axis)
   which     = Expand (deep, four)
-  corners   = GatherElements <axis = 1> (boxes, which)
+  one_more  = Concat <axis = 0> (one_batch, row, width)
+  no_box    = Expand (zero, one_more)
+  standing  = Concat <axis = 1> (boxes, no_box)
+  corners   = GatherElements <axis = 1> (standing, which)
   sure      = Unsqueeze (told, axis)
   number    = Cast <to = 1> (kind)
   called    = Unsqueeze (number, axis)
@@ -89,7 +93,10 @@ _AS_ONE = _CANDIDATES.format(
     ways="""  highest   = ReduceMax <axes = [2]> (offered)
   ranked    = Transpose <perm = [0, 2, 1]> (highest)""",
     kind="""  likely    = Squeeze (best, axis)
-  kind      = GatherElements <axis = 1> (likely, box)""",
+  one_kind  = Concat <axis = 0> (one_batch, row)
+  no_kind   = Expand (zeroth, one_kind)
+  told_of   = Concat <axis = 1> (likely, no_kind)
+  kind      = GatherElements <axis = 1> (told_of, box)""",
 )
 
 BODIES = {
@@ -125,7 +132,8 @@ share is selectivity / (1 + selectivity); area (0: the whole picture) and speed 
 
 nms, nms_together: x [N, n, 5 + classes], found [N, most, 6]; several is 0 or 1. ONNX's NonMaxSuppression gives places,
 class by class, as many as there are. Their scores are put where they came from, and the best `most` of all are taken
-from there: -2 stands for none, for scores are 0 at least.
+from there: -2 stands for none, for scores are 0 at least. A box behind the last is what no row points at where there
+is no candidate at all.
 """
 
 

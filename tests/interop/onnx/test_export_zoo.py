@@ -37,9 +37,9 @@ FREE = {"amplifier", "author_profile", "house_adverts", "question_answering", "s
 """Lengths are free here. An ONNX file has them as a second input, which a spec cannot declare: it is refused."""
 
 ANOTHER = {"gpt", "vit", "autoencoder", "textgenrnn", "blood_cells", "blood_cells_free"}
-ANOTHER |= {"localisation", "landmarks"}
-"""ONNX has no attention and no anchors: they go out as the arithmetic that they are, and come in as that. And of a
-product or a picture whose last axis is 1 an importer need not know that it has this axis."""
+ANOTHER |= {"localisation", "landmarks", "faces"}
+"""ONNX has no attention, no anchors and no `l2_normalize`: they go out as the arithmetic that they are, and come in as
+that. And of a product or a picture whose last axis is 1 an importer need not know that it has this axis."""
 
 
 @pytest.fixture(autouse=True)
