@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Places:
             if candidate.exists():
                 return candidate
         places = " and ".join(f"`{place}`" for place in tried)
-        raise fail("E0501", f"there is no {what} `{path}`: tried {places}", help=_near(tried[0]))
+        raise fail("E0501", f"there is no {what} `{path}`: tried {places}", help=_near(tried))
 
 
 def read_bytes(path: Path, largest: int = LARGEST_UNPACKED) -> bytes:
@@ -68,9 +69,10 @@ def line_span(path: Path, number: int, line: str) -> Span:
     return Span(Source(str(path), before + line), len(before), len(before) + max(1, len(line)))
 
 
-def _near(path: Path) -> str:
-    """The name somebody may have meant in the same folder."""
-    if not path.parent.is_dir():
-        return "paths are taken from the folder of the spec, then from the working directory"
-    found = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
-    return f"did you mean `{path.with_name(found)}`?" if found else f"`{path.parent}` has no such name"
+def _near(tried: Sequence[Path]) -> str:
+    """The name somebody may have meant in one of these folders, or how paths are read."""
+    for path in tried:
+        found = nearest(path.name, (entry.name for entry in path.parent.iterdir())) if path.parent.is_dir() else None
+        if found:
+            return f"did you mean `{path.with_name(found)}`?"
+    return "paths are taken from the folder of the spec, then from the working directory" if len(tried) > 1 else ""

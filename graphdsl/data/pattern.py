@@ -101,6 +101,11 @@ def _fitting(pattern: str, places: Places) -> list[Match]:
         found = list(_walk(folder, expressions, {}))
         if found:
             return found
+    whole = next(
+        (folder / parts[-1] for folder in tried if fixed == len(parts) - 1 and (folder / parts[-1]).is_dir()), None
+    )
+    if whole is not None:
+        raise _no_pattern(pattern, whole)
     looked = " and ".join(f"`{folder}`" for folder in tried)
     raise fail("E0501", f"no file fits `{pattern}`: looked in {looked}", help=_near(tried[0], parts[fixed:]))
 
@@ -187,6 +192,14 @@ def _near(folder: Path, rest: Sequence[str]) -> str:
         return f"did you mean `{folder / meant}`?"
     listed = ", ".join(f"`{name}`" for name in names[:3])
     return f"`{folder}` holds {listed}{' …' if len(names) > 3 else ''}" if names else f"`{folder}` is empty"
+
+
+def _no_pattern(pattern: str, folder: Path) -> Failed:
+    """A folder where names of files should stand."""
+    below = any((folder / name).is_dir() for name in _listed(folder) if not name.startswith("."))
+    path = pattern.rstrip("/")
+    help = f'write a pattern of what is in it, `"{path}/{"{label}/" if below else ""}*"`, or `folder("{path}")`'
+    return fail("E0501", f"`{pattern}` is a folder, and no pattern of files' names", help=help)
 
 
 def _senseless(message: str, help: str) -> Failed:

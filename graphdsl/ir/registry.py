@@ -7,6 +7,7 @@ the docstring the page that `graphdsl ops NAME` shows. So a word is defined in o
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
@@ -68,6 +69,12 @@ class Entry:
 
     def setting(self, name: str) -> Setting | None:
         return next((s for s in self.settings if s.name == name), None)
+
+    @property
+    def example(self) -> str:
+        """A call of it that its text shows, `conv(16, 3)`; empty where there is none."""
+        found = re.search(rf"(?<=`){re.escape(self.name)}\([^()`]+\)(?=`)", self.doc)
+        return found[0] if found else ""
 
     @property
     def variadic(self) -> bool:

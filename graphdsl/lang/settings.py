@@ -28,8 +28,13 @@ class Arguments:
         return self.given[name].span if name in self.given else otherwise
 
 
-def match(owner: str, names: Sequence[str], required: Sequence[str], call: ast.Call, frame: Frame) -> Arguments:
-    """Gives each argument its setting. Tells E0205 (unknown), E0206 (twice), E0207 (missing), E0209 (too many)."""
+def match(
+    owner: str, names: Sequence[str], required: Sequence[str], call: ast.Call, frame: Frame, example: str = ""
+) -> Arguments:
+    """Gives each argument its setting. Tells E0205 (unknown), E0206 (twice), E0207 (missing), E0209 (too many).
+
+    example  of a whole call, for who leaves out what is required
+    """
     given: dict[str, ast.Argument] = {}
     complete = True
     position = 0
@@ -46,6 +51,7 @@ def match(owner: str, names: Sequence[str], required: Sequence[str], call: ast.C
     if missing and complete:
         wanted = " and ".join(f"`{n}`" for n in missing)
         help = f"write {call.name}({', '.join([*required, *(['…'] if len(names) > len(required) else [])])})"
+        help += f", such as {example}" if example else ""
         frame.session.tell(refuse("E0207", f"{owner} needs {wanted}", call.name_span, help=help), frame)
     return Arguments(given, complete and not missing)
 
@@ -88,7 +94,7 @@ def match_entry(entry: Entry, call: ast.Call, frame: Frame, *more: Setting) -> A
     """The arguments for a registered word, matched but not read."""
     settings = (*entry.settings, *more)
     required = [s.name for s in settings if s.default is REQUIRED]
-    return match(f"`{entry.name}`", [s.name for s in settings], required, call, frame)
+    return match(f"`{entry.name}`", [s.name for s in settings], required, call, frame, entry.example)
 
 
 def read_settings(entry: Entry, call: ast.Call, frame: Frame, *more: Setting) -> Settings:

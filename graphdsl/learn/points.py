@@ -57,6 +57,8 @@ class NormalisedError(OfPoints):
     between  numbers of those two, counted from 0: the outer corners of the eyes are `[36, 45]` of 68 points (300-W)
     picture  height x width of what the network sees, `96x128`, where it is not square
 
+    Of 68 points `normalised_error([36, 45])`.
+
     The target is `point[n]`. Unknown points are left out, and samples in which one of the two is unknown. First it is
     averaged over the points of a sample, then over samples.
 
@@ -83,6 +85,8 @@ class FailureRate(OfPoints):
     between  as for `normalised_error`
     above    the bound
     picture  as for `normalised_error`
+
+    Of 68 points `failure_rate([36, 45])`, or `failure_rate([36, 45], above=0.1)`.
 
     Source: Sagonas et al. 2013.
     """

@@ -140,6 +140,17 @@ def test_real_recordings() -> None:
     assert np.bincount(digit.values).tolist() == [30] * 10 and len(speaker.classes) == 6
 
 
+@pytest.mark.triggers("E0501")
+def test_a_folder_is_no_pattern(tmp_path: Path) -> None:
+    """What would be one, with the names of folders below where there are such."""
+    (tmp_path / "faces").mkdir()
+    with pytest.raises(Failed, match=r'E0501.*`faces` is a folder(?s:.*)`"faces/\*"`, or `folder\("faces"\)`'):
+        read(tmp_path, "faces")
+    (tmp_path / "faces/s1").mkdir()
+    with pytest.raises(Failed, match=r'E0501.*`faces/` is a folder(?s:.*)`"faces/\{label\}/\*"`'):
+        read(tmp_path, "faces/")
+
+
 def test_a_range_of_numbers_and_a_pattern_in_a_name(tmp_path: Path) -> None:
     """Whole numbers from and to, leading zeros or not; what fits a pattern."""
     for person in ("s1", "s2", "s09", "s10", "s11", "s100", "sx", "s"):

@@ -49,6 +49,22 @@ def test_an_error_points_at_the_call(tmp_path: Path) -> None:
     assert (diagnostic.code, diagnostic.span) == ("E0501", CALL)
 
 
+@pytest.mark.triggers("E0501")
+def test_a_path_that_is_not_there_says_only_what_helps(tmp_path: Path) -> None:
+    """The nearest name in either place; none where there is but one place and nothing alike."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/boxes.csv").touch()
+    for places, name, wanted in (
+        (Places(tmp_path, tmp_path / "work"), "boxs.csv", f"did you mean `{tmp_path / 'work/boxes.csv'}`?"),
+        (Places(tmp_path, tmp_path / "work"), "else", "paths are taken from the folder of the spec, then from the"),
+        (Places(tmp_path, tmp_path), "else", ""),
+    ):
+        with pytest.raises(Failed) as caught:
+            places.find(name)
+        found = caught.value.diagnostics[0].help or ""
+        assert found.startswith(wanted) and bool(found) == bool(wanted)
+
+
 def test_a_place_in_the_data_comes_first(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n")
     with pytest.raises(Failed) as caught:

@@ -24,6 +24,7 @@ NAMES = {
     "setting twice": ("E0206", IMAGE + "y = image -> conv(8, 3, stride=1, «stride»=2)", ""),
     "setting twice, once by place": ("E0206", IMAGE + "y = image -> conv(8, 3, «filters»=2)", ""),
     "setting missing": ("E0207", IMAGE + "y = image -> flatten -> «dense»", "dense(units"),
+    "setting missing, of an example": ("E0207", IMAGE + "y = image -> «reshape»", "), such as reshape(7x7x128)"),
     "block's setting missing": ("E0207", "block b(c) = in -> dense(c)\n" + VECTOR + "y = x -> «b»", "b(c)"),
     "setting too many": ("E0209", VECTOR + "y = x -> relu(«3»)", ""),
     "setting outside its domain": ("E0208", VECTOR + "y = x -> dropout(«1.5»)", ""),

@@ -54,3 +54,9 @@ def test_it_judges_points_alone() -> None:
         METRICS["failure_rate"].make(between=(0, 1)).reading(plain, plain)
     points = TensorType((BATCH, 3, 2), DType.FLOAT32, POINTS)
     assert METRICS["failure_rate"].make(between=(0, 1)).reading(plain, points) is Reading.NUMBERS
+
+
+def test_a_page_shows_how_it_is_written() -> None:
+    """What the help shows where the setting is left out."""
+    assert METRICS["normalised_error"].example == "normalised_error([36, 45])"
+    assert METRICS["failure_rate"].example == "failure_rate([36, 45])"
