@@ -8,7 +8,7 @@ import click
 
 from graphdsl.cli.judged import judged
 from graphdsl.cli.machine import backend_option
-from graphdsl.cli.options import Answer, answers, settings_option, spec_argument, weights_option
+from graphdsl.cli.options import Answer, answers, note, settings_option, spec_argument, weights_option
 from graphdsl.cli.weights import load
 from graphdsl.learn import quality_lines
 from graphdsl.model import Judged, compile
@@ -68,6 +68,7 @@ def command(
     load(model, weights, judged=True)
     given = judged(data, part, model)
     found = model.judge(given, on=on, score=score)
+    note(found.notes)
     used = on or model.judged_on if given is None else "given"
     told = TOLD[used] if part is None else f"on the part `{part}` of the data"
     rows = [told, *(f"{name}  {value:.4g}" for name, value in found.numbers.items())]

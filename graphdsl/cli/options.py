@@ -75,6 +75,12 @@ def warn(diagnostics: Sequence[Diagnostic]) -> None:
         print_diagnostics(diagnostics)
 
 
+def note(lines: Sequence[str]) -> None:
+    """What people should know and may go on with, on stderr."""
+    for line in lines:
+        click.echo(f"note: {line}", err=True)
+
+
 def spec_argument(function: F) -> F:
     """Decorator: the argument `spec`: a .dag file, weights that hold their spec, or the folder of a run."""
     return click.argument("spec", metavar="SPEC.dag", type=click.Path())(function)

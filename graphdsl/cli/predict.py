@@ -14,13 +14,13 @@ from graphdsl.cli.detections import as_coco, boxes_csv
 from graphdsl.cli.drawn import draw_all, drawable
 from graphdsl.cli.given import ROWS, as_trained, class_names, dataset, files_of, rate_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
-from graphdsl.cli.options import Answer, settings_option, spec_argument, tables, weights_option
+from graphdsl.cli.options import Answer, note, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, spoken, things
 from graphdsl.cli.saving import save
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Dense, Labels
-from graphdsl.ir import Array
-from graphdsl.model import TOP, Found, Model, asked, compile
+from graphdsl.ir import Array, Role
+from graphdsl.model import TOP, Found, Model, asked, compile, unheard
 from graphdsl.report import write_whole
 
 Boxes = dict[str, list[list[Found]]]
@@ -64,7 +64,7 @@ MOST_DRAWN = 100_000
     type=click.Path(),
     help="With `coco`: COCO's annotations, which say the ids of pictures and classes by their names.",
 )
-@click.option("--score", type=click.FloatRange(0, 1), default=0.0, help="Of boxes: those that score at least this.")
+@click.option("--score", type=click.FloatRange(0, 1), help="Of boxes: those that score at least this.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, help="With --draw: other noise.")
 @click.option(
     "-o",
@@ -86,7 +86,7 @@ def command(
     layer: str | None,
     drawn: int | None,
     ids: str | None,
-    score: float,
+    score: float | None,
     seed: int,
     output: str | None,
     backend: str,
@@ -115,9 +115,11 @@ def command(
     names = class_names(classes) if classes is not None else ()
     if layer is not None:
         return features(model, layer, given, output)
+    if score is not None:
+        note(unheard(model.graph.with_results(model.graph.of_role(Role.OUTPUT)), score))
     outputs = model.predict(given) if drawn is None else model.draw(drawn, seed=seed)
     best, files = model.top(outputs, count, names), files_of(given)
-    found, read = sure(model.found(outputs, names, files), score), model.texts(outputs, names)
+    found, read = sure(model.found(outputs, names, files), score or 0), model.texts(outputs, names)
     points = model.points(outputs, files)
     table = outputs | points | {name: np.array(said) for name, said in read.items()}
     coco = partial(as_coco, found, files, model.spec, ids)

@@ -15,7 +15,7 @@ from graphdsl.data.dataset import INPUT, TARGET, Dataset, Feed, split
 from graphdsl.data.digits import Digits
 from graphdsl.data.files import Places, read_bytes, unreadable
 from graphdsl.data.folder import Folder
-from graphdsl.data.follow import views
+from graphdsl.data.follow import demand_augments, views
 from graphdsl.data.idx import Idx
 from graphdsl.data.images import ENDINGS, Images, decode, natural_size
 from graphdsl.data.joined import Joined
@@ -132,6 +132,7 @@ __all__ = [
     "chosen",
     "coco_ids",
     "decode",
+    "demand_augments",
     "every",
     "in_array",
     "in_text",

@@ -13,7 +13,7 @@ from graphdsl.data.boxes import Boxes, as_boxes
 from graphdsl.data.column import Array, Rows
 from graphdsl.data.conform import Suited, conform
 from graphdsl.data.dataset import Dataset
-from graphdsl.data.follow import following, in_pictures
+from graphdsl.data.follow import following, in_pictures, unknown
 from graphdsl.data.match import match
 from graphdsl.data.points import Points, as_points
 from graphdsl.data.prepare import Prepare, Training, every
@@ -21,7 +21,7 @@ from graphdsl.data.preprocess import NO_STEPS, Preprocess, State
 from graphdsl.data.vocabulary import Vocabulary
 from graphdsl.data.wanted import Wanted
 from graphdsl.ir import BATCH
-from graphdsl.report import Diagnostic, Failed, Span, dataclass, did_you_mean, fail
+from graphdsl.report import Failed, Span, dataclass, fail
 
 SMALLEST_BUCKET = 8
 
@@ -154,7 +154,7 @@ def bind(
     Raises E0508, E0510 to E0518 and E0520, and E0507 for pictures that cannot be read.
     """
     found = match(dataset, wanted, span, spare=spare)
-    errors = [*found.errors, *_unknown(augments or {}, wanted, span)]
+    errors = [*found.errors, *unknown(augments or {}, wanted, span)]
     steps = preprocess or {}
     by_name = {want.name: want for want in wanted}
     prepare = Prepare(found.found, by_name, steps, dict(states or {}), dataset.place, training)
@@ -196,17 +196,6 @@ def _located(span: Span | None) -> Iterator[None]:
         yield
     except Failed as failed:
         raise Failed(replace(d, span=d.span or span) for d in failed.diagnostics) from failed
-
-
-def _unknown(
-    augments: Mapping[str, tuple[Augment, ...]], wanted: Sequence[Wanted], span: Span | None
-) -> list[Diagnostic]:
-    names = [w.name for w in wanted]
-    return [
-        Diagnostic("E0518", f"there is no input `{name}` to augment", span, help=did_you_mean(name, names))
-        for name in augments
-        if name not in names
-    ]
 
 
 def _free_sizes(suited: Sequence[Suited]) -> tuple[dict[str, int], dict[str, int]]:

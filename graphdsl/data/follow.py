@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from graphdsl.data.augment import Augment
 from graphdsl.data.boxes import Boxes, Part
 from graphdsl.data.conform import Suited, sized
 from graphdsl.data.images import Images
 from graphdsl.data.points import Points
 from graphdsl.data.prepare import Prepare
-from graphdsl.data.preprocess import Preprocess, seen, shaped
+from graphdsl.data.preprocess import NO_STEPS, Preprocess, seen, shaped
 from graphdsl.data.wanted import Wanted
-from graphdsl.report import Failed, fail
+from graphdsl.report import Diagnostic, Failed, Span, did_you_mean, fail
 
 AXES = 3
 """Of a picture."""
 
+Changes = tuple[Augment, ...]
 Marks = TypeVar("Marks", Boxes, Points)
 
 
@@ -49,21 +52,9 @@ def following(suited: Sequence[Suited]) -> list[Suited]:
 
     Raises E0518 where one of them is moved and the other is not told, or cannot follow.
     """
-    marks = [s for s in suited if s.wanted.marks]
+    _demand_marks([(s.wanted, s.augments) for s in suited])
     pictures = [s for s in suited if s.augments and not s.wanted.marks]
-    moved = next((s for s in pictures if any(a.moves for a in s.augments)), None)
-    for each in marks:
-        if len(pictures) > 1 and each.augments:
-            raise fail("E0518", f"several inputs change, and {each.wanted.title} can follow one", each.wanted.span)
-        if moved is not None and each.augments != moved.augments:
-            raise _apart(moved, each)
-        _demand_points(each)
-    alone = next((s for s in marks if s.augments and not pictures), None)
-    if alone is not None:
-        name = alone.wanted.name
-        help = f"name the pictures that they are in, too: `[image, {name}] -> flip`"
-        raise fail("E0518", f"`augment` moves {alone.wanted.title} and no picture", alone.wanted.span, help=help)
-    if not marks or not pictures:
+    if not pictures or all(not s.wanted.marks for s in suited):
         return list(suited)
     first = pictures[0]
     height, width, channels = (int(n or 0) for n in shaped(first.preprocess.placing, first.column.shape)[:AXES])
@@ -71,16 +62,77 @@ def following(suited: Sequence[Suited]) -> list[Suited]:
     return [replace(s, follows=follows) if s.wanted.marks and s.augments else s for s in suited]
 
 
-def _demand_points(each: Suited) -> None:
+def demand_augments(
+    augments: Mapping[str, Changes], wanted: Sequence[Wanted], preprocess: Mapping[str, Preprocess]
+) -> None:
+    """Before there are data: what none could make right. Raises E0518 with all of it."""
+    errors: list[Diagnostic] = list(unknown(augments, wanted))
+    by_name = {w.name: w for w in wanted}
+    told = [name for name in augments if name in by_name and not by_name[name].marks]
+    for demand in (
+        *(partial(_demand_pictures, by_name[n], augments[n], preprocess.get(n, NO_STEPS)) for n in told),
+        partial(_demand_marks, [(w, augments.get(w.name, ())) for w in wanted]),
+    ):
+        try:
+            demand()
+        except Failed as failed:
+            errors += failed.diagnostics
+    if errors:
+        raise Failed(errors)
+
+
+def unknown(augments: Iterable[str], wanted: Sequence[Wanted], span: Span | None = None) -> list[Diagnostic]:
+    """E0518 for each name that nothing has which is read."""
+    names = [w.name for w in wanted]
+    return [
+        Diagnostic("E0518", f"there is no input `{name}` to augment", span, help=did_you_mean(name, names))
+        for name in augments
+        if name not in names
+    ]
+
+
+def _demand_pictures(wanted: Wanted, changes: Changes, preprocess: Preprocess) -> None:
+    """Raises E0518 for what is no picture, and where what `preprocess` leaves cannot be changed so."""
+    sized = len(wanted.shape) in (AXES - 1, AXES) and all(isinstance(size, int) for size in wanted.shape)
+    if not sized or not wanted.type.dtype.is_float:
+        message = f"{wanted.title} is {wanted.type.describe()}, which `augment` cannot change"
+        raise fail("E0518", message, help="only pictures, `float[height, width, channels]`, can be augmented")
+    if preprocess.whole or len(wanted.shape) != AXES:
+        return
+    left = shaped(preprocess.placing, (None, None, preprocess.channels(int(wanted.shape[-1]))))
+    if all(left):
+        picture = (int(left[0] or 0), int(left[1] or 0), int(left[2] or 0))
+        for change in changes:
+            picture = change.shape(picture)
+
+
+def _demand_marks(pairs: Sequence[tuple[Wanted, Changes]]) -> None:
+    """Raises E0518 where boxes or points do not go where their pictures go, or cannot."""
+    pictures = [pair for pair in pairs if pair[1] and not pair[0].marks]
+    moved = next((pair for pair in pictures if any(change.moves for change in pair[1])), None)
+    marks = [pair for pair in pairs if pair[0].marks]
+    for wanted, changes in marks:
+        if len(pictures) > 1 and changes:
+            raise fail("E0518", f"several inputs change, and {wanted.title} can follow one", wanted.span)
+        if moved is not None and changes != moved[1]:
+            raise _apart(moved[0], wanted)
+        _demand_points(wanted, changes)
+    alone = next((wanted for wanted, changes in marks if changes and not pictures), None)
+    if alone is not None:
+        help = f"name the pictures that they are in, too: `[image, {alone.name}] -> flip`"
+        raise fail("E0518", f"`augment` moves {alone.title} and no picture", alone.span, help=help)
+
+
+def _demand_points(wanted: Wanted, changes: Changes) -> None:
     """Raises E0518 where points cannot follow."""
     try:
-        for augment in each.augments if each.wanted.points else ():
-            augment.demand_points(int(each.wanted.shape[0]))
+        for change in changes if wanted.points else ():
+            change.demand_points(int(wanted.shape[0]))
     except Failed as failed:
-        raise Failed(replace(d, span=d.span or each.wanted.span) for d in failed.diagnostics) from failed
+        raise Failed(replace(d, span=d.span or wanted.span) for d in failed.diagnostics) from failed
 
 
-def _apart(pictures: Suited, marks: Suited) -> Failed:
-    names, kind = f"{pictures.wanted.name}, {marks.wanted.name}", "boxes" if marks.wanted.boxes else "points"
-    message = f"`augment` moves things in {pictures.wanted.title}, and {marks.wanted.title} does not go along"
-    return fail("E0518", message, marks.wanted.span, help=f"name both, so that {kind} follow: `[{names}] -> flip`")
+def _apart(pictures: Wanted, marks: Wanted) -> Failed:
+    names, kind = f"{pictures.name}, {marks.name}", "boxes" if marks.boxes else "points"
+    message = f"`augment` moves things in {pictures.title}, and {marks.title} does not go along"
+    return fail("E0518", message, marks.span, help=f"name both, so that {kind} follow: `[{names}] -> flip`")

@@ -47,8 +47,9 @@ from graphdsl.model.drawing import asked, drawn
 from graphdsl.model.judging import Judged, judged
 from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, learned_before, located
 from graphdsl.model.looking import kernel_of, made_by, stage_text
+from graphdsl.model.pairs import unpaired
 from graphdsl.model.slides import Compared, compared
-from graphdsl.model.steps import steps_of
+from graphdsl.model.steps import demand_changes, steps_of
 from graphdsl.model.supply import Given, Supply
 from graphdsl.model.vectors import fill_vectors
 from graphdsl.model.words import VOCABULARY
@@ -100,6 +101,7 @@ class Model:
         self._supply = Supply(self.spec, steps_of(self.spec))
         self.writing = Writing(self.spec, self._supply, lambda: self.executor)
         self._supply.know(self._opened.known)
+        demand_changes(self._supply, self.plans)
 
     @property
     def graph(self) -> Graph:
@@ -175,7 +177,7 @@ class Model:
         keeper, seen = self._keeper(runs, resume), progress(shown)
         if resume is None:
             self.told += fill_vectors(self._supply, self.graph, self.executor.weights, self._filled)
-        for line in self.told:
+        for line in [*self.told, *unpaired(self.graph, chosen, feeds)]:
             seen.say(line)
         try:
             return self.writing.left(run(job, keeper, seen, state))

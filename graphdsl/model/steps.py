@@ -1,15 +1,17 @@
 """`preprocess` of a spec: its steps for each input and target, built, and checked against what it declares before there
-are data."""
+are data; `augment` likewise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from graphdsl.data import NO_STEPS, STEPS, AnyStep, ColumnStep, Preprocess, Wanted, shaped
+from graphdsl.data import NO_STEPS, STEPS, AnyStep, ColumnStep, Preprocess, Wanted, demand_augments, shaped
 from graphdsl.ir import Made
 from graphdsl.lang import Recipe, Spec
+from graphdsl.learn import Plan
 from graphdsl.model.loading import located
+from graphdsl.model.supply import Supply
 from graphdsl.report import Failed, Reporter, Span, fail
 
 Sizes = tuple[int | None, ...]
@@ -35,6 +37,15 @@ def steps_of(spec: Spec) -> dict[str, Preprocess]:
             _report(failed, preprocess.span, reporter)
     reporter.raise_if_failed()
     return found
+
+
+def demand_changes(supply: Supply, plans: Sequence[Plan]) -> None:
+    """Raises E0518 where `augment` of a section asks for what no data could make right."""
+    for plan in plans:
+        if plan.augment:
+            wanted = supply.wanted(plan.judged(supply.spec.graph))
+            with located(plan.augment[0].span):
+                demand_augments(supply.augments(plan), wanted, supply.preprocess)
 
 
 def _keys(recipe: Recipe, used: list[str]) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ class Supply:
             return feed.parts(count, plan.seed)[0]
 
         span = plan.data.span if plan.data else None
-        whole = self.bound(feed.dataset, wanted, self._augments(plan), span, trained)
+        whole = self.bound(feed.dataset, wanted, self.augments(plan), span, trained)
         train, valid, _ = feed.parts(len(whole), plan.seed)
         return whole.only(train), whole.only(valid) if feed.valid else None
 
@@ -222,7 +222,8 @@ class Supply:
             self._read[key] = read(made, self.places)
         return self._read[key]
 
-    def _augments(self, plan: Plan) -> dict[str, tuple[Augment, ...]]:
+    def augments(self, plan: Plan) -> dict[str, tuple[Augment, ...]]:
+        """What a section changes as it learns, by input or target."""
         found: dict[str, tuple[Augment, ...]] = {}
         for recipe in plan.augment:
             steps = tuple(AUGMENTS.build(step) for step in recipe.steps)

@@ -77,6 +77,7 @@ from graphdsl.ops.shape import Reshape, Transpose, reshape, transposed
 from graphdsl.ops.softmax import Softmax
 from graphdsl.ops.take import Cast
 from graphdsl.ops.taps import Taps
+from graphdsl.ops.triplets import Triplets
 from graphdsl.ops.window import Pads, Sizes, numbers, reach, resolve_pad
 from graphdsl.ops.windows import Crop, Unslidable, WindowMap, slide
 
@@ -154,6 +155,7 @@ __all__ = [
     "Taps",
     "TopPlaces",
     "Transpose",
+    "Triplets",
     "Unslidable",
     "Vectors",
     "WindowMap",

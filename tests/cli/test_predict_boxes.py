@@ -171,3 +171,18 @@ def test_what_is_drawn(tmp_path: Path) -> None:
     assert (drawn[50:60, 20:40] == first).all(axis=-1).sum() > 40, "a label above its box"
     assert (drawn[10:20, 280:299] == second).all(axis=-1).any(), "a label that the border would cut goes to the left"
     assert (drawn[150:, :250] == 128).all(), "nothing where nothing is"
+
+
+def test_a_score_below_that_of_the_spec(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Has no effect, which is said with the value of the spec and its place."""
+    assert app.run(["predict", "net.safetensors", "pictures", "--score", "0.05"]) == 0
+    told = capsys.readouterr().err
+    assert "note: `--score 0.05` is below `nms(score=0.1)` at net.dag:5:25" in told and "write `score=0.05`" in told
+    for words in (["--score", "0.1"], []):
+        assert app.run(["predict", "net.safetensors", "pictures", *words]) == 0
+        assert "note" not in capsys.readouterr().err
+    judge = ["evaluate", "net.safetensors", "cells.json", "--score"]
+    assert app.run([*judge, "0.05"]) == 0
+    assert "note: `--score 0.05` is below `nms(score=0.1)`" in capsys.readouterr().err
+    assert app.run([*judge, "0.2"]) == 0
+    assert "note" not in capsys.readouterr().err
