@@ -31,7 +31,9 @@ def ahead(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan
     first, others = op.split(inputs)
     places = op.placed(-1, range(len(first), len(inputs)))
     fixed = frozenset(i for i, place in enumerate(places) if place in machine.fixed)
-    consumer = _plan(Call("", op.consumer, (), ()), op.placed(x, others), results, replace(machine, fixed=fixed))
+    passed = 2 * x.size + sum(a.size for a in first) if _pays(x, machine) else 0
+    told = replace(machine, fixed=fixed, ahead=passed)
+    consumer = _plan(Call("", op.consumer, (), ()), op.placed(x, others), results, told)
     if consumer is None:
         return None
     task = epilogue(machine.library, op.formula, first, x, -1) if all_float32(x, *others) else None
@@ -46,16 +48,21 @@ def _plan(call: Call, inputs: Arrays, outputs: Arrays, machine: Machine) -> Plan
     return binder(call, inputs, outputs, machine) if binder else None
 
 
+def _pays(x: Array, machine: Machine) -> bool:
+    """Whether blocks of tiles are worth making x for themselves."""
+    return x.nbytes >= LARGE and len(x) >= MANY * machine.threads
+
+
 def _rides(consumer: Plan, formula: Task, x: Array, machine: Machine) -> bool:
     """Lets the consumer's first sweep work the formula out; False where it cannot, or would not gain."""
     sweeps = [s.task for s in consumer.steps if not isinstance(s.task, PACKING)]
-    task, many = sweeps[0] if sweeps else None, MANY * machine.threads
+    task = sweeps[0] if sweeps else None
     if not isinstance(task, conv_amx_task | winograd_task) or task.x != pointer(x) or x.nbytes < LARGE:
         return False
     if isinstance(task, winograd_task):
-        if task.parts or len(x) < many:
+        if task.parts or not _pays(x, machine):
             return False
-    elif task.images < many and not (task.limit >= 0 and task.panel_shares == 1):
+    elif task.images < MANY * machine.threads and not (task.limit >= 0 and task.panel_shares == 1):
         return False
     else:
         task.line_shares, task.panel_shares = machine.threads, 1

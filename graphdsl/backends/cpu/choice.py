@@ -11,6 +11,8 @@ large. That pays where channels and pixels are many:
     weights           x  read from far, and made in every step of training   what small pictures lose by
     channels          x  transformed, however few products they are in       what few channels lose by
 
+What rides on Winograd's tiles (a formula before, sums behind) is a pass of its own beside the direct way.
+
 The rates are kept in the cache folder, one file for each processor, instruction set, number of threads and version of
 the kernels. Where nothing can be written, rates of a typical machine serve, so that two runs choose alike.
 """
@@ -32,7 +34,8 @@ from graphdsl.backends.cpu.program import seconds
 from graphdsl.backends.cpu.task import BINDERS, Machine, Plan, Step, room
 from graphdsl.backends.cpu.winograd import POINTS, TILE, convolution, rows_of, tiles_at_once
 from graphdsl.ir import Array, Call
-from graphdsl.ops import Conv, ConvKernelGradient
+from graphdsl.ops import Conv, ConvKernelGradient, Elementwise
+from graphdsl.ops.expression import Operand
 from graphdsl.report import dataclass
 
 WORTH = 0.92
@@ -60,6 +63,7 @@ class Rates:
 
     few, some, many  multiplications of direct convolutions of 16, 64 and 256 channels
     back_few, ...    the same of their kernel gradients
+    streaming        numbers that a formula over large tensors reads and writes
     products         multiplications in Winograd's products
     transforms       numbers that Winograd makes of inputs, or takes to make results
     packing          transformed weights made
@@ -72,25 +76,31 @@ class Rates:
     back_few: float
     back_some: float
     back_many: float
+    streaming: float
     products: float
     transforms: float
     packing: float
     reading: float
 
 
-NEVER = Rates(*(1e12,) * 6, *(1e3,) * 4)
+NEVER = Rates(*(1e12,) * 7, *(1e3,) * 4)
 """While rates are measured, nothing is faster than the direct way."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Of a convolution: results [batch, height, width, filters]; channels of the inputs."""
+    """Of a convolution: results [batch, height, width, filters]; channels of the inputs.
+
+    ahead, behind  numbers read and written by formulas before, by sums behind, where these do not ride on it
+    """
 
     batch: int
     height: int
     width: int
     channels: int
     filters: int
+    ahead: int = 0
+    behind: int = 0
 
     @property
     def tiles(self) -> int:
@@ -115,8 +125,9 @@ def convolution_way(work: Work, machine: Machine, *, fixed: bool) -> Way:
     blocks = ceil(work.tiles / threads / tiles_at_once(work.channels, machine))
     near = both + (0.0 if work.weights < CACHE else blocks * threads * work.weights / r.reading)
     rows = min(1.0, work.tiles / rows_of(machine))
-    far = both + product * (1 - rows) + (work.weights + 2 * made) / r.reading + STEP
-    return _least(work, near, far, _between(work, r.few, r.some, r.many), machine)
+    far = both + product * (1 - rows) + (work.weights + 2 * made) / r.reading + STEP + work.ahead / r.streaming
+    passes = (work.ahead + work.behind) / r.streaming
+    return _least(work, near, far, _between(work, r.few, r.some, r.many), machine, passes)
 
 
 def gradient_way(work: Work, machine: Machine) -> Way:
@@ -145,9 +156,10 @@ def _products(work: Work, machine: Machine) -> float:
     return POINTS * work.tiles * work.channels * filters * (1.3 if filters == machine.lanes else 1.0)
 
 
-def _least(work: Work, near: float, far: float, rate: float, machine: Machine) -> Way:
+def _least(work: Work, near: float, far: float, rate: float, machine: Machine, passes: float = 0.0) -> Way:
+    """passes: seconds of what rides on Winograd alone."""
     filters = ceil(work.filters / machine.lanes) * machine.lanes
-    direct = 9 * work.batch * work.height * work.width * work.channels * filters / rate
+    direct = passes + 9 * work.batch * work.height * work.width * work.channels * filters / rate
     if min(near, far) > WORTH * direct:
         return Way.DIRECT
     return Way.NEAR if near < far else Way.FAR
@@ -189,7 +201,9 @@ def typical(machine: Machine) -> Rates:
     """Of a machine of which nothing is known but its vectors and threads, 3 GHz."""
     vectors = machine.lanes * machine.threads
     direct = (3e9 * vectors, 4e9 * vectors, 4.5e9 * vectors)
-    return Rates(*direct, *direct, 4.5e9 * vectors, 6e8 * vectors, 2e8 * vectors, 4e9 * machine.threads)
+    return Rates(
+        *direct, *direct, 4e9 * machine.threads, 4.5e9 * vectors, 6e8 * vectors, 2e8 * vectors, 4e9 * machine.threads
+    )
 
 
 def _read(text: str | None) -> Rates | None:
@@ -206,6 +220,7 @@ def _measured(machine: Machine) -> Rates:
     machine = replace(machine, fixed=frozenset({1}))
     few, some, many = (Work(2, 28, 28, 16, 16), Work(2, 28, 28, 64, 64), Work(1, 14, 14, 256, 256))
     direct = [_direct(machine, channels, back=back) for back in (False, True) for channels in (16, 64, 256)]
+    direct.append(_streaming(machine))
     tried = [_winograd(machine, work, staged=work is many) for work in (some, few, many)]
     plans = [one.plan for one in (*direct, *tried)]
     *spent, fast, slow, far, packing = _least_seconds(machine, [*(p.steps for p in plans), plans[-1].once])
@@ -231,9 +246,12 @@ class _Tried:
 
 
 def _least_seconds(machine: Machine, plans: Sequence[Sequence[Step]]) -> list[float]:
-    """Of each plan. In rounds: whoever else computes for a moment disturbs all of them, and once."""
-    rounds = [[seconds(machine.library, steps, BUDGET / ROUNDS) for steps in plans] for _ in range(ROUNDS)]
-    return [min(times) for times in zip(*rounds, strict=True)]
+    """Of each plan. On one thread, as if each were as fast: all would wait for one that others keep busy. In rounds:
+    whoever else computes for a moment disturbs all plans, and once.
+    """
+    alone = [[replace(step, serial=True) for step in steps] for steps in plans]
+    rounds = [[seconds(machine.library, steps, BUDGET / ROUNDS) for steps in alone] for _ in range(ROUNDS)]
+    return [min(times) / machine.threads for times in zip(*rounds, strict=True)]
 
 
 def _direct(machine: Machine, channels: int, *, back: bool) -> _Tried:
@@ -246,6 +264,15 @@ def _direct(machine: Machine, channels: int, *, back: bool) -> _Tried:
     plan = BINDERS[type(op)](Call(op.name, op, (0, 1), (2,)), inputs, (output,), machine)
     assert plan is not None
     return _Tried(plan, (x, kernel, y), kernel.size * batch * side * side)
+
+
+def _streaming(machine: Machine) -> _Tried:
+    """The sum of two tensors of 8 MB."""
+    x, y, z = (room(1 << 21) for _ in range(3))
+    op = Elementwise(Operand(0) + Operand(1), 2)
+    plan = BINDERS[Elementwise](Call(op.name, op, (0, 1), (2,)), (x, y), (z,), machine)
+    assert plan is not None
+    return _Tried(plan, (x, y, z), 3 * x.size)
 
 
 def _winograd(machine: Machine, work: Work, *, staged: bool) -> _Tried:

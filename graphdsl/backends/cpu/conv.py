@@ -127,7 +127,10 @@ def _way(op: Sliding, kernel: Array, y: Array, machine: Machine, gathered: Gathe
         return Way.DIRECT
     batch, height, width, filters = y.shape
     channels = kernel.shape[2] * kernel.shape[3] // filters
-    return convolution_way(Work(batch, height, width, channels, filters), machine, fixed=1 in machine.fixed)
+    ahead = 0 if machine.library.tiles else machine.ahead
+    behind = y.size * (1 + len(gathered.factors)) if gathered else 0
+    work = Work(batch, height, width, channels, filters, ahead, behind)
+    return convolution_way(work, machine, fixed=1 in machine.fixed)
 
 
 def _by_winograd(

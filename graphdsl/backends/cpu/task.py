@@ -69,12 +69,14 @@ class Machine:
 
     fixed   positions of the operands that hold the same numbers in every run until weights are written from outside
     fast    whether float32 sums may be taken by shortcuts that round a little more (Winograd)
+    ahead   numbers read and written by the formula that runs before the call, unless its kernel works that out as well
     """
 
     library: Library
     threads: int
     fixed: frozenset[int] = field(default=frozenset())
     fast: bool = True
+    ahead: int = 0
 
     @property
     def lanes(self) -> int:

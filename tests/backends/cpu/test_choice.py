@@ -55,6 +55,12 @@ def test_others_are_not(common: Machine) -> None:
         assert convolution_way(work, common, fixed=False) is Way.DIRECT
 
 
+def test_what_rides_counts(common: Machine) -> None:
+    work = Work(1, 7, 7, 512, 512)
+    assert convolution_way(replace(work, ahead=10**9), common, fixed=False) is Way.NEAR
+    assert convolution_way(replace(work, behind=10**9), common, fixed=False) is not Way.DIRECT
+
+
 def test_weights_that_stay_are_transformed_for_nothing(common: Machine) -> None:
     some = [Work(1, side, side, 256, 256) for side in (14, 16, 18, 20, 22, 24)]
     ways = {fixed: [convolution_way(w, common, fixed=fixed) for w in some] for fixed in (False, True)}
