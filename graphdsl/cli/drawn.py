@@ -20,8 +20,11 @@ def drawable(output: str, files: list[str]) -> bool:
     return ending in ("", PICTURE)
 
 
-def draw_all(output: Path, found: dict[str, list[list[Found]]], points: dict[str, Array], files: list[str]) -> None:
-    """A picture of each file with what all heads have found in it, in a folder or, of one file, as output.
+def draw_all(
+    output: Path, found: dict[str, list[list[Found]]], points: dict[str, Array], files: list[str]
+) -> list[Path]:
+    """A picture of each file with what all heads have found in it, in a folder or, of one file, as output. Gives what
+    was written.
 
     Raises E0519 where a picture would be written over itself, E0701.
     """
@@ -34,6 +37,7 @@ def draw_all(output: Path, found: dict[str, list[list[Found]]], points: dict[str
     for i, (file, name) in enumerate(zip(files, names, strict=True)):
         both = sorted((thing for pictures in found.values() for thing in pictures[i]), key=lambda t: -t.score)
         write_whole(name, marked(Path(file), both, [values[i] for values in points.values()]))
+    return names
 
 
 def apart(files: list[str]) -> list[str]:

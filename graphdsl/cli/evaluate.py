@@ -9,6 +9,7 @@ import click
 from graphdsl.cli.judged import judged
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, note, settings_option, spec_argument, weights_option
+from graphdsl.cli.saving import written
 from graphdsl.cli.weights import load
 from graphdsl.learn import quality_lines
 from graphdsl.model import Judged, compile
@@ -88,3 +89,4 @@ def keep(folder: Path, found: Judged) -> None:
         raise fail("E0519", "there is no metric of boxes or pairs, so no curve", help=help)
     for name, content in found.files.items():
         write_whole(folder / name, content)
+    click.echo(written([folder / name for name in found.files]), err=True)

@@ -16,7 +16,7 @@ from graphdsl.cli.given import ROWS, as_trained, class_names, dataset, files_of,
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, note, settings_option, spec_argument, tables, weights_option
 from graphdsl.cli.said import as_csv, lines, spoken, things
-from graphdsl.cli.saving import save
+from graphdsl.cli.saving import save, written
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Dense, Labels
 from graphdsl.ir import Array, Role
@@ -124,7 +124,7 @@ def command(
     table = outputs | points | {name: np.array(said) for name, said in read.items()}
     coco = partial(as_coco, found, files, model.spec, ids)
     if output is not None:
-        keep(output, found, points, table, best, given, coco)
+        click.echo(written(keep(output, found, points, table, best, given, coco)), err=True)
     text = shown(model, table, best, files or texts_of(given), found, read)
     answer = told(model, outputs | points, best, files, read) | listed(found)
     return Answer(text, answer, csv=lambda: rows(found, table, best, files), coco=coco)
@@ -176,17 +176,18 @@ def keep(
     best: dict[str, list[Any]],
     given: Dataset | None,
     coco: Callable[[], str],
-) -> None:
-    """Answers as a file, or the pictures with what was found in them. Raises E0519, E0701."""
+) -> list[Path]:
+    """Answers as a file, or the pictures with what was found in them. Gives what was written. Raises E0519, E0701."""
     files = files_of(given)
     if (found or points) and files and drawable(output, files):
-        draw_all(Path(output), found, points, files)
-    elif Path(output).suffix == ".json":
+        return draw_all(Path(output), found, points, files)
+    if Path(output).suffix == ".json":
         write_whole(Path(output), coco().encode() + b"\n")
     elif found and set(found) == set(table) and Path(output).suffix == ".csv":
         write_whole(Path(output), boxes_csv(found, files).encode())
     else:
-        save(output, table, best, files, rate_of(given))
+        return save(output, table, best, files, rate_of(given))
+    return [Path(output)]
 
 
 def listed(found: dict[str, list[list[Found]]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from graphdsl.lang.elaborate import elaborate
 from graphdsl.lang.format import format_text
+from graphdsl.lang.pages import PAGES, SAME
 from graphdsl.lang.parser import decode, parse, read_source
 from graphdsl.lang.spec import (
     Choices,
@@ -22,6 +23,8 @@ from graphdsl.lang.unread import unread
 from graphdsl.lang.vocabulary import Vocabulary
 
 __all__ = [
+    "PAGES",
+    "SAME",
     "Choices",
     "Interval",
     "LossTerm",

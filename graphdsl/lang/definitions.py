@@ -113,8 +113,17 @@ def unpack(names: Sequence[ast.NameDef], value: Datum) -> Sequence[Datum]:
     if not isinstance(value, tuple) or len(value) != len(names):
         got = len(value) if isinstance(value, tuple) else 1
         span = names[0].span.to(names[-1].span)
-        raise refuse("E0219", f"{len(names)} names for {got} {'results' if got != 1 else 'result'}", span)
+        message = f"{len(names)} names for {got} {'results' if got != 1 else 'result'}"
+        raise refuse("E0219", message, span, help=_names_for(names, got))
     return value
+
+
+def _names_for(names: Sequence[ast.NameDef], got: int) -> str:
+    """What to write where there are so many results."""
+    if got > len(names):
+        return f"give each a name: {got} before `=`, with commas between"
+    written = ", ".join(name.name for name in names[:got]) or "y"
+    return f"write `{written} = …`" + (f", or take it apart: `-> split({len(names)})`" if got == 1 else "")
 
 
 def _output(name: ast.NameDef, value: Datum, definition: ast.Define, frame: Frame) -> None:

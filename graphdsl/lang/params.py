@@ -72,7 +72,9 @@ def _demand_inside(
         raise refuse("E0802", message, span, labels=_where(definition))
     if domain is not None and value not in domain:
         message = f"`{name}` is set to {show(value)}, which is not in {domain}"
-        raise refuse("E0802", message, span, labels=_where(definition))
+        words = [word for word in domain.values if isinstance(word, str)] if isinstance(domain, Choices) else []
+        help = did_you_mean(value, words) if isinstance(value, str) else ""
+        raise refuse("E0802", message, span, labels=_where(definition), help=help)
 
 
 def _family(value: Datum) -> str:

@@ -99,5 +99,5 @@ def _picture(spec: Spec) -> tuple[int, int, Wanted]:
 
 
 def _none(spec: Spec, why: str) -> Failed:
-    message = f"`{spec.source.path}` says nothing of boxes to choose anchors by: {why}"
+    message = f"`{spec.source.title}` says nothing of boxes to choose anchors by: {why}"
     return fail("E0815", message, help="give the data themselves: `graphdsl anchors photos/ --size 240x320`")

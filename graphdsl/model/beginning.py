@@ -27,5 +27,6 @@ def begin_folder(runs: Path, name: str, spec: Spec, summary: str) -> Path:
 def how_to_go_on(spec: Spec, settings: Mapping[str, Any], folder: Path, epochs: int | None) -> str:
     """The command line."""
     given = [f"--set {name}={shlex.quote(str(value))}" for name, value in settings.items()]
-    words = ["graphdsl run", shlex.quote(spec.source.path), *given, "--resume", shlex.quote(str(folder))]
+    file = spec.source.held or spec.source.path
+    words = ["graphdsl run", shlex.quote(file), *given, "--resume", shlex.quote(str(folder))]
     return " ".join([*words, *([f"--epochs {epochs}"] if epochs is not None else [])])

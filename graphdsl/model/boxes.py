@@ -62,9 +62,9 @@ def unheard(graph: Graph, score: float) -> list[str]:
     lines, needed = [], graph.needed()
     for name, node in graph.items():
         if isinstance(node.op, Nms) and node.op.score > score and name in needed:
-            where = f" at {node.spans[0]}" if node.spans else ""
+            where = f" ({node.spans[0]})" if node.spans else ""
             told = f"is below `nms(score={node.op.score:g})`{where}, which has dropped all that scores less"
-            lines.append(f"`--score {score:g}` {told}; for more boxes write `score={score:g}` there")
+            lines.append(f"`--score {score:g}` {told}; for more boxes the spec must say `score={score:g}`")
     return lines
 
 

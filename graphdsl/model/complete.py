@@ -54,8 +54,8 @@ def opened(path: str | Path) -> Opened:
     base = Path(path).parent
     files = {os.path.normpath(base / name): text for name, text in _texts(metadata, "files").items()}
     settings = {name: _unquoted(value) for name, value in _texts(metadata, "params").items()}
-    source = Source(str(Path(path).with_suffix(".dag")), metadata["spec"])
-    return Opened(source, settings, _loader(files), Path(path), known_of(metadata))
+    source = Source(str(Path(path).with_suffix(".dag")), metadata["spec"], str(path))
+    return Opened(source, settings, _loader(files, str(path)), Path(path), known_of(metadata))
 
 
 def left_in(folder: Path) -> Path:
@@ -82,11 +82,11 @@ def identity(spec: Spec, load: Load) -> str:
     return sha256(b"\0".join([spec.source.text.encode(), *texts, *(p.encode() for p in params)])).hexdigest()
 
 
-def _loader(files: Mapping[str, str]) -> Load:
+def _loader(files: Mapping[str, str], held: str) -> Load:
     def load(name: str) -> Source:
         if os.path.normpath(name) not in files:
             raise fail("E0114", f"the file of weights does not hold `{name}`", help="train it again, and it will")
-        return Source(name, files[os.path.normpath(name)])
+        return Source(name, files[os.path.normpath(name)], held)
 
     return load
 

@@ -381,7 +381,7 @@ class Model:
     def _trained(self) -> tuple[Plan, ...]:
         if not self.plans:
             help = "write `train { loss = [output, target] -> mse }` at the end of the spec"
-            raise fail("E0613", f"`{self.spec.source.path}` has no train section, so there is no loss", help=help)
+            raise fail("E0613", f"`{self.spec.source.title}` has no train section, so there is no loss", help=help)
         return self.plans
 
     def _run(self, graph: Compiled, inputs: Any) -> dict[str, Array]:

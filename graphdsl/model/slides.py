@@ -60,7 +60,7 @@ def demand_slides(spec: Spec) -> None:
     """Raises E0810 where spec slides nothing."""
     if not spec.slid:
         help = 'write `map = picture -> slide("crop.dag")`'
-        raise fail("E0810", f"`{spec.source.path}` slides no network over pictures", help=help)
+        raise fail("E0810", f"`{spec.source.title}` slides no network over pictures", help=help)
 
 
 def _compared(graph: Graph, slid: Slid, in_use: Callable[[Graph], Compiled], pictures: Sequence[Fed]) -> Compared:

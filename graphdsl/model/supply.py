@@ -32,8 +32,9 @@ from graphdsl.learn import Batches as Judged
 from graphdsl.learn import Feeds, NoData, Plan
 from graphdsl.model.known import Known
 from graphdsl.passes import shortest
-from graphdsl.report import Span, dataclass, fail
+from graphdsl.report import Failed, Span, dataclass, fail
 
+FEW_CLASSES = "E0515"
 PREDICTED = 256
 """Samples in a batch where nothing says otherwise and nothing is learned."""
 
@@ -91,7 +92,10 @@ class Supply:
         feed = self._train_feed(plan, given)
         if feed is None:
             return Feeds(_nothing(plan, wanted))
-        train, valid = self._split(plan, feed, wanted)
+        try:
+            train, valid = self._split(plan, feed, wanted)
+        except Failed as failed:
+            raise self._at_once(failed, plan, wanted) from failed
         judged = self._given_valid(given, wanted) if given else self._named(plan.valid, wanted)
         if valid is not None and judged is not None:
             raise fail(
@@ -188,6 +192,16 @@ class Supply:
         whole = self.bound(feed.dataset, wanted, self.augments(plan), span, trained)
         train, valid, _ = feed.parts(len(whole), plan.seed)
         return whole.only(train), whole.only(valid) if feed.valid else None
+
+    def _at_once(self, failed: Failed, plan: Plan, wanted: Sequence[Wanted]) -> Failed:
+        """With what a target has too few classes for in the other data too: one look says how many it needs."""
+        found = list(failed.diagnostics)
+        for made in (plan.valid, plan.test) if any(d.code == FEW_CLASSES for d in found) else ():
+            try:
+                self._named(made, wanted)
+            except Failed as more:
+                found += [d for d in more.diagnostics if d.code == FEW_CLASSES and d not in found]
+        return Failed(found)
 
     def _given_valid(self, given: Given, wanted: Sequence[Wanted]) -> Batches | None:
         if isinstance(given.valid, float):

@@ -180,6 +180,7 @@ def slide(
             f"a window of {own[0]}x{own[1]} is larger than what it is slid over, {over[0]}x{over[1]}",
             attribute="" if window is None else "windows",
             operand=0 if window is None else None,
+            help=f"declare the picture at least {own[0]}x{own[1]}, or give smaller windows: `windows={min(over)}`",
         )
     step = _demand_stride(crop.stride, stride)
     s = Slider(b, window_count((high, wide), size, step), step)
@@ -223,10 +224,12 @@ def _scaled(b: Builder, picture: Value, crop: Sizes, window: int | Sizes | None)
 def _demand_stride(own: Sizes, stride: int | Sizes | None) -> Sizes:
     step = own if stride is None else per_axis("stride", stride, len(SPACE))
     if any(s % k for s, k in zip(step, own, strict=True)):
+        above = -(-step[0] // own[0]) * own[0], -(-step[1] // own[1]) * own[1]
         raise TypeRuleError(
             f"the network's strides take windows {_times(own)} pixels apart, and {_times(step)} is no multiple of that",
             code="E0305",
             attribute="stride",
+            help=f"write `stride={_times(above)}`, or leave it out for {_times(own)}",
         )
     return step
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+BEGUN = 3
+"""More letters than these are the beginning of one name, where they are of one only."""
+
 
 def distance(a: str, b: str, limit: int) -> int:
     """Edits (insert, delete, replace, swap of neighbours) from a to b, or limit + 1 when there are more.
@@ -43,7 +46,8 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     if best[0] <= limit:
         return best[1]
     stretched = [c for _, c in scored if len(name) > 2 and (name in c.split("_") or c in name.split("_"))]
-    return stretched[0] if len(stretched) == 1 else None
+    begun = stretched or [c for _, c in scored if len(name) > BEGUN and c.startswith(name)]
+    return begun[0] if len(begun) == 1 else None
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:

@@ -112,7 +112,7 @@ def _place(span: Span | None) -> dict[str, Any]:
         return dict.fromkeys(("path", "line", "column", "end_line", "end_column"))
     end_line, end_column = span.source.position(span.end)
     return {
-        "path": span.source.path,
+        "path": span.source.title,
         "line": span.line,
         "column": span.column,
         "end_line": end_line,

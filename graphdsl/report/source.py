@@ -5,17 +5,29 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 
 
 @dataclass(frozen=True)
 class Source:
     """A text people wrote and the path they know it by.
 
-    path is shown in messages as given; it is not opened here.
+    path  as given; it is not opened here
+    held  the path of a file that holds this text beside other things, as weights hold their spec; path is then where
+          the text would stand beside it
     """
 
     path: str
     text: str
+    held: str = ""
+
+    @property
+    def title(self) -> str:
+        """What messages call it: its path, or what it is inside of the file that holds it."""
+        if not self.held:
+            return self.path
+        inner = PurePath(self.path)
+        return f"{'the spec' if inner.stem == PurePath(self.held).stem else inner.name} in {self.held}"
 
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
@@ -62,4 +74,4 @@ class Span:
         return Span(self.source, self.start, other.end)
 
     def __str__(self) -> str:
-        return f"{self.source.path}:{self.line}:{self.column}"
+        return f"{self.source.title}:{self.line}:{self.column}"

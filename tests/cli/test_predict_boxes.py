@@ -177,7 +177,7 @@ def test_a_score_below_that_of_the_spec(place: Path, capsys: pytest.CaptureFixtu
     """Has no effect, which is said with the value of the spec and its place."""
     assert app.run(["predict", "net.safetensors", "pictures", "--score", "0.05"]) == 0
     told = capsys.readouterr().err
-    assert "note: `--score 0.05` is below `nms(score=0.1)` at net.dag:5:25" in told and "write `score=0.05`" in told
+    assert "note: `--score 0.05` is below `nms(score=0.1)` (the spec in net.safetensors:5:25)" in told
     for words in (["--score", "0.1"], []):
         assert app.run(["predict", "net.safetensors", "pictures", *words]) == 0
         assert "note" not in capsys.readouterr().err
@@ -186,3 +186,28 @@ def test_a_score_below_that_of_the_spec(place: Path, capsys: pytest.CaptureFixtu
     assert "note: `--score 0.05` is below `nms(score=0.1)`" in capsys.readouterr().err
     assert app.run([*judge, "0.2"]) == 0
     assert "note" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("found/", "wrote found/a.png, found/b.png, found/c.png"),
+        ("found.csv", "wrote found.csv"),
+        ("found.json", "wrote found.json"),
+        ("found.npz", "wrote found.npz"),
+    ],
+)
+def test_what_was_written_is_said(place: Path, capsys: pytest.CaptureFixture[str], output: str, told: str) -> None:
+    """On stderr, so that tables on stdout stay tables."""
+    assert app.run(["predict", "net.safetensors", "pictures", "-o", output]) == 0
+    said = capsys.readouterr()
+    assert told in said.err.splitlines() and "wrote" not in said.out
+    assert (place / output).exists()
+
+
+def test_many_files_are_told_as_a_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(place / "pictures" / "a.png", place / "pictures" / "z.png")
+    assert app.run(["predict", "net.safetensors", "pictures", "-o", "found"]) == 0
+    assert "wrote 4 files in found/, a.png to z.png" in capsys.readouterr().err
+    assert app.run(["evaluate", "net.safetensors", "cells.json", "-o", "quality"]) == 0
+    assert "wrote quality/precision_recall.svg, quality/precision_recall.csv" in capsys.readouterr().err
