@@ -109,9 +109,10 @@ def _label(box: Box) -> str:
     settings = [escape(box.settings)] if box.settings else []
     rows = [f"<b>{escape(box.kind)}</b>", *settings, *(escape(line) for line in box.lines)]
     facts = [f"{box.parameters:,} parameters"] if box.parameters else []
-    facts += [f"one set of weights, used {box.uses} times"] if box.uses > 1 else []
+    used = f"used {box.uses} times"
+    facts += ([f"one set of weights, {used}"] if box.parameters else [used]) if box.uses > 1 else []
     if box.uses > 1 or box.role is BoxRole.WEIGHT:
-        rows.insert(0, _small(box.key))
+        rows.insert(0, _small(box.key.removeprefix(f"{box.blocks[-1]}/") if box.blocks else box.key))
     return _table([*rows, *map(_small, facts)], FILLS.get(family(box.kind), "#ffffff"), box)
 
 

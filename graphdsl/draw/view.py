@@ -10,7 +10,7 @@ are one box. Summary and picture are both made from it, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from enum import StrEnum
 
@@ -237,14 +237,20 @@ def fold(view: View, light: frozenset[str]) -> View:
     host_of: dict[str, str] = {}
     for key, box in view.boxes.items():
         arrows = entering.get(key, [])
-        if box.kind not in light or box.uses > 1 or len(arrows) != 1 or len(leaving[arrows[0].source]) != 1:
+        if box.kind not in light or not _alone(box, arrows, leaving):
             continue
         host = boxes[host_of.get(arrows[0].source, arrows[0].source)]
-        if host.role is BoxRole.LAYER and host.uses == 1 and host.blocks == box.blocks:
+        if host.role is BoxRole.LAYER and host.uses == box.uses and host.blocks == box.blocks:
             boxes[host.key] = _joined(host, boxes.pop(key))
             host_of[key] = host.key
     kept = (a for a in view.arrows if a.target not in host_of)
     return View(boxes, tuple(replace(a, source=host_of.get(a.source, a.source)) for a in kept))
+
+
+def _alone(box: Box, arrows: Sequence[Arrow], leaving: Mapping[str, Sequence[Arrow]]) -> bool:
+    """Whether each use of box takes one tensor, all of them what one other box gives, which gives nothing else."""
+    sources = {arrow.source for arrow in arrows}
+    return len(sources) == 1 and len(arrows) == box.uses == len(leaving[next(iter(sources))])
 
 
 def _grouped(arrows: Iterable[Arrow], end: str) -> dict[str, list[Arrow]]:

@@ -10,13 +10,14 @@ from graphdsl.lang.files import carry_out_all, opened, params_of
 from graphdsl.lang.frame import Frame, Module
 from graphdsl.lang.limits import is_bounded
 from graphdsl.lang.models import Own, Use, counted, path_argument, spec_path
+from graphdsl.lang.names import Scope
 from graphdsl.lang.pipes import apply
 from graphdsl.lang.refusal import refuse, refuse_rule
 from graphdsl.lang.settings import Arguments, match, read_setting
 from graphdsl.lang.spec import Slid
 from graphdsl.lang.values import UNKNOWN, Datum, Flow, SlideWord, describe, is_unknown
 from graphdsl.ops import Crop, Unslidable, slide
-from graphdsl.report import Failed
+from graphdsl.report import Failed, dataclass
 
 OWN = ("path", "weights", "upto", "freeze", "stride", "windows")
 """Settings of `slide` itself; the params of the other spec come beside them."""
@@ -46,6 +47,22 @@ def _read(setting: Setting, arguments: Arguments, frame: Frame) -> Any:
     return setting.default if given is None else read_setting("`slide`", setting, given.value, frame)
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one size: which of several sizes it is, from 0, how far they stand apart, and the size, if one is
+    given."""
+
+    place: int
+    stride: Any
+    size: Any
+    several: bool
+
+    @property
+    def title(self) -> str:
+        """`40`, `24x32`"""
+        return "x".join(map(str, self.size)) if isinstance(self.size, tuple) else str(self.size)
+
+
 class _Slide:
     """One use of a spec at every window of a picture."""
 
@@ -60,7 +77,10 @@ class _Slide:
         if crop is None:
             return UNKNOWN
         self.use.note([self.picture], inside)
-        made = tuple(self._slid(crop, inside, i, stride, window) for i, window in enumerate(windows or (None,)))
+        several = len(windows or ()) > 1
+        made = tuple(
+            self._slid(crop, inside, Windows(i, stride, window, several)) for i, window in enumerate(windows or (None,))
+        )
         return made if len(made) > 1 else made[0]
 
     def _crop(self) -> tuple[Crop | None, Frame]:
@@ -88,15 +108,20 @@ class _Slide:
             raise refuse("E0310", message, use.call.span)
         return Crop(graph, inputs[0].name, result), inside
 
-    def _slid(self, crop: Crop, inside: Frame, again: int, stride: Any, window: Any) -> Value:
+    def _slid(self, crop: Crop, inside: Frame, windows: Windows) -> Value:
         call, frame, scope = self.use.call, self.use.frame, inside.scope
-        shared = scope.weights if scope.weights != scope.path else ""
-        layer = Layer(scope.path, call.name, _settings(self.arguments), frame.blocks, shared)
+        layer = self._layer(scope, windows)
         builder = frame.session.builder
         try:
             with builder.within(Place(scope.path, scope.weights, layer, (call.span, *frame.spans))):
                 made, over = slide(
-                    builder, crop, self.picture, stride=stride, window=window, again=again, reuse=frame.reuse
+                    builder,
+                    crop,
+                    self.picture,
+                    stride=windows.stride,
+                    window=windows.size,
+                    again=windows.place,
+                    reuse=frame.reuse,
                 )
         except Unslidable as error:
             raise _unslidable(error, self.use) from None
@@ -109,10 +134,14 @@ class _Slide:
             frame.session.slid.append(Slid(made, over, crop))
         return made
 
-
-def _settings(arguments: Arguments) -> str:
-    """As written."""
-    return ", ".join(a.span.text for a in arguments.given.values())
+    def _layer(self, scope: Scope, windows: Windows) -> Layer:
+        """The layer that people see; of several sizes of windows one for each, called after the size."""
+        given = self.arguments.given.items()
+        written = [a.span.text for name, a in given if not (windows.several and name == WINDOWS.name)]
+        written += [f"{WINDOWS.name}={windows.title}"] if windows.several else []
+        part = f"/{windows.title}" if windows.several else ""
+        shared = f"{scope.weights}{part}" if scope.weights != scope.path else ""
+        return Layer(f"{scope.path}{part}", self.use.call.name, ", ".join(written), self.use.frame.blocks, shared)
 
 
 def _unslidable(error: Unslidable, use: Use) -> Failed:

@@ -170,12 +170,14 @@ def slide(
 
     Raises TypeRuleError, and Unslidable where a layer of crop does not slide.
     """
-    size = crop.size
-    scaled = _scaled(b, _demand_picture(crop, picture), size, window)
+    size, place = crop.size, b.place
+    with b.within(replace(place, layer=_resizing(place.layer))):
+        scaled = _scaled(b, _demand_picture(crop, picture), size, window)
     high, wide = scaled.type.spatial
     assert isinstance(high, int) and isinstance(wide, int)
     if high < size[0] or wide < size[1]:
-        own, over = size if window is None else per_axis("windows", window, len(SPACE)), picture.type.spatial
+        own = size if window is None else per_axis("windows", window, len(SPACE))
+        over = [n for n in picture.type.spatial if isinstance(n, int)]
         raise TypeRuleError(
             f"a window of {own[0]}x{own[1]} is larger than what it is slid over, {over[0]}x{over[1]}",
             attribute="" if window is None else "windows",
@@ -186,6 +188,14 @@ def slide(
     s = Slider(b, window_count((high, wide), size, step), step)
     value = _Fold(crop, s, again, reuse or again > 0).value(scaled)
     return b.emit(WindowMap(size, (high, wide), step, s.work, crop.work), value, name="slide"), scaled
+
+
+def _resizing(layer: Layer | None) -> Layer | None:
+    """The layer that makes the picture smaller or larger before a layer that is slid over it."""
+    if layer is None:
+        return None
+    shared = f"{layer.shared}/resize" if layer.shared else ""
+    return replace(layer, path=f"{layer.path}/resize", kind="resize", settings="", shared=shared)
 
 
 def _demand_picture(crop: Crop, picture: Value) -> Value:

@@ -10,6 +10,7 @@ import pytest
 from graphdsl.backends import DEFAULT
 from graphdsl.backends.cuda.backend import CudaBackend
 from graphdsl.backends.registry import BACKENDS
+from graphdsl.draw.view import BoxRole, fold, layer_view
 from graphdsl.ir import Array
 from graphdsl.model import Model, compile
 from graphdsl.ops import WindowMap
@@ -236,3 +237,26 @@ def test_a_slid_network_learns(tmp_path: Path) -> None:
     before = model.evaluate(x, y)["loss"]
     model.fit(x, y, batch=2, runs=None, shown=False)
     assert model.evaluate(x, y)["loss"] < before / 2
+
+
+def test_windows_of_several_sizes_are_told_apart(tmp_path: Path) -> None:
+    """In the summary, in the picture and by `slide`; the layers that both use are one box each, with their relu."""
+    written(tmp_path, CROPS["conv, pool, dense"], "")
+    (tmp_path / "slid.dag").write_text(
+        'input picture: float[45, 61, 3]\noutput small, large = picture -> slide("crop.dag", windows=[20, 24x32])\n'
+    )
+    slid = compile(tmp_path / "slid.dag")
+    assert [found.name for found in slid.slides(pictures(1))] == ["small/slide_1/20", "small/slide_1/24x32"]
+    view = fold(layer_view(slid.graph), frozenset({"relu"}))
+    boxes = {key: box for key, box in view.boxes.items() if box.kind in ("slide", "resize")}
+    assert {key: box.settings for key, box in boxes.items()} == {
+        "small/slide_1/20/resize": "",
+        "small/slide_1/20": '"crop.dag", windows=20',
+        "small/slide_1/24x32/resize": "",
+        "small/slide_1/24x32": '"crop.dag", windows=24x32',
+    }
+    arrows = {(a.source, a.target) for a in view.arrows}
+    assert ("picture", "small/slide_1/20/resize") in arrows and ("small/slide_1/20", "output small") in arrows
+    assert not any(source in boxes and source == target for source, target in arrows)
+    assert all(box.uses == 2 for box in view.boxes.values() if box.role is BoxRole.LAYER and box.key not in boxes)
+    assert not any(box.kind == "relu" for box in view.boxes.values())
