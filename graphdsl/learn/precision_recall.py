@@ -25,6 +25,7 @@ Qualities = Mapping[str, Sequence["Quality"]]
 class Quality:
     """How well the boxes of one class were found.
 
+    number             of the class, from 0
     boxes              how many there are
     ap                 average precision by the rule of the metric; NaN where there are no boxes
     precision, recall  of what was found with a score that is high enough; NaN of nothing
@@ -33,6 +34,7 @@ class Quality:
     """
 
     label: str
+    number: int
     boxes: int
     ap: float
     precision: float
@@ -74,14 +76,14 @@ def qualities(metric: OfBoxes, observed: Array, names: Sequence[str], score: flo
     """
     aps = metric.by_class(observed)
     known = np.unique(observed[:, 0]).astype(int).tolist()
-    return [_of_class(observed[observed[:, 0] == c], _label(c, names), aps.get(c, np.nan), score) for c in known]
+    return [_of_class(observed[observed[:, 0] == c], c, _label(c, names), aps.get(c, np.nan), score) for c in known]
 
 
 def _label(number: int, names: Sequence[str]) -> str:
     return names[number] if number < len(names) else str(number)
 
 
-def _of_class(rows: Array, label: str, ap: float, score: float) -> Quality:
+def _of_class(rows: Array, number: int, label: str, ap: float, score: float) -> Quality:
     found, boxes = rows[rows[:, 1] != TRUTH], int((rows[:, 1] == TRUTH).sum())
     order = np.argsort(-found[:, 1], kind="stable")
     scores, right = found[order, 1], found[order, 2] > 0
@@ -90,7 +92,7 @@ def _of_class(rows: Array, label: str, ap: float, score: float) -> Quality:
     reached = (precisions[sure - 1], recalls[sure - 1]) if sure else (np.nan, 0.0)
     precision, recall = reached if boxes else (reached[0], np.nan)
     kept = scores[right], recalls[right], precisions[right]
-    return Quality(label, boxes, ap, float(precision), float(recall), *kept)
+    return Quality(label, number, boxes, ap, float(precision), float(recall), *kept)
 
 
 def quality_lines(found: Sequence[Quality], score: float) -> list[str]:
@@ -128,4 +130,4 @@ def quality_curves(found: Qualities) -> str:
 def _curves(classes: Sequence[Quality]) -> list[Curve]:
     """Those with the most boxes first: not all may have room."""
     most = sorted(classes, key=lambda q: -q.boxes)
-    return [Curve(f"{q.label[:16]} {_told(q.ap)}", q.recalls, q.precisions) for q in most]
+    return [Curve(f"{q.label[:16]} {_told(q.ap)}", q.recalls, q.precisions, q.number) for q in most]

@@ -22,11 +22,12 @@ DRAWN = 12
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """across, up: [points]. label: what stands beside the chart."""
+    """across, up: [points]. label: what stands beside the chart. number: of its colour, as classes have in pictures."""
 
     label: str
     across: Array
     up: Array
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _panel(chart: Square, y: int) -> str:
     parts.append(tick((LEFT + right) / 2, HEIGHT - 4, "middle", chart.across))
     parts.append(f'<g transform="translate(14,{(top + bottom) / 2}) rotate(-90)">{tick(0, 0, "middle", chart.up)}</g>')
     for place, curve in enumerate(chart.curves[:DRAWN]):
-        colour = PALETTE[place]
+        colour = PALETTE[curve.number % len(PALETTE)]
         points = [(LEFT + (right - LEFT) * a, bottom - (bottom - top) * u) for a, u in _thinned(curve)]
         parts.append(drawn_curve(points, colour) if points else "")
         row = top + LINE * (place + 1)

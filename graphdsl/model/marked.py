@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from graphdsl.data import decode
 from graphdsl.ir import Array
-from graphdsl.learn import PALETTE, png
+from graphdsl.learn import PALETTE, enlarged, png
 from graphdsl.model.boxes import Found
 
-LARGE = 2.0
-"""Half the width in pixels from which on a point has a rim."""
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LEAST = 256
+"""Pixels of the longer side that a picture is drawn with at least."""
+FINE = 8
+"""How many times finer than pixels the edges of points are."""
+SMALL, RIM = 2.0, 0.7
+"""The radius in pixels of the smallest points, and how wide their rim is."""
 
 Place = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -22,12 +32,17 @@ Place = tuple[float, float, float, float]
 def marked(path: Path, found: Sequence[Found], points: Sequence[Array] = ()) -> bytes:
     """The picture as PNG, with every box, its name and its score, the best on top, and with every point.
 
+    Small pictures are drawn larger, each pixel as a square, so that names can be read and points be told apart.
+
     points  of each output that tells such, [points, 2] in pixels
     Raises E0507 where the picture cannot be read.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    picture = Image.fromarray(decode(path, (None, None, 3)))
+    pixels = decode(path, (None, None, 3))
+    picture = Image.fromarray(enlarged(pixels, LEAST))
+    scale = picture.width / pixels.shape[1]
+    found = [replace(thing, box=_scaled(thing.box, scale)) for thing in found]
     line = max(1, round(min(picture.size) / 240))
     font = ImageFont.load_default(size=max(9, round(min(picture.size) / 32)))
     draw = ImageDraw.Draw(picture)
@@ -40,12 +55,29 @@ def marked(path: Path, found: Sequence[Found], points: Sequence[Array] = ()) -> 
         taken.append(_free(thing, draw.textbbox((line, line), text, font=font)[2:], line, picture.size, taken))
         draw.rectangle(taken[-1], fill=_colour(thing))
         draw.text((taken[-1][0] + line, taken[-1][1]), text, fill="white", font=font)
-    size = max(0.75, min(picture.size) / 120)
+    size = max(SMALL, min(picture.size) / 120)
     for number, head in enumerate(points):
-        for x, y in head[np.isfinite(head).all(axis=1)] + 0.5:
-            place = (x - size, y - size, x + size, y + size)
-            draw.ellipse(place, fill=PALETTE[(number + 1) % len(PALETTE)], outline="white" if size > LARGE else None)
+        where = (head[np.isfinite(head).all(axis=1)] + 0.5) * scale
+        _draw_points(picture, where, size, PALETTE[(number + 1) % len(PALETTE)])
     return png(np.asarray(picture))
+
+
+def _draw_points(picture: Image, places: Array, size: float, colour: str) -> None:
+    """Discs of this radius, with a light rim around. Edges are soft: drawn FINE times as large, then taken together."""
+    from PIL import Image, ImageDraw
+
+    for x, y in places:
+        left, top, side = math.floor(x - size) - 1, math.floor(y - size) - 1, 2 * math.ceil(size) + 4
+        for radius, fill in ((size + RIM, "white"), (size, colour)):
+            mask = Image.new("L", (side * FINE, side * FINE))
+            place = [round(FINE * (x - left - radius)), round(FINE * (y - top - radius))]
+            ImageDraw.Draw(mask).ellipse((*place, *(p + round(2 * FINE * radius) - 1 for p in place)), fill=255)
+            picture.paste(fill, (left, top), mask.resize((side, side), Image.Resampling.BOX))
+
+
+def _scaled(box: Place, by: float) -> Place:
+    left, top, width, height = (by * number for number in box)
+    return left, top, width, height
 
 
 def _colour(thing: Found) -> str:

@@ -16,7 +16,7 @@ from PIL import Image
 import graphdsl
 from graphdsl.cli import app
 from graphdsl.ir import Array
-from graphdsl.learn import METRICS, Pair, Reading, qualities, quality_files, quality_lines
+from graphdsl.learn import METRICS, PALETTE, Pair, Reading, qualities, quality_files, quality_lines
 
 CATS = [0.5, 0.5, 0.2, 0.2], [0.2, 0.2, 0.1, 0.1]
 WRONG = [0.8, 0.8, 0.1, 0.1]
@@ -72,7 +72,7 @@ def test_precision_and_recall_at_a_score_are_those_of_what_scores_as_much() -> N
 def test_files() -> None:
     """Curves as csv say the same as the numbers; the picture is well formed, and bounded for many classes."""
     random = np.random.default_rng(1)
-    true = [[*random.random(2), 0.1, 0.1, c] for c in range(30) for _ in range(3)]
+    true = [[*random.random(2), 0.1, 0.1, c] for c in range(30) for _ in range(4 if c == 7 else 3)]
     made, rows = observed([[*t[:4], random.random(), t[4]] for t in true], true)
     found = {"found.map_50": qualities(made, rows, ["a & b <c>"])}
     files = quality_files(found)
@@ -82,6 +82,11 @@ def test_files() -> None:
     drawn = ElementTree.fromstring(files["precision_recall.svg"].decode())
     texts = ["".join(t.itertext()) for t in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert "a & b <c> 1.0000" in texts and "and 18 more classes" in texts
+    lines = {t.text: t.attrib["style"] for t in drawn.iter("{http://www.w3.org/2000/svg}text") if "style" in t.attrib}
+    assert [f"fill:{PALETTE[number % len(PALETTE)]}" for number in (0, 7)] == [
+        next(style for label, style in lines.items() if label and label.startswith(f"{name} "))
+        for name in ("a & b <c>", "7")
+    ], "the colours that boxes of a class have in pictures"
     assert quality_files({}) == {} and quality_files({"found.map": []}) == {}
 
 

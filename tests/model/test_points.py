@@ -72,8 +72,8 @@ def test_points_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     np.testing.assert_allclose(np.array([row[1:] for row in rows], float), points.reshape(4, 4), atol=1e-3)
     for path, own in zip(pictures, points, strict=True):
         drawn = np.asarray(Image.open(folder / "out" / f"{Path(path).stem}.png").convert("RGB"), int)
-        assert drawn.shape == (24, 48, 3)
-        x, y = np.clip(np.round(own[0]).astype(int), 1, (46, 22))
+        assert drawn.shape == (24 * 6, 48 * 6, 3), "small pictures are drawn larger"
+        x, y = np.clip(np.round((own[0] + 0.5) * 6 - 0.5).astype(int), 1, (48 * 6 - 2, 24 * 6 - 2))
         assert np.ptp(drawn[y - 1 : y + 2, x - 1 : x + 2], axis=-1).max() > 40, "something coloured on a grey picture"
 
 
@@ -91,3 +91,18 @@ def test_unknown_points_are_not_drawn(tmp_path: Path) -> None:
         for points in ([], [np.array([[np.nan, 3.0]])], [np.array([[20.0, 20.0], [np.nan, 3.0]])])
     )
     assert plain == nothing != one
+
+
+@pytest.mark.parametrize("size", [64, 256, 600])
+def test_points_are_discs_in_their_places(tmp_path: Path, size: int) -> None:
+    """To a tenth of a pixel of the picture, also between pixels, with soft edges."""
+    Image.new("RGB", (size, size), "black").save(tmp_path / "a.png")
+    where = np.array([[size * 0.31 + 0.3, size * 0.62 + 0.45]])
+    drawn = np.asarray(Image.open(io.BytesIO(marked(tmp_path / "a.png", [], [where]))), float)
+    scale = len(drawn) / size
+    assert scale == max(1, 256 // size)
+    light = drawn.sum(axis=-1)
+    rows, columns = np.indices(light.shape)
+    middle = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
+    np.testing.assert_allclose((middle + 0.5) / scale - 0.5, where[0], atol=0.1)
+    assert len(np.unique(light)) > 5, "edges are soft"

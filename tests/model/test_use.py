@@ -71,7 +71,7 @@ train { data = boxes("marked.csv")  loss = [heads, things] -> detection  epochs 
     found = again.found(again.predict(pixels), files=[str(tmp_path / "a.png")])["found"][0]
     assert len(found) == 3 and {thing.label for thing in found} <= {"hen", "cow"}
     drawn = Image.open(io.BytesIO(marked(tmp_path / "a.png", found)))
-    assert drawn.size == (64, 64) and len(drawn.getcolors()) > 1
+    assert drawn.size == (256, 256) and len(drawn.getcolors()) > 1
 
 
 @pytest.mark.triggers("E0604")
