@@ -67,8 +67,22 @@ static void stage(const conv_task *t, block *b) {
     }
 }
 
-/* Line l of results, its columns from panel q on; q counts the panels of all groups. */
-static void line(const conv_task *t, const block *b, i64 l, i64 q) {
+/* The weights of panel q, counted through all groups, and what they are in floats. */
+static const float *weights_of(const conv_task *t, i64 q) {
+    i64 panels = panel_count(t->filters), k = t->taps * t->pieces * t->length;
+    return t->packed + q / panels * packed_size(k, t->filters) + q % panels * 2 * VL * k;
+}
+
+/* What line l of a block fetches of the weights of panel q while it works on the one before: its share, until all
+ * of them are asked for. */
+static const float *fetched(const conv_task *t, const block *b, i64 l, i64 pixels, i64 q, i64 width) {
+    i64 k = t->taps * t->pieces * t->length, tiles = (pixels + TILE_ROWS(width) - 1) / TILE_ROWS(width);
+    i64 asked = (l - b->start) * tiles * k * TILE_FETCHES;
+    return asked < k * width * VL ? weights_of(t, q) + asked : 0;
+}
+
+/* Line l of results, its columns from panel q on, of which `end` is behind the last of this share. */
+static void line(const conv_task *t, const block *b, i64 l, i64 q, i64 end) {
     i64 panels = panel_count(t->filters), group = q / panels, p = q % panels;
     i64 strip = l / t->rows, i = l % t->rows, part = strip % t->parts, first, last;
     i64 depth = t->pieces * t->length, width = panel_width(t->filters, p);
@@ -76,7 +90,7 @@ static void line(const conv_task *t, const block *b, i64 l, i64 q) {
     i64 j = i * t->down - t->top + first * t->dilation;
     const float *x = t->x + strip / t->parts * t->x_image + part * t->x_part + t->from;
     const float *a = t->staged_line ? staged(t, b, strip, j) : x + j * t->x_line;
-    const float *weights = t->packed + group * packed_size(t->taps * depth, t->filters);
+    i64 pixels = part + 1 < t->parts ? t->wide : t->last;
     i64 column = group * t->filters + p * 2 * VL;
     i64 at = strip / t->parts * t->y_image + part * t->y_part + i * t->y_line + column;
     tile next = {
@@ -85,7 +99,7 @@ static void line(const conv_task *t, const block *b, i64 l, i64 q) {
         .segments = (last - first) * t->pieces,
         .offsets = t->offsets,
         .length = t->length,
-        .b = weights + (p * t->taps * 2 + first * width) * depth * VL,
+        .b = weights_of(t, q) + first * width * depth * VL,
         .c = t->y + at,
         .c_stride = t->y_pixel,
         .columns = panel_columns(t->filters, p),
@@ -95,8 +109,9 @@ static void line(const conv_task *t, const block *b, i64 l, i64 q) {
         .low = (float)t->low,
         .mask = t->mask ? t->mask + at : 0,
         .mask_stride = t->y_pixel,
+        .next = q + 1 < end ? fetched(t, b, l, pixels, q + 1, width) : 0,
     };
-    tile_rows(&next, part + 1 < t->parts ? t->wide : t->last, width);
+    tile_rows(&next, pixels, width);
 }
 
 /* Blocks of less than a strip end with it; larger ones are of whole strips but for the first and the last. */
@@ -122,7 +137,7 @@ static void finish(const conv_task *t, const block *b, i64 first, i64 last) {
 static void work_off(const conv_task *t, block *b, i64 first, i64 last) {
     if (t->staged_line) stage(t, b);
     for (i64 q = first; q < last; q++)
-        for (i64 l = b->start; l < b->end; l++) line(t, b, l, q);
+        for (i64 l = b->start; l < b->end; l++) line(t, b, l, q, last);
     if (t->after) finish(t, b, first, last);
 }
 

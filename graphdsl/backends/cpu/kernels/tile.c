@@ -31,21 +31,26 @@ INLINE void edge_store(float *p, vec x, i64 columns, int v, int width) {
         store_part(p + v * VL, x, columns - v * VL);
 }
 
-INLINE void begin(const tile *t, vec *sum, const int rows, const int width) {
+/* The lines of the cache that a tile of `at` reads or writes at the end. */
+INLINE void fetch(const float *at, i64 stride, const int rows, const int width) {
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v += 64 / (4 * VL))
-        __builtin_prefetch(t->c + r * t->c_stride + v * VL, 1);
-    vec bias[TILE_WIDEST];
-    UNROLL for (int v = 0; v < width; v++) bias[v] = t->bias ? edge_load(t->bias, t->columns, v, width) : zeros();
-    if (t->add) {
-        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v++)
-            sum[r * width + v] = bias[v] + edge_load(t->add + r * t->add_stride, t->columns, v, width);
-    } else {
-        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v++) sum[r * width + v] = bias[v];
-    }
+        __builtin_prefetch(at + r * stride + v * VL, 1);
 }
 
-INLINE void end(const tile *t, const vec *sum, const int rows, const int width) {
+INLINE void begin(const tile *t, vec *sum, const int rows, const int width) {
+    fetch(t->c, t->c_stride, rows, width);
+    if (t->add && t->add != t->c) fetch(t->add, t->add_stride, rows, width);
+    vec bias[TILE_WIDEST];
+    UNROLL for (int v = 0; v < width; v++) bias[v] = t->bias ? edge_load(t->bias, t->columns, v, width) : zeros();
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v++) sum[r * width + v] = bias[v];
+}
+
+INLINE void end(const tile *t, vec *sum, const int rows, const int width) {
     vec low = all(t->low);
+    if (t->add) {
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v++)
+            sum[r * width + v] += edge_load(t->add + r * t->add_stride, t->columns, v, width);
+    }
     if (t->mask) {
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < width; v++) {
             vec m = edge_load(t->mask + r * t->mask_stride, t->columns, v, width);
@@ -71,14 +76,18 @@ INLINE void run(const tile *t, const int rows, const int width) {
     vec sum[MOST_TILE];
     begin(t, sum, rows, width);
     i64 stride = t->a_stride, length = t->length;
-    const float *b = t->b;
+    const float *b = t->b, *next = t->next ? t->next : b;
     for (i64 s = 0; s < t->segments; s++) {
         const float *row[(MOST_TILE + 2) / 3], *a = t->a + (t->offsets ? t->offsets[s] : 0);
         UNROLL for (int r = 0; r < rows; r += 3) row[r / 3] = a + r * stride;
         i64 k = length;
         for (; k >= 4; k -= 4) {
             UNROLL for (int r = 0; r < rows; r += 3) OPAQUE(row[r / 3]);
-            UNROLL for (int i = 0; i < 4; i++) multiply(sum, row, stride, b, i, rows, width);
+            UNROLL for (int i = 0; i < 4; i++) {
+                if (i % (16 / TILE_FETCHES) == 0) __builtin_prefetch(next + i * TILE_FETCHES, 0, 2);
+                multiply(sum, row, stride, b, i, rows, width);
+            }
+            next += 4 * TILE_FETCHES;
             UNROLL for (int r = 0; r < rows; r += 3) row[r / 3] += 4;
             b += 4 * width * VL;
         }
@@ -135,6 +144,7 @@ void tile_rows(const tile *t, i64 rows, i64 width) {
         next.c += now * t->c_stride;
         if (next.add) next.add += now * t->add_stride;
         if (next.mask) next.mask += now * t->mask_stride;
+        if (next.next) next.next += t->segments * t->length * TILE_FETCHES;
     }
 }
 

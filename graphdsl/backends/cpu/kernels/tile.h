@@ -10,7 +10,8 @@
  *        ...             | ...| ...|
  *
  * A row of A may be cut into segments (the taps of a window): every row has its segments at the same offsets.
- * Where the sum is longer than the caches like, the caller cuts k into blocks and adds up: add = c.
+ * Where the sum is longer than the caches like, the caller cuts k into blocks and adds up: add = c. What is added comes
+ * last, so that it may still be on its way while the sum runs.
  *
  * What is done to a tile before it is stored: see the fields. Rows and columns that are not there are not touched.
  */
@@ -35,7 +36,11 @@ typedef struct {
     float low;          /* what is less than this becomes this: 0 for relu, -INFINITY for nothing */
     const float *mask;  /* [rows][columns] or NULL: where it is not > 0 the result is 0 */
     i64 mask_stride;
+    const float *next;  /* the panel that is wanted after this one, which comes from far, or NULL: fetched meanwhile */
 } tile;
+
+/* Floats of the next panel that a tile fetches for each float of a row. */
+#define TILE_FETCHES (64 / 4 / 2)
 
 /* The most rows that a tile of so many vectors has. */
 #if VL == 16
