@@ -19,6 +19,8 @@ LINE = 56
 """Pixels of a line, where lines are cut as we like."""
 LONG = 1 << 15
 """Floats of input that a line may hold before it is cut."""
+FAR, APART = 1024, 16
+"""Floats between pixels that meet in the first cache, by powers of two; between those that were brought together."""
 SMALL = 1.5e6
 """Floating-point operations that are not worth a second thread."""
 PACKED = 1 << 14
@@ -36,7 +38,8 @@ class conv_task(Task):
         *((n, i64) for n in ("y_image", "y_part", "y_line", "y_pixel", "x_image", "x_part", "x_line", "x_pixel")),
         *((n, i64) for n in ("filters", "channels", "groups", "height", "x_wide")),
         *((n, i64) for n in ("down", "top", "dilation", "taps", "pieces", "length", "from")),
-        *((n, i64) for n in ("staged_line", "staged_image", "block", "line_shares", "panel_shares")),
+        *((n, i64) for n in ("staged_line", "staged_image", "picked", "pick_lines", "pick_line", "pick_pixel")),
+        *((n, i64) for n in ("block", "line_shares", "panel_shares")),
         ("low", f64),
     )
 
@@ -81,7 +84,12 @@ class Axis:
     @property
     def plain(self) -> bool:
         """Whether result o is x[o] times one tap."""
-        return len(self.taps) == self.stride == self.step == 1 and not self.before and self.size == self.out
+        return self.single and self.stride == 1 and self.size == self.out
+
+    @property
+    def single(self) -> bool:
+        """Whether result o is x[o * stride] times one tap."""
+        return len(self.taps) == self.step == 1 and not self.before and self.inside
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,12 @@ class Sweep:
         """Of the lines and of the columns; where one has none the other needs none."""
         down, along = self.rows.taps, self.columns.taps
         return (down, along) if down and along else ((), ())
+
+    @property
+    def picked(self) -> bool:
+        """Whether windows are single pixels so far apart that they are brought together first."""
+        far = self.columns.stride > 1 and self.columns.stride * self.x.shape[-1] >= FAR
+        return self.rows.single and self.columns.single and self.groups == 1 and far
 
 
 def swept(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -> Plan | None:
@@ -180,12 +194,11 @@ def _run(sweep: Sweep, packed: Array, formula: Task | None, machine: Machine) ->
         y_line=rows.step * whole[2] * filters,
         y_pixel=y_pixel,
         x_part=lines.wide * x_pixel,
-        x_pixel=x_pixel,
         line_shares=line_shares,
         panel_shares=panel_shares,
         low=sweep.finish.low,
         **{name: getattr(lines, name) for name in ("images", "parts", "rows", "wide", "last", "block")},
-        **sizes,
+        **{"x_pixel": x_pixel, **sizes},
     )
     task.keeps = formula
     work = 2.0 * packed.size * prod(whole[:3]) / (rows.step * columns.step)
@@ -222,8 +235,25 @@ def _windows(sweep: Sweep, lines: Lines) -> tuple[dict[str, int], Array]:
         "staged_line": staged,
         "staged_image": min(rows.stride * lines.block + rows.reach, rows.size) * staged,
         "from": -columns.before * channels,
+        **_picked(sweep, lines),
     }
     return sizes, np.array(starts, np.int64)
+
+
+def _picked(sweep: Sweep, lines: Lines) -> dict[str, int]:
+    """What the task says of pixels that are brought together; nothing where there are none."""
+    if not sweep.picked:
+        return {}
+    pixel = sweep.x.shape[-1] + APART
+    return {
+        "x_pixel": pixel,
+        "staged_line": lines.wide * pixel,
+        "staged_image": lines.wide * pixel,
+        "picked": sweep.columns.out,
+        "pick_lines": sweep.rows.out,
+        "pick_line": sweep.rows.stride * prod(sweep.x.shape[2:]),
+        "pick_pixel": sweep.columns.stride * sweep.x.shape[-1],
+    }
 
 
 @dataclass(frozen=True)
@@ -243,14 +273,14 @@ def _lines(sweep: Sweep, machine: Machine) -> Lines:
     x, y, rows, columns = sweep.x, sweep.y, sweep.rows, sweep.columns
     images, down, across = len(x), rows.out, columns.out
     most = max(LINE, LONG // (columns.stride * x.shape[-1]))
-    if rows.plain and columns.plain:
+    if sweep.picked or (rows.plain and columns.plain):
         images, down, across, most = 1, 1, prod(y.shape[:3]), LINE
     parts = max(ceil(across / most), min(ceil(machine.threads / (images * down)), across // LINE))
     if parts > 1 and images == down == 1:
         parts = ceil(parts / machine.threads) * machine.threads
     wide = ceil(across / max(parts, 1))
     parts = ceil(across / wide)
-    floats = wide * (rows.stride * columns.stride * x.shape[-1] + y.shape[-1])
+    floats = wide * ((2 if sweep.picked else rows.stride * columns.stride) * x.shape[-1] + y.shape[-1])
     block = max(1, min(BLOCK // (4 * floats), images * parts * down))
     shares = shares_of(sweep, images * parts * down, machine)
     return Lines(images, parts, down, wide, across - (parts - 1) * wide, block, shares)

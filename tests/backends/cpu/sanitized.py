@@ -17,7 +17,11 @@ import numpy as np
 from graphdsl.backends.cpu import library
 from graphdsl.backends.cpu.backend import CpuBackend
 from graphdsl.ir import Array
+from graphdsl.ops import Conv
 from tests.support.calls import made, samples, single
+
+LARGER = ((Conv((2, 2), ((0, 0), (0, 0)), (1, 1), 1), (2, 5, 5, 512), (1, 1, 512, 40)),)
+"""What no sample is large enough for: operators, and the shapes of what they take."""
 
 
 class Exact(CpuBackend):
@@ -32,6 +36,8 @@ def main() -> None:
     for machine in [Exact(library.load(isa)) for isa in library.available()]:
         for _, sample in samples():
             made(machine, sample.operator, single(sample.arrays))
+        for op, *shapes in LARGER:
+            made(machine, op, [np.ones(shape, np.float32) for shape in shapes])
     print("clean")
 
 

@@ -29,11 +29,12 @@ FORMULAS = {
 
 @pytest.fixture(params=["alone", "shared"])
 def split(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small work is done by one thread; shared: by all of them, in small blocks. No Winograd, no AMX tiles."""
+    """Small work is done by one thread; shared: by all of them, in small blocks, strided pixels brought together. No
+    Winograd, no AMX tiles."""
     for module in (choice, conv_amx):
         monkeypatch.setattr(module, "WORTH", 0)
     if request.param == "shared":
-        for name, value in (("SMALL", 0), ("PACKED", 0), ("BLOCK", 2000), ("LINE", 7), ("LONG", 100)):
+        for name, value in (("SMALL", 0), ("PACKED", 0), ("BLOCK", 2000), ("LINE", 7), ("LONG", 100), ("FAR", 1)):
             monkeypatch.setattr(sweep, name, value)
     return str(request.param)
 

@@ -57,7 +57,23 @@ static void stage_line(const conv_task *t, i64 strip, i64 j, float *to) {
     memset(to + before + until - from, 0, 4 * (size_t)(t->staged_line - before - (until - from)));
 }
 
+/* The pixels that a strip reads, one after the other: they lie apart in x. */
+static void pick(const conv_task *t, i64 strip, float *to) {
+    i64 first = strip * t->wide, pixels = strip + 1 < t->parts ? t->wide : t->last;
+    for (i64 p = first; p < first + pixels; p++, to += t->x_pixel) {
+        i64 line = p / t->picked;
+        const float *x = t->x + line / t->pick_lines * t->x_image;
+        x += line % t->pick_lines * t->pick_line + p % t->picked * t->pick_pixel;
+        memcpy(to, x, 4 * (size_t)t->channels);
+    }
+}
+
 static void stage(const conv_task *t, block *b) {
+    if (t->picked) {
+        b->first = 0;
+        for (i64 l = b->start; l < b->end; l++) pick(t, l, staged(t, b, l, 0));
+        return;
+    }
     for (i64 l = b->start, end; l < b->end; l = end) {
         i64 strip = l / t->rows, first, last;
         end = least((strip + 1) * t->rows, b->end);
@@ -67,7 +83,7 @@ static void stage(const conv_task *t, block *b) {
     }
 }
 
-/* The weights of panel q, counted through all groups, and what they are in floats. */
+/* The weights of panel q, counted through all groups. */
 static const float *weights_of(const conv_task *t, i64 q) {
     i64 panels = panel_count(t->filters), k = t->taps * t->pieces * t->length;
     return t->packed + q / panels * packed_size(k, t->filters) + q % panels * 2 * VL * k;
