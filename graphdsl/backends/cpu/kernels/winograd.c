@@ -38,9 +38,6 @@ typedef struct {
 } winograd_pack_task;
 TASK(winograd_pack_task);
 
-/* Floats of a line of the cache. */
-enum { LINE = 16 };
-
 /* Floats from one point of a panel to the next. */
 INLINE i64 u_point(i64 channels, i64 vectors) { return channels * vectors * VL; }
 
@@ -83,16 +80,17 @@ INLINE const float *u_of(const winograd_task *q, i64 p, i64 i) {
 }
 
 /* The products of point i of some groups with panel p: m is that panel's M. next: U that is wanted after this one. Each
- * of the first groups fetches a part of it. */
+ * of the first groups fetches a part of it, or, where there is w, of what that wants. */
 static void multiply(const winograd_task *q, i64 p, i64 i, const float *v, layout l, i64 tiles, i64 groups, float *m,
-                     const float *next) {
+                     const float *next, wanted *w) {
     i64 vectors = panel_vectors(q->filters, p), brick = vectors * BRICK;
     i64 lines = up(u_point(q->channels, vectors), LINE * q->channels);
     const float *u = u_of(q, p, i);
     for (i64 g = 0; g < groups; g++) {
         i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
+        const float *fetched = w ? take(w, q->channels, u) : g < lines ? next + g * q->channels * LINE : u;
         products[vectors - 1][rows - 1](v + g * l.group + i * l.point, l.block, u, q->channels,
-                                        m + (g * POINTS + i) * brick, g < lines ? next + g * q->channels * LINE : u);
+                                        m + (g * POINTS + i) * brick, fetched);
     }
 }
 
@@ -127,15 +125,33 @@ static void share_tiles(const winograd_task *q, const context *at, i64 *first, i
     *first *= unit, *last *= unit;
 }
 
-/* Makes x from pixel `ready` on, as far as tile t reads it and to the end of a picture where t is its last; gives how
- * far. */
+/* Makes x from pixel `ready` on, as far as tile `last` reads it, and to the end of a picture where that is the last
+ * there; gives how far. */
 static i64 make(const winograd_task *q, i64 ready, i64 last) {
     picture p = read_by(q);
-    tile_at t = place(&p, last);
-    i64 lines = t.i + 1 == q->down ? q->height : most(0, least(q->height, t.i * TILE - q->top + REACH));
-    i64 end = (t.n * q->height + lines) * q->width;
+    i64 end = read_until(&p, last);
     if (end > ready) formula_block(q->before, ready, end - ready, 0, q->channels, 0, 0);
     return most(ready, end);
+}
+
+/* What wants to be fetched while the products of tiles from `start` up to `end` are made, the last the soonest; tiles up
+ * to `next` follow. */
+static wanted wishes(const winograd_task *q, i64 start, i64 end, i64 next) {
+    picture p = read_by(q);
+    wanted w = {.count = 0};
+    i64 read = read_until(&p, end - 1), until = read_until(&p, next - 1), c = q->channels;
+    for (i64 k = q->before ? q->before->count - 1 : -1; k >= 0; k--) {
+        const formula_operand *x = q->before->operands + k;
+        if (x->row == 4 * c && x->kind == FLOATS) want(&w, (const float *)x->base, read * c, until * c);
+    }
+    if (!q->before) want(&w, q->x, read * c, until * c);
+    i64 first = covered_until(&p, q->out_height, q->out_width, start - 1) * q->filters;
+    i64 last = covered_until(&p, q->out_height, q->out_width, end - 1) * q->filters;
+    want(&w, q->y, first, last);
+    for (i64 k = 0; k < q->gathers - SUMS; k++) want(&w, q->others[k], first, last);
+    want(&w, q->mask, first, last);
+    want(&w, q->add, first, last);
+    return w;
 }
 
 /* own: V and M of `block` groups. */
@@ -145,6 +161,7 @@ EXPORT void winograd(const void *task, const context *at) {
     i64 first, last;
     share_tiles(q, at, &first, &last);
     i64 tiles = last - first, blocks = up(tiles, q->block * ROWS), panels = panels_of(q->filters);
+    const int small = panels * POINTS * u_point(q->channels, 2) <= NEAR;
     i64 ready = first / (q->down * q->across) * q->height * q->width;
     if (q->gathers) q->statistics[at->thread].count = results_in(q, first, tiles);
     for (i64 b = 0; b < blocks; b++) {
@@ -153,10 +170,11 @@ EXPORT void winograd(const void *task, const context *at) {
         float *v = (float *)at->own, *m = v + room_for(q->channels, groups);
         if (q->before) ready = make(q, ready, start + now - 1);
         spread(q, start, now, groups, v);
+        wanted w = wishes(q, start, start + now, q->first + first + tiles * least(b + 2, blocks) / blocks);
         for (i64 p = 0; p < panels; p++) {
             for (i64 i = 0; i < POINTS; i++) {
                 const float *next = i + 1 < POINTS ? u_of(q, p, i + 1) : u_of(q, (p + 1) % panels, 0);
-                multiply(q, p, i, v, l, now, groups, m, next);
+                multiply(q, p, i, v, l, now, groups, m, next, small ? &w : 0);
             }
             winograd_out(q, p, start, now, groups, m, at->thread, b > 0);
         }
@@ -215,7 +233,7 @@ EXPORT void winograd_gather(const void *task, const context *at) {
                 i64 following = unit + q->parts < last ? unit / q->parts + 1 : first / q->parts;
                 multiply(q, unit / q->parts, i, (const float *)at->shared + now.v, l, now.tiles, now.groups,
                          m + (unit - first) * each,
-                         u_of(q, following, least(i + (following <= unit / q->parts), POINTS - 1)));
+                         u_of(q, following, least(i + (following <= unit / q->parts), POINTS - 1)), 0);
             }
         for (i64 unit = first; unit < last; unit++) {
             i64 p = unit / q->parts;

@@ -143,6 +143,51 @@ INLINE void step_on(const picture *p, tile_at *t) {
     t->n++;
 }
 
+/* The pixels of x that tile t and those before it read, and the results that they cover, counted from the first of the
+ * batch; whole lines. */
+INLINE i64 read_until(const picture *p, i64 t) {
+    if (t < 0) return 0;
+    tile_at last = place(p, t);
+    i64 lines = last.i * TILE - p->top + REACH;
+    lines = last.i + 1 == p->down ? p->height : most(0, least(p->height, lines));
+    return (last.n * p->height + lines) * p->width;
+}
+
+INLINE i64 covered_until(const picture *p, i64 height, i64 width, i64 t) {
+    if (t < 0) return 0;
+    tile_at last = place(p, t);
+    return (last.n * height + least(height, last.i * TILE + TILE)) * width;
+}
+
+/* Stretches of memory that are fetched into the second cache while products are made, which wait for nothing: what the
+ * results of this block go to and are finished with, and what the next block reads. Transforms and formulas would stand
+ * still for every other line. */
+enum { LINE = 16, STRETCHES = 16 };
+
+/* Floats of U or D that stay in the second cache: products that have less of it fetch what is wanted. */
+enum { NEAR = 1 << 18 };
+
+typedef struct {
+    const float *from[STRETCHES];
+    i64 floats[STRETCHES], count;
+} wanted;
+
+INLINE void want(wanted *w, const float *from, i64 first, i64 last) {
+    if (!from || first >= last || w->count == STRETCHES) return;
+    w->from[w->count] = from + first;
+    w->floats[w->count++] = last - first;
+}
+
+/* Where the next so many lines begin; where nothing is left, a place that is near. */
+INLINE const float *take(wanted *w, i64 lines, const float *near) {
+    while (w->count && w->floats[w->count - 1] <= 0) w->count--;
+    if (!w->count) return near;
+    const float *next = w->from[w->count - 1];
+    w->from[w->count - 1] += lines * LINE;
+    w->floats[w->count - 1] -= lines * LINE;
+    return next;
+}
+
 /* A patch of 6 x 6 places. there: how many floats of a vector there are in each line, none outside the picture;
  * columns from `first` up to `last` are inside. */
 typedef struct {

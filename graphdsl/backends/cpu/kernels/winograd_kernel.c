@@ -46,13 +46,14 @@ INLINE i64 d_point(i64 channels, i64 filters) { return up(channels, VL) * VL * u
  *     D[tall][width] += V[tiles][tall] ' W[tiles][width]
  */
 INLINE void product(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d, i64 add,
-                    const int tall, const int width) {
+                    const float *next, const int tall, const int width, const int fetches) {
     vec sum[VL * 2];
     UNROLL for (int i = 0; i < tall * width; i++) sum[i] = zeros();
     for (; tiles > 0; tiles -= ROWS, v += v_group, w += w_group) {
         const float *left = v, *right = w;
-        for (const float *end = v + least(tiles, ROWS) * VL; left < end; left += VL, right += width * VL) {
+        for (const float *end = v + least(tiles, ROWS) * VL; left < end; left += VL, right += width * VL, next += LINE) {
             vec some[2];
+            if (fetches) __builtin_prefetch(next, 0, 2);
             UNROLL for (int j = 0; j < width; j++) some[j] = load(right + j * VL);
             UNROLL for (int i = 0; i < tall; i++) {
                 vec one = all(left[i]);
@@ -69,12 +70,17 @@ INLINE void product(const float *v, i64 v_group, const float *w, i64 w_group, i6
 
 static NOINLINE void product_two(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d,
                                  i64 add) {
-    product(v, v_group, w, w_group, tiles, d, add, TALL, 2);
+    product(v, v_group, w, w_group, tiles, d, add, w, TALL, 2, 0);
 }
 
-static NOINLINE void product_one(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d,
-                                 i64 add) {
-    product(v, v_group, w, w_group, tiles, d, add, VL, 1);
+static NOINLINE void product_two_fetching(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d,
+                                          i64 add, const float *next) {
+    product(v, v_group, w, w_group, tiles, d, add, next, TALL, 2, 1);
+}
+
+static NOINLINE void product_one(const float *v, i64 v_group, const float *w, i64 w_group, i64 tiles, float *d, i64 add,
+                                 const float *next) {
+    product(v, v_group, w, w_group, tiles, d, add, next, VL, 1, 1);
 }
 
 /* --- the transforms ----------------------------------------------------------------------------------------------- */
@@ -164,8 +170,10 @@ static void spread(const winograd_kernel_task *q, i64 first, i64 from, i64 to, c
     }
 }
 
-/* Pieces of D: a vector of channels of a panel of a point. Those from `from` to `to`. */
-static void multiply(const winograd_kernel_task *q, const both *b, i64 from, i64 to, float *d, i64 add) {
+/* Pieces of D: a vector of channels of a panel of a point. Those from `from` to `to`. wishes: what is fetched
+ * meanwhile, or NULL. */
+static void multiply(const winograd_kernel_task *q, const both *b, i64 from, i64 to, float *d, i64 add,
+                     wanted *wishes) {
     i64 rows = up(q->channels, VL), panels = panels_of(q->filters), apart = d_point(q->channels, q->filters);
     layout v = b->v_layout, w = b->w_layout;
     for (i64 unit = from; unit < to; unit++) {
@@ -174,7 +182,12 @@ static void multiply(const winograd_kernel_task *q, const both *b, i64 from, i64
         const float *right = b->w + p * 2 * w.block + i * point, *left = b->v + row * v.block + i * v.point;
         float *here = d + i * apart + p * WIDE * rows * VL + row * VL * vectors * VL;
         if (vectors == 1)
-            product_one(left, v.group, right, w.group, b->tiles, here, add);
+            product_one(left, v.group, right, w.group, b->tiles, here, add,
+                        wishes ? take(wishes, b->tiles, here) : here);
+        else if (wishes)
+            for (i64 c = 0; c < VL; c += TALL)
+                product_two_fetching(left + c, v.group, right, w.group, b->tiles, here + c * WIDE, add,
+                                     take(wishes, b->tiles, here));
         else
             for (i64 c = 0; c < VL; c += TALL)
                 product_two(left + c, v.group, right, w.group, b->tiles, here + c * WIDE, add);
@@ -184,6 +197,16 @@ static void multiply(const winograd_kernel_task *q, const both *b, i64 from, i64
 /* --- the steps ---------------------------------------------------------------------------------------------------- */
 
 INLINE i64 pieces(const winograd_kernel_task *q) { return POINTS * panels_of(q->filters) * up(q->channels, VL); }
+
+/* What tiles from `start` up to `end` read, and those before them do not. */
+static wanted wishes(const winograd_kernel_task *q, i64 start, i64 end) {
+    picture p = {q->x, q->height, q->width, q->channels, q->top, q->left, q->down, q->across};
+    wanted w = {.count = 0};
+    want(&w, q->x, read_until(&p, start - 1) * q->channels, read_until(&p, end - 1) * q->channels);
+    want(&w, q->dy, covered_until(&p, q->out_height, q->out_width, start - 1) * q->filters,
+         covered_until(&p, q->out_height, q->out_width, end - 1) * q->filters);
+    return w;
+}
 
 /* own: V and W of `block` tiles; shared: D of each thread. */
 EXPORT void winograd_kernel(const void *task, const context *at) {
@@ -195,9 +218,11 @@ EXPORT void winograd_kernel(const void *task, const context *at) {
     if (!blocks) memset(d, 0, 4 * (size_t)size);
     for (i64 b = 0; b < blocks; b++) {
         i64 from = tiles * b / blocks, now = tiles * (b + 1) / blocks - from;
+        i64 start = q->first + first + from, next = q->first + first + tiles * least(b + 2, blocks) / blocks;
         both near = near_both(q, now, v);
-        spread(q, q->first + first + from, 0, now, &near);
-        multiply(q, &near, 0, pieces(q), d, b > 0);
+        wanted w = wishes(q, start + now, next);
+        spread(q, start, 0, now, &near);
+        multiply(q, &near, 0, pieces(q), d, b > 0, size <= NEAR ? &w : 0);
     }
 }
 
@@ -217,7 +242,7 @@ EXPORT void winograd_kernel_product(const void *task, const context *at) {
     float *d = (float *)at->shared;
     both far = far_both(q, q->last - q->first, d + q->room);
     share(pieces(q), at, &from, &to);
-    multiply(q, &far, from, to, d, q->first > 0);
+    multiply(q, &far, from, to, d, q->first > 0, 0);
 }
 
 /* The sum of the D of all parts, and G' D G: VL filters of one channel. */
