@@ -26,7 +26,12 @@ typedef struct {
     i64 whole;       /* staged strips begin with line 0 of x, not with the first that is read */
     i64 first;       /* the line of x that a staged strip begins with */
     float *lines;    /* staged */
+    i64 panel;       /* the first of the share */
+    i64 after;       /* where the next block ends, which is fetched meanwhile; 0: weights are */
 } block;
+
+/* Weights that stay in the second cache from block to block. */
+enum { NEAR = 1 << 17 };
 
 /* The taps that lie in the picture, for results in line i: from *first up to *last. */
 static void reached(const conv_task *t, i64 i, i64 *first, i64 *last) {
@@ -89,12 +94,25 @@ static const float *weights_of(const conv_task *t, i64 q) {
     return t->packed + q / panels * packed_size(k, t->filters) + q % panels * 2 * VL * k;
 }
 
-/* What line l of a block fetches of the weights of panel q while it works on the one before: its share, until all
- * of them are asked for. */
-static const float *fetched(const conv_task *t, const block *b, i64 l, i64 pixels, i64 q, i64 width) {
+/* Floats from `asked` on of what the next block reads and writes, one thing after another; NULL behind all of it. */
+static const float *coming(const conv_task *t, const block *b, i64 asked) {
+    const float *all[] = {t->x, t->y, t->add};
+    i64 part[] = {t->x_part, t->y_part, t->y_part};
+    for (int i = 0; i < (t->add ? 3 : 2); i++) {
+        i64 floats = (b->after - b->end) * part[i];
+        if (asked < floats) return all[i] + b->end * part[i] + asked;
+        asked -= floats;
+    }
+    return 0;
+}
+
+/* What line l of a block fetches while it works on panel q: its share of the weights of the next panel, or of the next
+ * block; NULL where all of that is asked for. */
+static const float *fetched(const conv_task *t, const block *b, i64 l, i64 pixels, i64 q, i64 end, i64 width) {
     i64 k = t->taps * t->pieces * t->length, tiles = (pixels + TILE_ROWS(width) - 1) / TILE_ROWS(width);
-    i64 asked = (l - b->start) * tiles * k * TILE_FETCHES;
-    return asked < k * width * VL ? weights_of(t, q) + asked : 0;
+    i64 line = tiles * k * TILE_FETCHES, asked = (l - b->start) * line;
+    if (b->after) return coming(t, b, asked + (q - b->panel) * (b->end - b->start) * line);
+    return q + 1 < end && asked < k * width * VL ? weights_of(t, q + 1) + asked : 0;
 }
 
 /* Line l of results, its columns from panel q on, of which `end` is behind the last of this share. */
@@ -125,7 +143,7 @@ static void line(const conv_task *t, const block *b, i64 l, i64 q, i64 end) {
         .low = (float)t->low,
         .mask = t->mask ? t->mask + at : 0,
         .mask_stride = t->y_pixel,
-        .next = q + 1 < end ? fetched(t, b, l, pixels, q + 1, width) : 0,
+        .next = fetched(t, b, l, pixels, q, end, width),
     };
     tile_rows(&next, pixels, width);
 }
@@ -170,9 +188,11 @@ EXPORT void conv(const void *task, const context *at) {
     for (i64 number = at->thread; number < t->line_shares * t->panel_shares; number += at->threads) {
         i64 lines[2], panels[2];
         shares(t, number, t->images * t->parts * t->rows, lines, panels);
-        block b = {.whole = t->block >= t->rows, .lines = (float *)at->own};
+        i64 near = t->images * t->rows * t->panel_shares == 1 && !t->staged_line && t->length * t->filters <= NEAR;
+        block b = {.whole = t->block >= t->rows, .lines = (float *)at->own, .panel = panels[0]};
         for (b.start = lines[0]; b.start < lines[1]; b.start = b.end) {
             b.end = block_end(t, b.start, lines[1]);
+            if (near && b.start > lines[0]) b.after = block_end(t, b.end, lines[1]);
             work_off(t, &b, panels[0], panels[1]);
         }
     }
@@ -191,7 +211,8 @@ EXPORT void conv_phases(const void *task, const context *at) {
         for (i64 u = range[0]; u < range[1]; u++)
             for (i64 s = 0; s < p->count; s++) {
                 i64 rows = p->sweeps[s]->rows, strip = u / blocks * rows, start = u % blocks * p->block;
-                block b = {strip + least(start, rows), strip + least(start + p->block, rows), 0, 0, (float *)at->own};
+                block b = {.start = strip + least(start, rows), .end = strip + least(start + p->block, rows),
+                           .lines = (float *)at->own, .panel = panels[0]};
                 if (b.start < b.end) work_off(p->sweeps[s], &b, panels[0], panels[1]);
             }
     }

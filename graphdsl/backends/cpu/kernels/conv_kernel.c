@@ -70,6 +70,9 @@ typedef struct {
     i64 x_row, x_step;
     float *copy, *gather, *panel;
     i64 packed; /* which panel of dy is */
+    i64 pixels;
+    const float *wanted[2]; /* what the next block reads of dy and of x, fetched meanwhile */
+    i64 left[2];            /* floats that are not asked for yet */
 } block;
 
 typedef struct {
@@ -167,6 +170,24 @@ static void pack_panel(const conv_kernel_task *t, i64 first, i64 f, i64 columns,
     }
 }
 
+/* What is to be fetched for a block of so many lines from `first` on; of x only where its pixels are those of dy. */
+static void await_block(const conv_kernel_task *t, i64 first, i64 count, block *b) {
+    i64 pixels = count * least(t->piece, t->out_width), at = result_of(t, first) / t->filters;
+    b->wanted[0] = t->dy + at * t->filters, b->left[0] = pixels * t->filters;
+    i64 same = !t->copied && t->height * t->width == t->out_height * t->out_width;
+    b->wanted[1] = t->x + at * t->channels, b->left[1] = same ? pixels * t->channels : 0;
+}
+
+/* So many floats that the next block reads; NULL where all are asked for. */
+static const float *coming(block *b, i64 floats) {
+    for (i64 i = 0; i < 2; i++) {
+        if (b->left[i] <= 0) continue;
+        b->wanted[i] += floats, b->left[i] -= floats;
+        return b->wanted[i] - floats;
+    }
+    return 0;
+}
+
 /* Sums a block for some of the units of a group: a unit is a panel and a run. */
 static void sum_group(const conv_kernel_task *t, const plan *p, i64 group, i64 first, i64 unit, i64 end, float *sums,
                       i64 add, block *b) {
@@ -192,7 +213,9 @@ static void sum_group(const conv_kernel_task *t, const plan *p, i64 group, i64 f
             o.b = b->panel, o.b_step = width * VL;
             o.c = sums + (group * p->runs + run) * p->run * p->column_all + column;
         }
-        outer_rows(&o, t->turned ? p->group_filters : p->run, width);
+        i64 rows = t->turned ? p->group_filters : p->run;
+        o.next = coming(b, outer_tiles(rows, width) * b->pixels * OUTER_FETCHES);
+        outer_rows(&o, rows, width);
     }
 }
 
@@ -232,6 +255,8 @@ static void sum_job(const conv_kernel_task *t, const plan *p, i64 part, i64 slic
     float *sums = t->straight ? t->dkernel : (float *)at->shared + part * p->sums;
     for (i64 i = line_first; i < line_end; i += t->block) {
         b.count = least(t->block, line_end - i);
+        b.pixels = b.count * least(t->piece, t->out_width);
+        await_block(t, i + b.count, least(t->block, line_end - i - b.count), &b);
         sum_block(t, p, i, first, end, sums, i > line_first, found, &b);
     }
 }

@@ -1,14 +1,15 @@
 /* See outer.h. One function for each height and width of tile, so that every tile stays in registers. */
 #include "outer.h"
 
-typedef void (*outer_tile)(const outer *o, const float *a, float *c);
+typedef void (*outer_tile)(const outer *o, const float *a, float *c, const float *next);
 
-INLINE void sum_tile(const outer *o, const float *a, float *c, const int rows, const int width) {
+INLINE void sum_tile(const outer *o, const float *a, float *c, const float *next, const int rows, const int width) {
     vec s[TILE_ROWS(1)][TILE_WIDEST];
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int w = 0; w < width; w++) s[r][w] = zeros();
     for (const line *l = o->lines, *end = l + o->line_count; l < end; l++) {
         const float *p = a + l->a, *q = o->b + l->b;
-        for (i64 n = l->count; n; n--, p += o->a_step, q += o->b_step) {
+        for (i64 n = l->count; n; n--, p += o->a_step, q += o->b_step, next += OUTER_FETCHES) {
+            __builtin_prefetch(next, 0, 2);
             vec b[TILE_WIDEST];
             UNROLL for (int w = 0; w < width; w++) b[w] = load(q + w * VL);
             UNROLL for (int r = 0; r < rows; r++) {
@@ -47,8 +48,8 @@ INLINE void sum_tile(const outer *o, const float *a, float *c, const int rows, c
 #endif
 
 #define TILE(rows, width)                                                                                             \
-    static NOINLINE void tile_##rows##x##width(const outer *o, const float *a, float *c) {                            \
-        sum_tile(o, a, c, rows, width);                                                                               \
+    static NOINLINE void tile_##rows##x##width(const outer *o, const float *a, float *c, const float *next) {         \
+        sum_tile(o, a, c, next, rows, width);                                                                         \
     }
 EVERY_TILE(TILE)
 
@@ -56,10 +57,11 @@ EVERY_TILE(TILE)
 static const outer_tile tiles[TILE_WIDEST][TILE_ROWS(1)] = {EVERY_TILE(ENTRY)};
 
 void outer_rows(const outer *o, i64 rows, i64 width) {
-    i64 most_rows = width == 1 ? TILE_ROWS(1) : width == 2 ? TILE_ROWS(2) : TILE_ROWS(3);
-    i64 count = (rows + most_rows - 1) / most_rows;
+    i64 count = outer_tiles(rows, width), pixels = 0;
+    for (i64 i = 0; i < o->line_count; i++) pixels += o->lines[i].count;
     for (i64 i = 0; i < count; i++) {
         i64 first = rows * i / count, last = rows * (i + 1) / count;
-        tiles[width - 1][last - first - 1](o, o->a + first, o->c + first * o->c_stride);
+        const float *next = o->next ? o->next + i * pixels * OUTER_FETCHES : o->b;
+        tiles[width - 1][last - first - 1](o, o->a + first, o->c + first * o->c_stride, next);
     }
 }

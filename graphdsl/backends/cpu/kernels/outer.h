@@ -32,7 +32,17 @@ typedef struct {
     float *c; /* whole vectors are written */
     i64 c_stride;
     i64 add; /* to what C holds; 0: C is overwritten */
+    const float *next; /* what is wanted soon and comes from far, or NULL: each tile fetches OUTER_FETCHES a pixel */
 } outer;
+
+/* Floats that a tile fetches for each pixel: a line of the cache. */
+#define OUTER_FETCHES 16
+
+/* How many tiles so many rows are. */
+INLINE i64 outer_tiles(i64 rows, i64 width) {
+    i64 most = width == 1 ? TILE_ROWS(1) : width == 2 ? TILE_ROWS(2) : TILE_ROWS(3);
+    return (rows + most - 1) / most;
+}
 
 /* Any number of rows with `width` vectors of columns: as few tiles as will do, all of nearly the same height. */
 void outer_rows(const outer *o, i64 rows, i64 width);

@@ -84,7 +84,7 @@ INLINE void run(const tile *t, const int rows, const int width) {
         for (; k >= 4; k -= 4) {
             UNROLL for (int r = 0; r < rows; r += 3) OPAQUE(row[r / 3]);
             UNROLL for (int i = 0; i < 4; i++) {
-                if (i % (16 / TILE_FETCHES) == 0) __builtin_prefetch(next + i * TILE_FETCHES, 0, 2);
+                __builtin_prefetch(next + i * TILE_FETCHES, 0, 2);
                 multiply(sum, row, stride, b, i, rows, width);
             }
             next += 4 * TILE_FETCHES;

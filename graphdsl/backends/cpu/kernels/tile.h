@@ -36,11 +36,11 @@ typedef struct {
     float low;          /* what is less than this becomes this: 0 for relu, -INFINITY for nothing */
     const float *mask;  /* [rows][columns] or NULL: where it is not > 0 the result is 0 */
     i64 mask_stride;
-    const float *next;  /* the panel that is wanted after this one, which comes from far, or NULL: fetched meanwhile */
+    const float *next;  /* what is wanted after this and comes from far, or NULL: fetched meanwhile */
 } tile;
 
-/* Floats of the next panel that a tile fetches for each float of a row. */
-#define TILE_FETCHES (64 / 4 / 2)
+/* Floats that a tile fetches for each float of a row: a line of the cache. */
+#define TILE_FETCHES 16
 
 /* The most rows that a tile of so many vectors has. */
 #if VL == 16
