@@ -6,9 +6,9 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from graphdsl.data import CocoIds, Places, coco_ids
+from graphdsl.data import Places, coco_ids
 from graphdsl.ir import Made
 from graphdsl.lang import Spec
 from graphdsl.model import Found
@@ -36,8 +36,9 @@ def boxes_csv(found: FoundBy, files: Sequence[str]) -> str:
 def as_coco(found: FoundBy, files: Sequence[str], spec: Spec, given: str | None) -> str:
     """COCO's JSON of detections: a list of image_id, category_id, bbox [left, top, width, height] in pixels, score.
 
-    given   a file of annotations that says the ids of pictures, by file name, and of classes, by name. None: one that
-            a reader `coco` of the spec names and that knows all of these. Otherwise image_id is the number that each
+    given   a file of annotations that says the ids of pictures, by the names of their files, with folders where these
+            tell them apart, and of classes, by name. None: one that a reader `coco` of the spec names and that knows
+            all of these. Otherwise image_id is the number that each
             file has for a name (`000000397133.jpg`), or where one has none, its place among the files, from 1; and
             category_id is the number of the class, from 1
     Raises E0519 where there are no boxes, no files, two of one name, or given does not know one of them.
@@ -45,15 +46,14 @@ def as_coco(found: FoundBy, files: Sequence[str], spec: Spec, given: str | None)
     if not found or not files:
         why = "there are no boxes" if not found else "boxes of what is no picture file are fractions, not pixels"
         raise fail("E0519", f"no COCO detections: {why}", help="give pictures to a detector, one that ends in `nms`")
-    _demand_different([Path(file).name for file in files])
     things = [
         (file, thing) for pictures in found.values() for file, p in zip(files, pictures, strict=True) for thing in p
     ]
-    ids = _ids(files, [thing for _, thing in things], spec, given)
+    ids, classes = _ids(files, [thing for _, thing in things], spec, given)
     rows = [
         {
-            "image_id": ids.pictures[Path(file).name],
-            "category_id": ids.classes[thing.label],
+            "image_id": ids[file],
+            "category_id": classes[thing.label],
             "bbox": list(thing.box),
             "score": thing.score,
         }
@@ -62,34 +62,48 @@ def as_coco(found: FoundBy, files: Sequence[str], spec: Spec, given: str | None)
     return json_text(rows)
 
 
-def _ids(files: Sequence[str], things: Sequence[Found], spec: Spec, given: str | None) -> CocoIds:
-    """Ids for all that is there."""
-    names, labels = [Path(file).name for file in files], dict.fromkeys(thing.label for thing in things)
+def _ids(
+    files: Sequence[str], things: Sequence[Found], spec: Spec, given: str | None
+) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Of all files, and of all classes."""
+    labels = dict.fromkeys(thing.label for thing in things)
     if given is not None:
         ids = coco_ids(Places().find(given))
-        _demand_known(names, ids.pictures, "picture", given)
-        _demand_known(list(labels), ids.classes, "class", given)
-        return ids
+        own = {file: id for file in files if (id := ids.picture(Path(file))) is not None}
+        _demand_known(files, own, ids.pictures, "picture", given)
+        _demand_known(list(labels), ids.classes, ids.classes, "class", given)
+        _demand_different(files, [own[file] for file in files])
+        return own, ids.classes
     for path in _read_by(spec):
         ids = coco_ids(path)
-        if set(names) <= set(ids.pictures) and set(labels) <= set(ids.classes):
-            return ids
-    return CocoIds(_numbered(names), {thing.label: thing.number + 1 for thing in things})
+        own = {file: id for file in files if (id := ids.picture(Path(file))) is not None}
+        if len({*own.values()}) == len(files) and set(labels) <= set(ids.classes):
+            return own, ids.classes
+    names = [Path(file).name for file in files]
+    _demand_different(files, names)
+    return dict(zip(files, _numbered(names), strict=True)), {thing.label: thing.number + 1 for thing in things}
 
 
-def _demand_different(names: Sequence[str]) -> None:
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+def _demand_different(files: Sequence[str], told: Sequence[object]) -> None:
+    """told: what each file is known by."""
+    twice = next((what for what, count in Counter(told).items() if count > 1), None)
     if twice is not None:
-        message = f"{names.count(twice)} pictures are called `{twice}`, and COCO tells them apart by their names"
+        alike = [file for file, what in zip(files, told, strict=True) if what == twice]
+        message = f"{len(alike)} pictures are called `{Path(alike[0]).name}`, and COCO tells them apart by their names"
         raise fail("E0519", message, help="predict one folder at a time, or save a table: `-o found.csv`")
 
 
-def _demand_known(names: Sequence[str], known: Mapping[str, int], what: str, given: str) -> None:
-    strange = next((name for name in names if name not in known), None)
+def _demand_known(
+    wanted: Sequence[str], found: Mapping[str, int], known: Mapping[str, int], what: str, given: str
+) -> None:
+    """known: all that given knows; of these found is what was asked for."""
+    strange = next((Path(name).name if what == "picture" else name for name in wanted if name not in found), None)
     if strange is not None:
         shown = ", ".join(list(known)[:5])
+        several = sum(PurePosixPath(name).name == strange for name in known) if what == "picture" else 0
         help = f"it knows {shown}{' …' if len(known) > 5 else ''}; names must be the same, letter by letter"
-        raise fail("E0519", f"`{given}` knows no {what} `{strange}`", help=help)
+        told = f"{several} pictures `{strange}`, in other folders" if several > 1 else f"no {what} `{strange}`"
+        raise fail("E0519", f"`{given}` knows {told}", help=help)
 
 
 def _read_by(spec: Spec) -> list[Path]:
@@ -100,8 +114,8 @@ def _read_by(spec: Spec) -> list[Path]:
     return [path for path in dict.fromkeys(paths) if path.is_file()]
 
 
-def _numbered(names: Sequence[str]) -> dict[str, int]:
+def _numbered(names: Sequence[str]) -> list[int]:
     stems = [Path(name).stem for name in names]
     if all(stem.isascii() and stem.isdigit() for stem in stems) and len({int(s) for s in stems}) == len(stems):
-        return {name: int(stem) for name, stem in zip(names, stems, strict=True)}
-    return {name: place for place, name in enumerate(names, 1)}
+        return [int(stem) for stem in stems]
+    return [place for place, _ in enumerate(names, 1)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphdsl.data.annotations import Bad, Marked, Picture, dataset_of
 from graphdsl.data.dataset import Dataset
-from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
+from graphdsl.data.files import LARGEST_TEXT, Places, decoded, unreadable
 from graphdsl.data.images import ENDINGS, demand_pictures
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.data.table import Table, read_table
@@ -99,13 +99,8 @@ def _beside(file: Path) -> list[Path]:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text that are not empty, by number. Raises E0502, by line, where it is no UTF-8."""
-    content = read_bytes(path, LARGEST_TEXT)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise unreadable(path, f"line {line} is no text in UTF-8", "save the file as UTF-8") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = enumerate(decoded(path, LARGEST_TEXT).splitlines(), 1)
+    return [(number, line.strip()) for number, line in lines if line.strip()]
 
 
 @READERS.register("boxes")

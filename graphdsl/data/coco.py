@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from graphdsl.data.annotations import Bad, Marked, Picture, dataset_of
@@ -67,17 +68,36 @@ def _pictures(path: Path, folder: Path, names: Mapping[int, str], whole: Mapping
 
 @dataclass(frozen=True)
 class CocoIds:
-    """How a set of COCO calls its pictures, by the names of their files, and its classes, by name."""
+    """How a set of COCO calls its pictures, by the names of their files as it writes them, and its classes, by name."""
 
     pictures: Mapping[str, int]
     classes: Mapping[str, int]
+
+    def picture(self, path: Path) -> int | None:
+        """The id of the picture at path. Where several are called so, the one whose folders stand in path too.
+
+        None where none is called so, or several are and the folders do not tell which.
+        """
+        found = self._called.get(path.name, [])
+        fitting = [(len(parts), id) for parts, id in found if path.parts[-len(parts) :] == parts]
+        ids = {id for _, id in found} if len(found) == 1 else {id for n, id in fitting if n == max(fitting)[0]}
+        return ids.pop() if len(ids) == 1 else None
+
+    @cached_property
+    def _called(self) -> dict[str, list[tuple[tuple[str, ...], int]]]:
+        """By the last part of a name: all parts, and the id."""
+        called: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        for written, id in self.pictures.items():
+            parts = PurePosixPath(written).parts
+            called.setdefault(parts[-1] if parts else "", []).append((parts, id))
+        return called
 
 
 def coco_ids(path: Path) -> CocoIds:
     """The ids in a file of annotations. Raises E0502 where it is none."""
     whole = json_of(path)
     try:
-        pictures = {Path(image["file_name"]).name: int(image["id"]) for image in whole["images"]}
+        pictures = {str(image["file_name"]): int(image["id"]) for image in whole["images"]}
         return CocoIds(pictures, {str(c["name"]): int(c["id"]) for c in whole["categories"]})
     except WRONG as error:
         raise _no_coco(path, error) from error

@@ -47,6 +47,17 @@ def read_bytes(path: Path, largest: int = LARGEST_UNPACKED) -> bytes:
     return content
 
 
+def decoded(path: Path, largest: int) -> str:
+    """The text of a file in UTF-8. Raises E0502, with line and byte where it is none, and what `read_bytes` raises."""
+    content = read_bytes(path, largest)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        why = f"line {line} is no text in UTF-8: byte {error.start:,} is 0x{content[error.start]:02x}"
+        raise unreadable(path, why, "save the file as UTF-8") from error
+
+
 def unreadable(path: Path, why: str, expected: str = "") -> Failed:
     """E0502: the file is there and is not what it should be."""
     return fail("E0502", f"cannot read `{path}`: {why}", help=expected)

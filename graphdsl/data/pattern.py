@@ -14,16 +14,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from graphdsl.data.files import Places
+from graphdsl.data.wildcard import ANY, Many, Mark, Number, One, Row, Step
 from graphdsl.report import Failed, dataclass, fail, nearest
 
 MOST_FILES = 1_000_000
 MOST_WILD = 8
-"""Wild stretches in one part of a pattern: each multiplies the work of a name that does not fit."""
+"""Wild stretches in one part of a pattern. More are a slip, and nobody can say what each of them would get."""
 
 _TOKEN = re.compile(r"\*|\?|\[[!^]?\]?[^\]/]*\]|\{[^{}/]*\}|[^*?\[{]|.", re.DOTALL)
 _WILD = frozenset("*?[{")
 _FROM_TO = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
-_NUMBER = "[0-9]{1,18}"
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,22 @@ class Match:
 
 @dataclass(frozen=True)
 class Part:
-    """What a file or folder must be called. ranges: what the numbers of these names lie between, ends included."""
+    """What a file or folder must be called.
 
-    expression: re.Pattern[str]
+    hidden  whether its name may begin with a dot
+    ranges  what the numbers of these names lie between, ends included
+    """
+
+    row: Row
+    hidden: bool
     ranges: Mapping[str, tuple[int, int]]
 
     def fit(self, name: str) -> Mapping[str, str] | None:
         """The text that each name of the pattern has in it; None where it does not fit."""
-        found = self.expression.fullmatch(name)
-        names = found.groupdict() if found else {}
-        inside = all(low <= int(names[name]) <= high for name, (low, high) in self.ranges.items() if names)
-        return names if found and inside else None
+        names = self.row.fit(name) if self.hidden or not name.startswith(".") else None
+        if names is None:
+            return None
+        return names if all(low <= int(names[n]) <= high for n, (low, high) in self.ranges.items()) else None
 
 
 def matches(patterns: Sequence[str], places: Places) -> list[Match]:
@@ -69,10 +74,10 @@ def fitted(pattern: str, names: Sequence[str]) -> dict[str, list[str]]:
     if not braces or part is None:
         raise _senseless(f"`{pattern}` has no name in braces", 'write what is to be kept: `"{person}_*.jpg"`')
     found = [part.fit(name) for name in names]
-    for name, fit in zip(names, found, strict=True):
-        if fit is None:
+    for name, texts in zip(names, found, strict=True):
+        if texts is None:
             raise _senseless(f"`{name}` does not fit the pattern `{pattern}`", "every picture's name must fit")
-    return {brace: [fit[brace] for fit in found if fit] for brace in braces}
+    return {brace: [texts[brace] for texts in found if texts] for brace in braces}
 
 
 def _names(pattern: str) -> list[str]:
@@ -95,7 +100,8 @@ def _fitting(pattern: str, places: Places) -> list[Match]:
         raise _senseless(f"`{pattern}` names no files", 'write a pattern of their names: `"photos/{label}/*.png"`')
     fixed = next((i for i, part in enumerate(parts) if _WILD & set(part)), max(0, len(parts) - 1))
     before = os.path.join("/" if pattern.startswith("/") else "", *parts[:fixed])
-    expressions = [_expression(part) for part in parts[fixed:]]
+    apart = [part for i, part in enumerate(parts) if i < fixed or part != "**" or parts[i - 1 : i] != ["**"]]
+    expressions = [_expression(part) for part in apart[fixed:]]
     tried = list(dict.fromkeys(base / Path(before).expanduser() for base in (places.spec, places.working)))
     for folder in tried:
         found = list(_walk(folder, expressions, {}))
@@ -148,21 +154,25 @@ def _expression(part: str) -> Part | None:
     tokens = _TOKEN.findall(part)
     if sum(max(token[0] in "*{", token.count("*")) for token in tokens) > MOST_WILD:
         raise _senseless(f"`{part}` has more than {MOST_WILD} wild stretches", "use fewer of `*` and `{name}`")
-    first = "" if part.startswith(".") else r"(?!\.)"
     held = [token[1:-1].partition(":") for token in tokens if token[0] == "{"]
-    ranges = {name: (int(fit[1]), int(fit[2])) for name, _, inner in held if (fit := _FROM_TO.fullmatch(inner))}
-    return Part(re.compile(first + "".join(map(_translated, tokens)), re.DOTALL), ranges)
+    ranges = {name: (int(both[1]), int(both[2])) for name, _, inner in held if (both := _FROM_TO.fullmatch(inner))}
+    return Part(Row(tuple(step for token in tokens for step in _steps(token))), part.startswith("."), ranges)
 
 
-def _translated(token: str) -> str:
+def _steps(token: str) -> list[Step]:
+    """What a name must have for this part of a pattern."""
     if token == "*":
-        return ".*"
+        return [Many()]
     if token == "?":
-        return "."
-    if len(token) == 1:
-        return re.escape(token)
-    if token[0] == "{":
-        return _kept(*token[1:-1].split(":", 1))
+        return [One(ANY)]
+    if token[0] == "{" and len(token) > 1:
+        name, _, within = token[1:-1].partition(":")
+        return [Mark(name), *_kept(name, within), Mark(name, end=True)]
+    return [One(re.escape(token) if len(token) == 1 else _set(token))]
+
+
+def _set(token: str) -> str:
+    """`[!0-4]` as a regular expression has it."""
     inner, negated = (token[2:-1], "^") if token[1] in "!^" else (token[1:-1], "")
     body = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner)
     try:
@@ -172,14 +182,14 @@ def _translated(token: str) -> str:
     return f"[{negated}{body}]"
 
 
-def _kept(name: str, within: str = "") -> str:
+def _kept(name: str, within: str) -> list[Step]:
     """A stretch that is kept under its name. within: a range of whole numbers, or a pattern that it fits."""
-    if fit := _FROM_TO.fullmatch(within):
-        if int(fit[1]) > int(fit[2]):
-            raise _senseless(f"no number is in `{{{name}:{within}}}`", f"write `{{{name}:{fit[2]}-{fit[1]}}}`")
-        return f"(?P<{name}>{_NUMBER})"
-    inner = "".join(map(_translated, _TOKEN.findall(within))) if within else ".+?"
-    return f"(?P<{name}>{inner})"
+    if both := _FROM_TO.fullmatch(within):
+        if int(both[1]) > int(both[2]):
+            raise _senseless(f"no number is in `{{{name}:{within}}}`", f"write `{{{name}:{both[2]}-{both[1]}}}`")
+        return [Number()]
+    inner = [step for token in _TOKEN.findall(within) for step in _steps(token)]
+    return inner or [One(ANY), Many(short=True)]
 
 
 def _near(folder: Path, rest: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from graphdsl.data.annotations import IMAGE, LISTED
 from graphdsl.data.column import Array, Column
 from graphdsl.data.csv_file import MISSING
 from graphdsl.data.dataset import INPUT, TARGET, Dataset
-from graphdsl.data.files import LARGEST_TEXT, Places, read_bytes, unreadable
+from graphdsl.data.files import LARGEST_TEXT, Places, decoded, unreadable
 from graphdsl.data.images import ENDINGS, Images, demand_pictures, natural_size
 from graphdsl.data.named_files import named
 from graphdsl.data.pattern import fitted
@@ -114,7 +114,7 @@ class Pts(Reader):
 
 def _rows(path: Path) -> list[tuple[int, tuple[str, ...]]]:
     """The lines of a table that name a picture, by number."""
-    text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig", "replace")
+    text = decoded(path, LARGEST_TEXT)
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         read = [(reader.line_num, tuple(cell.strip() for cell in row)) for row in reader]
@@ -127,7 +127,7 @@ def _rows(path: Path) -> list[tuple[int, tuple[str, ...]]]:
 
 def _pts(file: Path) -> tuple[str, ...]:
     """The numbers between the braces; how many points there should be is held against them."""
-    text = read_bytes(file, LARGEST).decode("utf-8-sig", "replace")
+    text = decoded(file, LARGEST)
     head, opened, rest = text.partition("{")
     body, closed, _ = rest.partition("}")
     said = [line.partition(":")[2].strip() for line in head.splitlines() if line.strip().startswith("n_points")]

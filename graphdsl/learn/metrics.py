@@ -64,6 +64,10 @@ class Metric(ABC):
     def value(self, observed: Array) -> float:
         """The number, from what all batches added together. NaN where there is nothing to judge by."""
 
+    def of_pictures(self, size: tuple[int, int] | None) -> Metric:
+        """The metric for pictures of this height and width; None: nobody knows, or there are several."""
+        return self
+
     def reading(self, prediction: TensorType, target: TensorType) -> Reading:
         """How the head is understood. Raises TypeRuleError E0303 where the metric means nothing for it."""
         found = reading_of(prediction, target)

@@ -18,6 +18,8 @@ from graphdsl.learn.section import EPOCHS, OPTIMIZER, SEED
 from graphdsl.passes import Stage, learned, needs_no_loss, training
 from graphdsl.report import Diagnostic, Failed, Reporter, Span, dataclass, fail
 
+PICTURES = 4
+"""Axes of a batch of them."""
 REGISTRIES: Mapping[str, Registry] = {r.kind: r for r in (OPTIMIZERS, SCHEDULES, METRICS, CALLBACKS)}
 
 
@@ -178,7 +180,7 @@ def judging(spec: Spec) -> Plan | None:
             "E0206", "`metrics` of `predict` are for a spec that trains nothing", found.spans["metrics"], help=help
         )
     reporter, names = Reporter(), Names()
-    watches = [_watch(m, names, reporter) for m in found.settings["metrics"]]
+    watches = [_watch(m, spec, names, reporter) for m in found.settings["metrics"]]
     reporter.raise_if_failed()
     objective = Objective("", (), tuple(w for w in watches if w is not None), build(PLAIN), (), frozenset())
     data, precision = found.settings.get("data"), found.settings.get("precision", SINGLE)
@@ -251,7 +253,7 @@ def _objective(spec: Spec, section: Section, part: Section, names: Names, report
     terms = part.settings.get("loss", ())
     optimizer = part.settings.get("optimizer") or outer.get("optimizer") or PLAIN
     metrics = part.settings.get("metrics", ())
-    found = [_watch(m, names, reporter) for m in metrics]
+    found = [_watch(m, spec, names, reporter) for m in metrics]
     frozen = frozenset([*part.settings.get("freeze", ()), *outer.get("freeze", ())])
     chosen = part.settings.get("learn") or outer.get("learn")
     if not terms:
@@ -315,7 +317,7 @@ def _demand_learning(
         reporter.add(Diagnostic("E0218", message, section.spans[key], help="leave it out, or let it learn"))
 
 
-def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:
+def _watch(term: MetricTerm, spec: Spec, names: Names, reporter: Reporter) -> Watch | None:
     metric: Metric | None = _reported(build, term.metric, reporter)
     if metric is None or term.target is None:
         return None
@@ -324,7 +326,15 @@ def _watch(term: MetricTerm, names: Names, reporter: Reporter) -> Watch | None:
     except TypeRuleError as error:
         reporter.add(Diagnostic(error.code, error.message, term.span, help=error.help))
         return None
-    return Watch(names.free(f"{term.name}.{metric.label}"), metric, reading, term.prediction, term.target)
+    name, metric = names.free(f"{term.name}.{metric.label}"), metric.of_pictures(_seen(spec))
+    return Watch(name, metric, reading, term.prediction, term.target)
+
+
+def _seen(spec: Spec) -> tuple[int, int] | None:
+    """Height and width of what the network sees, where one input is a picture and its size is known."""
+    found = [port.type.spatial for port in spec.inputs.values() if port.type.rank == PICTURES]
+    sizes = [size for size in found[0] if isinstance(size, int)] if len(found) == 1 else []
+    return (sizes[0], sizes[1]) if len(sizes) == 2 else None
 
 
 def _reported(make: Callable[[Made], Any], made: Made, reporter: Reporter) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,14 +17,18 @@ class OfPoints(Metric):
     """A metric of points, of which those count that are known.
 
     between  numbers of the two points whose distance is the unit, counted from 0
-    picture  height x width of what the network sees, where it is not square
+    picture  height x width of what the network sees; none: that of the only input that is a picture, or a square
     """
 
     higher: ClassVar[bool] = False
     readings: ClassVar[tuple[Reading, ...]] = (Reading.NUMBERS,)
 
     between: tuple[Natural, ...]
-    picture: Size
+    picture: Size | None
+
+    def of_pictures(self, size: tuple[int, int] | None) -> OfPoints:
+        known = self.picture is not None or size is None
+        return self if known else replace(self, picture=size)  # type: ignore[type-var]
 
     def reading(self, prediction: TensorType, target: TensorType) -> Reading:
         """Raises TypeRuleError E0303 where the target is no `point[n]`, or has no such points."""
@@ -55,7 +60,7 @@ class NormalisedError(OfPoints):
     """How far points are from the true ones on average, in units of the distance of two of these: 0.05 is 5 % of it.
 
     between  numbers of those two, counted from 0: the outer corners of the eyes are `[36, 45]` of 68 points (300-W)
-    picture  height x width of what the network sees, `96x128`, where it is not square
+    picture  height x width of what the network sees, `96x128`; none: of the only input that is a picture, or a square
 
     Of 68 points `normalised_error([36, 45])`.
 
@@ -66,7 +71,7 @@ class NormalisedError(OfPoints):
     """
 
     between: tuple[Natural, ...]
-    picture: Size = 1
+    picture: Size | None = None
 
     def observe(self, pair: Pair) -> Array:
         errors = self.errors(pair)
@@ -93,7 +98,7 @@ class FailureRate(OfPoints):
 
     between: tuple[Natural, ...]
     above: Positive = 0.08
-    picture: Size = 1
+    picture: Size | None = None
 
     def observe(self, pair: Pair) -> Array:
         errors = self.errors(pair)

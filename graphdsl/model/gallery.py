@@ -12,6 +12,7 @@ mean nothing.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -172,12 +173,25 @@ def read_gallery(path: Path) -> Gallery:
 
 
 def _fresh(known: Array, rows: Array) -> Array:
-    """Those of rows that are neither known nor equal to one before."""
-    found = known
-    for row in rows:
-        if not (np.abs(found - row).max(axis=1, initial=0) <= SAME * np.abs(row).max()).any():
-            found = np.concatenate([found, row[None]])
-    return found[len(known) :]
+    """Those of rows that are neither known nor equal to one before.
+
+    Rows that are nearly equal have sums that are, so a row is compared with those of a near sum only. Signs are drawn
+    for the sum, since of embeddings of length 1 many have the same plain one.
+    """
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], rows.shape[1])
+    together = np.concatenate([known, rows])
+    sums = together.astype(np.float64) @ signs
+    near = sorted((total, place) for place, total in enumerate(sums[: len(known)].tolist()))
+    fresh = []
+    for place in range(len(known), len(together)):
+        row, total = together[place], float(sums[place])
+        reach = 2 * SAME * float(np.abs(row).max()) * len(row)
+        first, last = bisect_left(near, (total - reach, -1)), bisect_right(near, (total + reach, len(together)))
+        others = together[[other for _, other in near[first:last]]]
+        if not (np.abs(others - row).max(axis=1, initial=0) <= SAME * np.abs(row).max()).any():
+            insort(near, (total, place))
+            fresh.append(place)
+    return together[fresh]
 
 
 def _is_name(name: str) -> bool:

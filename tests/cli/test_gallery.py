@@ -231,3 +231,19 @@ def test_damaged_galleries(change: dict[str, str], tmp_path: Path) -> None:
     save_weights({"embeddings": np.full((2, 3), np.nan, np.float32)}, path, good)
     with pytest.raises(Failed, match="E0623"):
         read_gallery(path)
+
+
+@pytest.mark.parametrize("features", [2, 64])
+def test_only_new_pictures_are_added(features: int) -> None:
+    """As if every one were compared with every other; a tiny difference is none."""
+    random = np.random.default_rng(features)
+    known = random.normal(size=(40, features)).astype(np.float32)
+    rows = np.concatenate([random.normal(size=(60, features)), known[::3] * (1 + 3e-7), known[:5] * (1 + 1e-4)])
+    rows = np.concatenate([rows, rows[::2]])[random.permutation(len(rows) + len(rows[::2]))].astype(np.float32)
+    found = list(known)
+    for row in rows:
+        if not any(np.abs(other - row).max() <= 1e-6 * np.abs(row).max() for other in found):
+            found.append(row)
+    gallery = Gallery().add("ada", known, "m").add("ada", rows, "m")
+    np.testing.assert_array_equal(gallery.embeddings, np.stack(found))
+    assert len(found) == 40 + 60 + 5

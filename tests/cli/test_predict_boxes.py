@@ -135,6 +135,26 @@ def test_coco_tells_pictures_apart_by_name(place: Path, capsys: pytest.CaptureFi
     assert "E0519" in told and "2 pictures are called `a.png`" in told
 
 
+def test_coco_tells_pictures_of_one_name_apart_by_their_folders(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = json.loads((place / "cells.json").read_text())
+    for folder, id in (("day", 7), ("night", 70)):
+        (place / folder).mkdir()
+        shutil.copy(place / "pictures" / "a.png", place / folder / "a.png")
+        truth["images"].append({"id": id, "file_name": f"{folder}/a.png"})
+    truth["images"] = truth["images"][1:]
+    (place / "both.json").write_text(json.dumps(truth))
+    rows = json.loads(said(capsys, "night/a.png", "day/a.png", "--format", "coco", "--ids", "both.json"))
+    count = len(rows) // 2
+    assert [row["image_id"] for row in rows] == [70] * count + [7] * count and count
+    told = said(capsys, "pictures/a.png", "--format", "coco", "--ids", "both.json", code=1)
+    assert "knows 2 pictures `a.png`, in other folders" in told
+    (place / "cells.json").write_text(json.dumps(truth))
+    rows = json.loads(said(capsys, "night", "day", "--format", "coco"))
+    assert {row["image_id"] for row in rows} == {7, 70}, "also those of the spec"
+
+
 def test_a_table_of_boxes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(said(capsys, "pictures", "--format", "json", "--score", "0.2"))
     text = said(capsys, "pictures", "--format", "csv", "--score", "0.2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from graphdsl.data import Files, Labels, Places, Texts, bind, wav_bytes
 from graphdsl.data.column import Numerals
 from graphdsl.data.conform import Wanted
+from graphdsl.data.pattern import _expression
 from graphdsl.ir import BATCH, DType, TensorType, indices, symbol
 from graphdsl.report import Failed
 from tests.support.shared import DATA, needs
@@ -167,3 +169,44 @@ def test_a_range_of_numbers_and_a_pattern_in_a_name(tmp_path: Path) -> None:
         read(tmp_path, "s{person:9-3}/*.txt")
     with pytest.raises(Failed, match=r"E0518.*more than 8 wild stretches"):
         read(tmp_path, "{a:*1*2*3*4*5*6*7*8*9}.txt")
+
+
+def test_what_is_wild_takes_no_time() -> None:
+    """Eight stretches and a long name that does not fit; a regular expression would try for years."""
+    part = _expression("*a*a*a*a*a*a*{end}b")
+    assert part is not None and part.fit("a" * 250) is None
+    assert part.fit("a" * 250 + "cb") == {"end": "c"}
+    (at_most,) = _fitting_names("{a:*1*2*3*4*}_{b}", ["x1y2z3z3" + "4" * 9 + "_7"])
+    assert at_most == {"a": "x1y2z3z3" + "4" * 9, "b": "7"}
+
+
+def _fitting_names(pattern: str, names: list[str]) -> list[dict[str, str]]:
+    part = _expression(pattern)
+    assert part is not None
+    return [dict(found) for name in names if (found := part.fit(name)) is not None]
+
+
+def test_walking_finds_what_regular_expressions_find() -> None:
+    """The same names fit, with the same texts in braces."""
+    random = np.random.default_rng(0)
+    pieces = ["*", "?", "a", "b", "1", "_", "[ab1]", "[!a]", "{%s}", "{%s:1-12}", "{%s:[ab]*}", "{%s:?1*}"]
+    fitted = 0
+    for _ in range(2000):
+        chosen = [pieces[i] for i in random.integers(len(pieces), size=random.integers(1, 6))]
+        part = _expression("".join(p % f"n{i}" if "%" in p else p for i, p in enumerate(chosen)))
+        if part is None:
+            continue
+        expression = re.compile("".join(step.expression for step in part.row.steps), re.DOTALL)
+        for _ in range(12):
+            name = "".join(random.choice(list("ab1_2"), random.integers(0, 8)))
+            found = expression.fullmatch(name)
+            assert part.row.walked(name) == (found.groupdict() if found else None)
+            fitted += found is not None
+    assert fitted > 500
+
+
+def test_folders_at_any_depth_are_walked_once(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*"abcdefghijklmnop")
+    deep.mkdir(parents=True)
+    (deep / "x.txt").write_text("here")
+    assert len(Files(("/".join(["**"] * 12) + "/*.txt",)).read(Places(tmp_path))) == 1

@@ -241,9 +241,17 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "faces" / "ann_01.pts").write_text("version: 1\nn_points: " + "9" * 5000 + "\n{\n1 2\n}\n")
     with pytest.raises(Failed, match=r"E0502.*it is no \.pts file"):
         read("pts", folder)
+    (folder / "faces" / "ann_01.pts").write_bytes(b"version: 1\nn_points: 1\n{\n1 2\xff\n}\n")
+    with pytest.raises(
+        Failed, match=r"E0502.*ann_01\.pts`: line 4 is no text in UTF-8: byte 28 is 0xff.*save the file"
+    ):
+        read("pts", folder)
     (folder / "faces" / "ann_01.pts").write_text("1 2\n3 4\n")
     with pytest.raises(Failed, match=r"E0502.*it is no \.pts file"):
         read("pts", folder)
+    (folder / "points.csv").write_bytes("ann_01.png,1,2\n\u00e4nn_01.png,1,2\n".encode("latin-1"))
+    with pytest.raises(Failed, match=r"E0502.*points\.csv`: line 2 is no text in UTF-8: byte 15 is 0xe4"):
+        read("points", folder)
     (folder / "points.csv").write_text("ann_01.png,1,2,3\n")
     with pytest.raises(Failed, match=r"(?s)E0522.*3 numbers, and a picture has x and y of"):
         read("points", folder)

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import graphdsl
 from graphdsl.ir import BATCH, POINTS, Array, DType, TensorType, TypeRuleError
 from graphdsl.learn import METRICS, Pair, Reading
+from graphdsl.learn.points import OfPoints
+from graphdsl.report import Source
 
 NAN = float("nan")
 TRUE = np.array([[[0.2, 0.4], [0.6, 0.4], [0.4, 0.8]], [[0.0, 0.0], [0.3, 0.4], [0.5, NAN]], [[NAN, 0.1]] * 3])
@@ -60,3 +63,28 @@ def test_a_page_shows_how_it_is_written() -> None:
     """What the help shows where the setting is left out."""
     assert METRICS["normalised_error"].example == "normalised_error([36, 45])"
     assert METRICS["failure_rate"].example == "failure_rate([36, 45])"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "setting", "size"),
+    [
+        ("input a: float[48, 96, 1]", "", (48, 96)),
+        ("input a: float[48, 96, 1]", ", picture=10x20", (10, 20)),
+        ("input a: float[48, 96, 1]\ninput b: float[7]", "", (48, 96)),
+        ("input a, b: float[48, 96, 1]", "", None),
+        ("input a: float[H, W, 1]", "", None),
+    ],
+)
+def test_the_size_of_pictures_is_known_from_the_input(inputs: str, setting: str, size: tuple[int, int] | None) -> None:
+    text = f"""{inputs}
+target points: point[2]
+output found = a -> conv(3, 3) -> global_avg_pool -> landmarks(2)
+train {{ loss = [found, points] -> mse
+  metrics = [[found, points] -> normalised_error([0, 1]{setting}), [found, points] -> failure_rate([0, 1]{setting})] }}
+"""
+    (plan,) = graphdsl.Model(Source("net.dag", text)).plans
+    assert [watch.metric.picture for watch in plan.watches if isinstance(watch.metric, OfPoints)] == [size, size]
+    pair = Pair(Reading.NUMBERS, np.array([[[0.25, 0.5], [0.5, 0.5]]]), np.array([[[0.5, 0.5], [0.5, 1.0]]]))
+    (watch, _) = plan.watches
+    far = {(48, 96): (24 + 24) / 2 / 24, (10, 20): 0.5 * (5 + 5) / 5, None: (0.25 + 0.5) / 2 / 0.5}
+    assert watch.metric.value(watch.metric.observe(pair)) == pytest.approx(far[size])
