@@ -17,6 +17,10 @@ MOST = 4096
 """Channels, kernel sizes and layers."""
 LONGEST = 1 << 20
 """Of a dilation, in steps."""
+MOST_LAYERS = 10_000
+"""Of all stacks together."""
+MOST_SEEN = 1 << 24
+"""Samples before one that decide it, which is how much silence is put before a sound: six minutes at 48 kHz."""
 PARTS = {"input_size", "condition_size", "head_size", "channels", "kernel_size", "dilations"}
 ALL = PARTS | {"activation", "gated", "head_bias"}
 ACTIVATIONS = {"Tanh": "tanh", "ReLU": "relu", "Sigmoid": "sigmoid", "SiLU": "swish", "Softsign": "softsign"}
@@ -35,6 +39,11 @@ class Stack:
     activation: str
     gated: bool
     head_bias: bool
+
+    @property
+    def seen(self) -> int:
+        """Steps before one that decide it."""
+        return (self.kernel_size - 1) * sum(self.dilations)
 
 
 class Numbers:
@@ -58,7 +67,7 @@ class Numbers:
 
 
 def opened(path: Path) -> tuple[list[Stack], Numbers]:
-    """Raises E0901 for what has no words here, E0902 where the file is none."""
+    """Raises E0901 for what has no words here, E0902 where the file is none, or asks for more than is bounded here."""
     try:
         whole = json.loads(read_text(path))
     except (ValueError, RecursionError) as error:
@@ -73,6 +82,11 @@ def opened(path: Path) -> tuple[list[Stack], Numbers]:
     if not isinstance(layers, list) or not 1 <= len(layers) <= MOST:
         raise malformed(path, "it has no list of layers")
     stacks = [_stack(path, f"layers[{i}]", layer) for i, layer in enumerate(layers)]
+    count, seen = sum(len(stack.dilations) for stack in stacks), sum(stack.seen for stack in stacks)
+    if count > MOST_LAYERS:
+        raise malformed(path, f"it has {count:,} layers; at most {MOST_LAYERS:,} are read")
+    if seen > MOST_SEEN:
+        raise malformed(path, f"each sample would depend on the last {seen:,}; at most {MOST_SEEN:,} are read")
     return stacks, Numbers(_numbers(path, found.get("weights")))
 
 

@@ -32,7 +32,7 @@ def read(path: Path, weights: Path | None = None) -> Net:
     """The network of a .nam file. Raises Failed: E0901 (no words for it), E0902 (no such file), E0903 (weights)."""
     stacks, numbers = opened(path)
     _demand_chain(stacks)
-    seen = sum((s.kernel_size - 1) * d for s in stacks for d in s.dilations)
+    seen = sum(stack.seen for stack in stacks)
     made = _Assembly(numbers)
     heard = made.emit("wave", "reshape", SOUND, shape=(1,))
     heard = made.emit("silence", "pad", heard, start=seen, end=0) if seen else heard

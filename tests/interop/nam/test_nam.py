@@ -126,3 +126,19 @@ def test_files_that_are_none(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(Failed) as caught:
         format_of(Path("x.nam")).read(tmp_path / "x.nam", None)
     assert caught.value.diagnostics[0].code == "E0902"
+
+
+@pytest.mark.triggers("E0902")
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        (
+            [stack(1, 1, dilations=[1 << 20] * 2, kernel_size=4096)],
+            "depend on the last 8,587,837,440; at most 16,777,216",
+        ),
+        ([stack(1, 1, dilations=[1] * 4000)] * 3, "it has 12,000 layers; at most 10,000"),
+    ],
+)
+def test_sizes_are_bounded(tmp_path: Path, layers: Any, told: str) -> None:
+    with pytest.raises(Failed, match=f"E0902.*{told}"):
+        format_of(file(tmp_path, layers, [0.5])).read(tmp_path / "small.nam", None)
