@@ -50,8 +50,10 @@ class winograd_kernel_sum_task(Task):
 
 
 NOTHING = Finish()
-NEAR = 768 << 10
-"""Bytes of transformed inputs and products that a thread works on at a time."""
+NEAR, CLOSE = 768 << 10, 144 << 10
+"""Bytes of transformed inputs and products that a thread works on at a time; where weights stay in its second cache."""
+KEPT = 1 << 18
+"""Transformed weights that do. As NEAR in kernels/winograd.h."""
 MOST = 16 << 20
 """Bytes of products that a thread makes before it transforms them back."""
 STAGED = 256
@@ -63,10 +65,10 @@ def rows_of(machine: Machine) -> int:
     return ctypes.c_int64.in_dll(machine.library.c, "winograd_rows").value
 
 
-def tiles_at_once(channels: int, machine: Machine) -> int:
+def tiles_at_once(channels: int, machine: Machine, room: int = NEAR) -> int:
     """How many tiles of so many channels, inputs and results together, a thread takes at a time."""
     group = 4 * POINTS * rows_of(machine) * _whole(channels, machine)
-    return rows_of(machine) * max(1, min(8, NEAR // group))
+    return rows_of(machine) * max(1, min(8, room // group))
 
 
 def convolution(
@@ -112,7 +114,8 @@ def convolution(
 
 def _in_blocks(task: Callable[..., winograd_task], x: Array, y: Array, machine: Machine) -> tuple[Step, ...]:
     channels, tiles = x.shape[3] + 2 * machine.lanes, _tiles(y)[0]
-    block = tiles_at_once(channels, machine) // rows_of(machine)
+    weights = POINTS * x.shape[3] * _whole(y.shape[3], machine)
+    block = tiles_at_once(channels, machine, CLOSE if weights <= KEPT else NEAR) // rows_of(machine)
     one = task(0, tiles, block)
     serial = tiles * POINTS * x.shape[3] * y.shape[3] < SERIAL * POINTS
     return (machine.step("winograd", one, serial=serial, own=block * _group(channels, machine) + _line(machine)),)

@@ -9,7 +9,7 @@
  *
  *     V  see `layout` in winograd.h
  *     U  [panel][36][channels][the panel's vectors][VL]
- *     M  [group][36][ROWS][the panel's vectors][VL]
+ *     M  [group][the panel's vectors][36][ROWS][VL]: as V, and in its place where it has as many vectors
  *
  * Two ways to split the work. `winograd`: each thread has its tiles and works through them in blocks whose V and M
  * stay in its L2, against all of U. `winograd_spread` and then `winograd_gather`: V of all tiles first; then each
@@ -60,7 +60,8 @@ INLINE void product(const float *v, i64 block, const float *u, i64 channels, flo
             }
         }
     }
-    UNROLL for (int i = 0; i < rows * width; i++) store(m + i * VL, sum[i]);
+    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int j = 0; j < width; j++)
+        store(m + j * POINTS * BRICK + i * VL, sum[i * width + j]);
 }
 
 typedef void (*product_of)(const float *v, i64 block, const float *u, i64 channels, float *m, const float *next);
@@ -83,14 +84,14 @@ INLINE const float *u_of(const winograd_task *q, i64 p, i64 i) {
  * of the first groups fetches a part of it, or, where there is w, of what that wants. */
 static void multiply(const winograd_task *q, i64 p, i64 i, const float *v, layout l, i64 tiles, i64 groups, float *m,
                      const float *next, wanted *w) {
-    i64 vectors = panel_vectors(q->filters, p), brick = vectors * BRICK;
+    i64 vectors = panel_vectors(q->filters, p), group = vectors * POINTS * BRICK;
     i64 lines = up(u_point(q->channels, vectors), LINE * q->channels);
     const float *u = u_of(q, p, i);
     for (i64 g = 0; g < groups; g++) {
         i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
         const float *fetched = w ? take(w, q->channels, u) : g < lines ? next + g * q->channels * LINE : u;
         products[vectors - 1][rows - 1](v + g * l.group + i * l.point, l.block, u, q->channels,
-                                        m + (g * POINTS + i) * brick, fetched);
+                                        m + g * group + i * BRICK, fetched);
     }
 }
 
@@ -161,13 +162,14 @@ EXPORT void winograd(const void *task, const context *at) {
     i64 first, last;
     share_tiles(q, at, &first, &last);
     i64 tiles = last - first, blocks = up(tiles, q->block * ROWS), panels = panels_of(q->filters);
+    const int alike = panels == 1 && up(q->channels, VL) == up(q->filters, VL);
     const int small = panels * POINTS * u_point(q->channels, 2) <= NEAR;
     i64 ready = first / (q->down * q->across) * q->height * q->width;
     if (q->gathers) q->statistics[at->thread].count = results_in(q, first, tiles);
     for (i64 b = 0; b < blocks; b++) {
         i64 from = tiles * b / blocks, now = tiles * (b + 1) / blocks - from, groups = up(now, ROWS);
         i64 start = q->first + first + from;
-        float *v = (float *)at->own, *m = v + room_for(q->channels, groups);
+        float *v = (float *)at->own, *m = alike ? v : v + room_for(q->channels, groups);
         if (q->before) ready = make(q, ready, start + now - 1);
         spread(q, start, now, groups, v);
         wanted w = wishes(q, start, start + now, q->first + first + tiles * least(b + 2, blocks) / blocks);

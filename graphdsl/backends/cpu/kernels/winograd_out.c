@@ -34,7 +34,7 @@ INLINE void finish(const ending *e, vec y, vec bias, i64 at, const int whole, co
         store_part(e->y + at, y, e->there);
 }
 
-INLINE void put(const ending *e, const float *m, const i64 apart, const int whole, const int adds, const int masks) {
+INLINE void put_tile(const ending *e, const float *m, const i64 apart, const int whole, const int adds, const int masks) {
     vec y[TILE][TILE], bias = e->bias ? part(e->bias, e->there, whole) : zeros();
     transform_out(m, apart, y);
     UNROLL for (int i = 0; i < TILE; i++) UNROLL for (int j = 0; j < TILE; j++)
@@ -43,31 +43,26 @@ INLINE void put(const ending *e, const float *m, const i64 apart, const int whol
 }
 
 typedef void (*put_of)(const ending *e, const float *m);
-#define PUT(name, apart, whole, adds, masks)                                                                          \
-    static NOINLINE void name(const ending *e, const float *m) { put(e, m, ROWS * apart, whole, adds, masks); }
-PUT(put_one, VL, 1, 0, 0)
-PUT(put_one_add, VL, 1, 1, 0)
-PUT(put_one_mask, VL, 1, 0, 1)
-PUT(put_one_both, VL, 1, 1, 1)
-PUT(put_two, WIDE, 1, 0, 0)
-PUT(put_two_add, WIDE, 1, 1, 0)
-PUT(put_two_mask, WIDE, 1, 0, 1)
-PUT(put_two_both, WIDE, 1, 1, 1)
-static const put_of endings[2][4] = {{put_one, put_one_add, put_one_mask, put_one_both},
-                                     {put_two, put_two_add, put_two_mask, put_two_both}};
+#define PUT(name, adds, masks)                                                                                        \
+    static NOINLINE void name(const ending *e, const float *m) { put_tile(e, m, BRICK, 1, adds, masks); }
+PUT(put, 0, 0)
+PUT(put_add, 1, 0)
+PUT(put_mask, 0, 1)
+PUT(put_both, 1, 1)
+static const put_of endings[4] = {put, put_add, put_mask, put_both};
 
 /* All else: at the edges of pictures and of filters. */
-static NOINLINE void put_edge(const ending *e, const float *m, i64 vectors) {
+static NOINLINE void put_edge(const ending *e, const float *m) {
     float near[POINTS * VL] __attribute__((aligned(64)));
-    for (i64 i = 0; i < POINTS; i++) store(near + i * VL, load(m + i * ROWS * vectors * VL));
+    for (i64 i = 0; i < POINTS; i++) store(near + i * VL, load(m + i * BRICK));
     if (e->add && e->mask)
-        put(e, near, VL, 0, 1, 1);
+        put_tile(e, near, VL, 0, 1, 1);
     else if (e->add)
-        put(e, near, VL, 0, 1, 0);
+        put_tile(e, near, VL, 0, 1, 0);
     else if (e->mask)
-        put(e, near, VL, 0, 0, 1);
+        put_tile(e, near, VL, 0, 0, 1);
     else
-        put(e, near, VL, 0, 0, 0);
+        put_tile(e, near, VL, 0, 0, 0);
 }
 
 /* --- what is gathered ----------------------------------------------------------------------------------------------
@@ -140,20 +135,20 @@ void winograd_out(const winograd_task *q, i64 p, i64 first, i64 tiles, i64 group
     picture tiled = read_by(q);
     tile_at t = place(&tiled, first);
     i64 vectors = panel_vectors(q->filters, p);
-    put_of inner = endings[vectors - 1][(q->add != 0) + 2 * (q->mask != 0)];
+    put_of inner = endings[(q->add != 0) + 2 * (q->mask != 0)];
     ending e = {.row = q->out_width * q->filters, .column = q->filters, .low = (float)q->low};
     statistics *s = q->gathers ? q->statistics + share : 0;
     gathered sums;
-    for (i64 g = 0; g < groups; g++, m += POINTS * ROWS * vectors * VL) {
+    for (i64 g = 0; g < groups; g++, m += vectors * POINTS * BRICK) {
         i64 rows = group_start(tiles, groups, g + 1) - group_start(tiles, groups, g);
         for (i64 r = 0; r < rows; r++, step_on(&tiled, &t))
             for (i64 v = 0; v < vectors; v++) {
                 aim(q, t, p * WIDE + v * VL, &e);
                 int whole = e.high >= TILE && e.wide >= TILE && e.there == VL;
                 if (whole)
-                    inner(&e, m + (r * vectors + v) * VL);
+                    inner(&e, m + v * POINTS * BRICK + r * VL);
                 else
-                    put_edge(&e, m + (r * vectors + v) * VL, vectors);
+                    put_edge(&e, m + v * POINTS * BRICK + r * VL);
                 if (!s) continue;
                 if (!g && !r) begin(q, &e, p * WIDE + v * VL, v, begun, s, &sums);
                 adders[whole][q->gathers - MOMENTS](&e, &sums, v);
