@@ -46,6 +46,8 @@ SUMS = 1 << 21
 """Sums of a kernel gradient that no cache of one thread holds; of fewer, some are still there."""
 BUDGET, ROUNDS = 0.01, 3
 """Seconds for each thing that is measured, and in how many rounds."""
+MEMORY = 4.5e9
+"""Numbers a second that a thread reads of weights that come from memory: where they are measured they are nearer."""
 STEP = 4e-6
 """Seconds that one more step takes: waking, waiting."""
 SETTINGS = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
@@ -123,9 +125,11 @@ def convolution_way(work: Work, machine: Machine, *, fixed: bool) -> Way:
     product = _products(work, machine) / r.products
     both = product + made / r.transforms + packing
     blocks = ceil(work.tiles / threads / tiles_at_once(work.channels, machine))
-    near = both + (0.0 if work.weights < CACHE else blocks * threads * work.weights / r.reading)
+    once = work.weights / (min(r.reading, MEMORY * threads) if fixed else r.reading)
+    again = (blocks * threads - 1) * work.weights / r.reading
+    near = both + (0.0 if work.weights < CACHE else once + again)
     rows = min(1.0, work.tiles / rows_of(machine))
-    far = both + product * (1 - rows) + (work.weights + 2 * made) / r.reading + STEP + work.ahead / r.streaming
+    far = both + product * (1 - rows) + once + 2 * made / r.reading + STEP + work.ahead / r.streaming
     passes = (work.ahead + work.behind) / r.streaming
     return _least(work, near, far, _between(work, r.few, r.some, r.many), machine, passes)
 

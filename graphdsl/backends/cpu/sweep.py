@@ -20,7 +20,11 @@ LINE = 56
 LONG = 1 << 15
 """Floats of input that a line may hold before it is cut."""
 FAR, APART = 1024, 16
-"""Floats between pixels that meet in the first cache, by powers of two; between those that were brought together."""
+"""Floats between pixels that meet in the first cache, by powers of two; more between windows that are gathered."""
+HIGHEST = {16: 14, 8: 6}
+"""Rows of a tile of two vectors, by floats in a vector; 5 of others: see tile.h."""
+LOW, MANY_WEIGHTS, FILTERS = 0.7, 1 << 17, 64
+"""Windows are gathered for tiles lower than so much of that, where weights and filters are as many or more."""
 SMALL = 1.5e6
 """Floating-point operations that are not worth a second thread."""
 PACKED = 1 << 14
@@ -38,7 +42,8 @@ class conv_task(Task):
         *((n, i64) for n in ("y_image", "y_part", "y_line", "y_pixel", "x_image", "x_part", "x_line", "x_pixel")),
         *((n, i64) for n in ("filters", "channels", "groups", "height", "x_wide")),
         *((n, i64) for n in ("down", "top", "dilation", "taps", "pieces", "length", "from")),
-        *((n, i64) for n in ("staged_line", "staged_image", "picked", "pick_lines", "pick_line", "pick_pixel")),
+        *((n, i64) for n in ("staged_line", "staged_image", "gathered", "gathered_lines")),
+        *((n, i64) for n in ("window", "window_top", "window_pixel")),
         *((n, i64) for n in ("block", "line_shares", "panel_shares")),
         ("low", f64),
     )
@@ -113,12 +118,6 @@ class Sweep:
         """Of the lines and of the columns; where one has none the other needs none."""
         down, along = self.rows.taps, self.columns.taps
         return (down, along) if down and along else ((), ())
-
-    @property
-    def picked(self) -> bool:
-        """Whether windows are single pixels so far apart that they are brought together first."""
-        far = self.columns.stride > 1 and self.columns.stride * self.x.shape[-1] >= FAR
-        return self.rows.single and self.columns.single and self.groups == 1 and far
 
 
 def swept(sweeps: Sequence[Sweep], y: Array, machine: Machine, finish: Finish) -> Plan | None:
@@ -235,25 +234,43 @@ def _windows(sweep: Sweep, lines: Lines) -> tuple[dict[str, int], Array]:
         "staged_line": staged,
         "staged_image": min(rows.stride * lines.block + rows.reach, rows.size) * staged,
         "from": -columns.before * channels,
-        **_picked(sweep, lines),
     }
+    if lines.gathered:
+        return sizes | _gathered(sweep, lines), np.zeros(1, np.int64)
     return sizes, np.array(starts, np.int64)
 
 
-def _picked(sweep: Sweep, lines: Lines) -> dict[str, int]:
-    """What the task says of pixels that are brought together; nothing where there are none."""
-    if not sweep.picked:
-        return {}
-    pixel = sweep.x.shape[-1] + APART
+def _gathered(sweep: Sweep, lines: Lines) -> dict[str, int]:
+    """The same where windows are gathered."""
+    down, along = sweep.taps
+    length = len(down) * len(along) * sweep.x.shape[-1]
+    staged = lines.wide * (length + APART)
     return {
-        "x_pixel": pixel,
-        "staged_line": lines.wide * pixel,
-        "staged_image": lines.wide * pixel,
-        "picked": sweep.columns.out,
-        "pick_lines": sweep.rows.out,
-        "pick_line": sweep.rows.stride * prod(sweep.x.shape[2:]),
-        "pick_pixel": sweep.columns.stride * sweep.x.shape[-1],
+        "x_pixel": length + APART,
+        "top": 0,
+        "taps": 1,
+        "pieces": 1,
+        "length": length,
+        "staged_line": staged,
+        "staged_image": staged,
+        "gathered": sweep.columns.out,
+        "gathered_lines": sweep.rows.out,
+        "window": len(down),
+        "window_top": sweep.rows.before,
+        "window_pixel": sweep.columns.stride * sweep.x.shape[-1],
     }
+
+
+def worth_gathering(sweep: Sweep, machine: Machine) -> bool:
+    """Where single pixels are far apart, or lines of results are so short that tiles of other lines are much higher."""
+    rows, columns, channels = sweep.rows, sweep.columns, sweep.x.shape[-1]
+    if sweep.groups > 1 or columns.dilation > 1 or rows.step * columns.step > 1 or not sweep.taps[0]:
+        return False
+    if rows.single and columns.single:
+        return columns.stride > 1 and columns.stride * channels >= FAR
+    highest = HIGHEST.get(machine.lanes, 5)
+    height = columns.out / ceil(columns.out / highest)
+    return height <= LOW * highest and sweep.kernel.size >= MANY_WEIGHTS and sweep.y.shape[-1] >= FILTERS
 
 
 @dataclass(frozen=True)
@@ -267,23 +284,26 @@ class Lines:
     last: int
     block: int
     shares: tuple[int, int]
+    gathered: bool
 
 
 def _lines(sweep: Sweep, machine: Machine) -> Lines:
     x, y, rows, columns = sweep.x, sweep.y, sweep.rows, sweep.columns
     images, down, across = len(x), rows.out, columns.out
     most = max(LINE, LONG // (columns.stride * x.shape[-1]))
-    if sweep.picked or (rows.plain and columns.plain):
+    gathered = worth_gathering(sweep, machine)
+    if gathered or (rows.plain and columns.plain):
         images, down, across, most = 1, 1, prod(y.shape[:3]), LINE
     parts = max(ceil(across / most), min(ceil(machine.threads / (images * down)), across // LINE))
     if parts > 1 and images == down == 1:
         parts = ceil(parts / machine.threads) * machine.threads
     wide = ceil(across / max(parts, 1))
     parts = ceil(across / wide)
-    floats = wide * ((2 if sweep.picked else rows.stride * columns.stride) * x.shape[-1] + y.shape[-1])
+    read = 2 * sweep.kernel.size // y.shape[-1] if gathered else rows.stride * columns.stride * x.shape[-1]
+    floats = wide * (read + y.shape[-1])
     block = max(1, min(BLOCK // (4 * floats), images * parts * down))
     shares = shares_of(sweep, images * parts * down, machine)
-    return Lines(images, parts, down, wide, across - (parts - 1) * wide, block, shares)
+    return Lines(images, parts, down, wide, across - (parts - 1) * wide, block, shares, gathered)
 
 
 def shares_of(sweep: Sweep, lines: int, machine: Machine) -> tuple[int, int]:

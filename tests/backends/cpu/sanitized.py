@@ -20,7 +20,10 @@ from graphdsl.ir import Array
 from graphdsl.ops import Conv
 from tests.support.calls import made, samples, single
 
-LARGER = ((Conv((2, 2), ((0, 0), (0, 0)), (1, 1), 1), (2, 5, 5, 512), (1, 1, 512, 40)),)
+LARGER = (
+    (Conv((2, 2), ((0, 0), (0, 0)), (1, 1), 1), (2, 5, 5, 512), (1, 1, 512, 40)),
+    (Conv((1, 1), ((1, 1), (1, 1)), (1, 1), 1), (1, 7, 7, 160), (3, 3, 160, 100)),
+)
 """What no sample is large enough for: operators, and the shapes of what they take."""
 
 

@@ -27,14 +27,17 @@ FORMULAS = {
 """A formula, the result's place in it, and its other operands: b a bias, f a full tensor."""
 
 
-@pytest.fixture(params=["alone", "shared"])
+@pytest.fixture(params=["alone", "shared", "gathered"])
 def split(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Small work is done by one thread; shared: by all of them, in small blocks, strided pixels brought together. No
-    Winograd, no AMX tiles."""
+    """Small work is done by one thread; shared: by all of them, in small blocks; gathered: from windows side by side.
+    No Winograd, no AMX tiles."""
     for module in (choice, conv_amx):
         monkeypatch.setattr(module, "WORTH", 0)
-    if request.param == "shared":
-        for name, value in (("SMALL", 0), ("PACKED", 0), ("BLOCK", 2000), ("LINE", 7), ("LONG", 100), ("FAR", 1)):
+    if request.param != "alone":
+        for name, value in (("SMALL", 0), ("PACKED", 0), ("BLOCK", 2000), ("LINE", 7), ("LONG", 100)):
+            monkeypatch.setattr(sweep, name, value)
+    if request.param == "gathered":
+        for name, value in (("FAR", 1), ("LOW", 1), ("MANY_WEIGHTS", 0), ("FILTERS", 0)):
             monkeypatch.setattr(sweep, name, value)
     return str(request.param)
 
@@ -88,6 +91,18 @@ def test_formulas(isa: str, formula: str, stride: int) -> None:
             how, place, operands = FORMULAS[formula]
             others = (some(made[-1]) if o == "b" else np.cos(some(*made)) - 0.5 for o in operands)
             check(isa, Fused(producer, how, place), some(*given), some(*kernel), *others, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_long_sums(isa: str, formula: str, stride: int) -> None:
+    """Short lines, and more weights than the first cache holds."""
+    op = Conv((stride, stride), ((1, 1), (1, 1)), (1, 1), 1)
+    x, kernel = (1, 7, 7, 65), (3, 3, 65, 70)
+    how, place, operands = FORMULAS[formula]
+    y = op.reference(some(*x), some(*kernel)).shape
+    others = (some(y[-1]) if o == "b" else np.cos(some(*y)) - 0.5 for o in operands)
+    check(isa, Fused(op, how, place), some(*x), some(*kernel), *others, tolerance=5e-5)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)

@@ -12,7 +12,8 @@
  * block of results reads are first copied to scratch with zeros around them ("staged"): once a line, not once a tap.
  *
  * Long lines are cut into parts; an image is then so many strips side by side. A window of one pixel knows no lines:
- * the whole batch is one line.
+ * the whole batch is one line. So it is where windows are gathered, each a row of its own: where lines are too short to
+ * fill tiles, and where single pixels are far apart.
  *
  * Work is split into line_shares * panel_shares: lines of results by panels of filters. A block of lines stays in the
  * second cache while all panels pass over it.
@@ -32,6 +33,8 @@ typedef struct {
 
 /* Weights that stay in the second cache from block to block. */
 enum { NEAR = 1 << 17 };
+/* Floats of a row that are multiplied at a time where weights are read once: their panel stays in the first cache. */
+enum { SLICE = 256 };
 
 /* The taps that lie in the picture, for results in line i: from *first up to *last. */
 static void reached(const conv_task *t, i64 i, i64 *first, i64 *last) {
@@ -52,31 +55,40 @@ static float *staged(const conv_task *t, const block *b, i64 strip, i64 j) {
     return b->lines + (strip - b->start / t->rows) * t->staged_image + (j - b->first) * t->staged_line;
 }
 
-static void stage_line(const conv_task *t, i64 strip, i64 j, float *to) {
-    i64 start = strip % t->parts * t->x_part + t->from, end = start + t->staged_line;
-    i64 from = least(most(start, 0), t->x_wide), until = most(least(end, t->x_wide), from);
-    const float *x = t->x + strip / t->parts * t->x_image + j * t->x_line;
-    i64 before = least(from - start, t->staged_line);
+/* `count` floats of a line of x from `start` on, zeros where there are none. */
+static void copy_part(const conv_task *t, const float *x, i64 start, i64 count, float *to) {
+    i64 end = start + count, from = least(most(start, 0), t->x_wide), until = most(least(end, t->x_wide), from);
+    i64 before = most(least(from - start, count), 0);
     memset(to, 0, 4 * (size_t)before);
     memcpy(to + before, x + from, 4 * (size_t)(until - from));
-    memset(to + before + until - from, 0, 4 * (size_t)(t->staged_line - before - (until - from)));
+    memset(to + before + until - from, 0, 4 * (size_t)(count - before - (until - from)));
 }
 
-/* The pixels that a strip reads, one after the other: they lie apart in x. */
-static void pick(const conv_task *t, i64 strip, float *to) {
-    i64 first = strip * t->wide, pixels = strip + 1 < t->parts ? t->wide : t->last;
+static void stage_line(const conv_task *t, i64 strip, i64 j, float *to) {
+    const float *x = t->x + strip / t->parts * t->x_image + j * t->x_line;
+    copy_part(t, x, strip % t->parts * t->x_part + t->from, t->staged_line, to);
+}
+
+/* The windows of a strip, one after the other. */
+static void gather(const conv_task *t, i64 strip, float *to) {
+    i64 first = strip * t->wide, pixels = strip + 1 < t->parts ? t->wide : t->last, length = t->length / t->window;
     for (i64 p = first; p < first + pixels; p++, to += t->x_pixel) {
-        i64 line = p / t->picked;
-        const float *x = t->x + line / t->pick_lines * t->x_image;
-        x += line % t->pick_lines * t->pick_line + p % t->picked * t->pick_pixel;
-        memcpy(to, x, 4 * (size_t)t->channels);
+        i64 line = p / t->gathered, top = line % t->gathered_lines * t->down - t->window_top;
+        const float *x = t->x + line / t->gathered_lines * t->x_image;
+        for (i64 k = 0; k < t->window; k++) {
+            i64 j = top + k * t->dilation;
+            if (j >= 0 && j < t->height)
+                copy_part(t, x + j * t->x_line, p % t->gathered * t->window_pixel + t->from, length, to + k * length);
+            else
+                memset(to + k * length, 0, 4 * (size_t)length);
+        }
     }
 }
 
 static void stage(const conv_task *t, block *b) {
-    if (t->picked) {
+    if (t->gathered) {
         b->first = 0;
-        for (i64 l = b->start; l < b->end; l++) pick(t, l, staged(t, b, l, 0));
+        for (i64 l = b->start; l < b->end; l++) gather(t, l, staged(t, b, l, 0));
         return;
     }
     for (i64 l = b->start, end; l < b->end; l = end) {
@@ -94,11 +106,12 @@ static const float *weights_of(const conv_task *t, i64 q) {
     return t->packed + q / panels * packed_size(k, t->filters) + q % panels * 2 * VL * k;
 }
 
-/* Floats from `asked` on of what the next block reads and writes, one thing after another; NULL behind all of it. */
+/* The floats that lie `asked` behind the first of what the next block reads and writes, one thing after another; NULL
+ * behind all of it. */
 static const float *coming(const conv_task *t, const block *b, i64 asked) {
     const float *all[] = {t->x, t->y, t->add};
-    i64 part[] = {t->x_part, t->y_part, t->y_part};
-    for (int i = 0; i < (t->add ? 3 : 2); i++) {
+    i64 part[] = {t->x_part, t->y_part, t->add ? t->y_part : 0};
+    for (int i = 0; i < 3; i++) {
         i64 floats = (b->after - b->end) * part[i];
         if (asked < floats) return all[i] + b->end * part[i] + asked;
         asked -= floats;
@@ -106,13 +119,46 @@ static const float *coming(const conv_task *t, const block *b, i64 asked) {
     return 0;
 }
 
-/* What line l of a block fetches while it works on panel q: its share of the weights of the next panel, or of the next
- * block; NULL where all of that is asked for. */
-static const float *fetched(const conv_task *t, const block *b, i64 l, i64 pixels, i64 q, i64 end, i64 width) {
-    i64 k = t->taps * t->pieces * t->length, tiles = (pixels + TILE_ROWS(width) - 1) / TILE_ROWS(width);
-    i64 line = tiles * k * TILE_FETCHES, asked = (l - b->start) * line;
-    if (b->after) return coming(t, b, asked + (q - b->panel) * (b->end - b->start) * line);
-    return q + 1 < end && asked < k * width * VL ? weights_of(t, q + 1) + asked : 0;
+/* The pace at which so many tiles fetch so many floats. */
+static i64 pace_of(const conv_task *t, i64 floats, i64 tiles) {
+    i64 each = tiles * tile_fetches(t->taps * t->pieces, t->length, 1);
+    return each ? least((floats + each - 1) / each, 4) : 0;
+}
+
+/* What line l of a block, of so many tiles, fetches while it works on panel q: its share of the weights of the next
+ * panel, or of the next block. */
+static void fetch(const conv_task *t, const block *b, i64 l, i64 tiles, i64 q, i64 end, tile *next) {
+    i64 lines = b->end - b->start, line = l - b->start;
+    i64 floats = t->taps * t->pieces * t->length * panel_width(t->filters, q % panel_count(t->filters)) * VL;
+    if (b->after) {
+        line += (q - b->panel) * lines, lines *= end - b->panel;
+        floats = (b->after - b->end) * (t->x_part + (t->add ? 2 : 1) * t->y_part);
+    }
+    i64 pace = pace_of(t, floats, lines * tiles);
+    i64 asked = line * tiles * tile_fetches(t->taps * t->pieces, t->length, pace);
+    if (b->after)
+        next->next = coming(t, b, asked);
+    else
+        next->next = q + 1 < end && asked < floats ? weights_of(t, q + 1) + asked : 0;
+    next->pace = next->next ? pace : 0;
+}
+
+/* All rows, a slice of their sums after the other, each of which fetches the weights behind it; `last`: of these there
+ * are none behind the last slice. */
+static void slices(const tile *whole, i64 rows, i64 width, int last) {
+    i64 count = whole->length / SLICE, tiles = (rows + TILE_ROWS(width) - 1) / TILE_ROWS(width);
+    for (i64 i = 0; i < count; i++) {
+        tile next = *whole;
+        i64 from = whole->length * i / count, end = whole->length * (i + 1) / count;
+        next.a += from, next.b += from * width * VL, next.length = end - from;
+        if (i) next.bias = 0, next.add = next.c, next.add_stride = next.c_stride;
+        if (i + 1 < count) next.low = -INFINITY, next.mask = 0;
+        if (i + 1 < count || !last) {
+            next.next = next.b + next.length * width * VL;
+            next.pace = least((4 * width * VL / CACHE_LINE + tiles - 1) / tiles, 4);
+        }
+        tile_rows(&next, rows, width);
+    }
 }
 
 /* Line l of results, its columns from panel q on, of which `end` is behind the last of this share. */
@@ -143,8 +189,12 @@ static void line(const conv_task *t, const block *b, i64 l, i64 q, i64 end) {
         .low = (float)t->low,
         .mask = t->mask ? t->mask + at : 0,
         .mask_stride = t->y_pixel,
-        .next = fetched(t, b, l, pixels, q, end, width),
     };
+    if (b->end - b->start == 1 && next.segments == 1 && t->length >= 2 * SLICE) {
+        slices(&next, pixels, width, q + 1 == end);
+        return;
+    }
+    fetch(t, b, l, (pixels + TILE_ROWS(width) - 1) / TILE_ROWS(width), q, end, &next);
     tile_rows(&next, pixels, width);
 }
 

@@ -22,8 +22,8 @@ typedef struct {
     i64 pieces, length;                   /* segments in a line of the window; floats in each */
     i64 from;                             /* where the first window begins in a line of x; < 0: in the padding */
     i64 staged_line, staged_image;        /* floats of what is staged; 0: lines are read where they are */
-    i64 picked, pick_lines;               /* windows of one pixel, strided: results in a line of y, lines in an image */
-    i64 pick_line, pick_pixel;            /* floats of x from one line and from one pixel that is read to the next */
+    i64 gathered, gathered_lines;         /* results in a line of y, lines of an image, where windows are gathered: */
+    i64 window, window_top, window_pixel; /* lines of a window; `top` of these; floats from one window to the next */
     i64 block;                            /* lines of results that are worked on together */
     i64 line_shares, panel_shares;        /* together as many as threads, or fewer */
     double low;

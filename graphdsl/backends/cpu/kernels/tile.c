@@ -76,7 +76,7 @@ INLINE void run(const tile *t, const int rows, const int width) {
     vec sum[MOST_TILE];
     begin(t, sum, rows, width);
     i64 stride = t->a_stride, length = t->length;
-    const float *b = t->b, *next = t->next ? t->next : b;
+    const float *b = t->b, *next = t->next;
     for (i64 s = 0; s < t->segments; s++) {
         const float *row[(MOST_TILE + 2) / 3], *a = t->a + (t->offsets ? t->offsets[s] : 0);
         UNROLL for (int r = 0; r < rows; r += 3) row[r / 3] = a + r * stride;
@@ -84,10 +84,10 @@ INLINE void run(const tile *t, const int rows, const int width) {
         for (; k >= 4; k -= 4) {
             UNROLL for (int r = 0; r < rows; r += 3) OPAQUE(row[r / 3]);
             UNROLL for (int i = 0; i < 4; i++) {
-                __builtin_prefetch(next + i * TILE_FETCHES, 0, 2);
+                if (i < t->pace) __builtin_prefetch(next + i * CACHE_LINE, 0, 2);
                 multiply(sum, row, stride, b, i, rows, width);
             }
-            next += 4 * TILE_FETCHES;
+            next += t->pace * CACHE_LINE;
             UNROLL for (int r = 0; r < rows; r += 3) row[r / 3] += 4;
             b += 4 * width * VL;
         }
@@ -144,7 +144,7 @@ void tile_rows(const tile *t, i64 rows, i64 width) {
         next.c += now * t->c_stride;
         if (next.add) next.add += now * t->add_stride;
         if (next.mask) next.mask += now * t->mask_stride;
-        if (next.next) next.next += t->segments * t->length * TILE_FETCHES;
+        if (next.pace) next.next += tile_fetches(t->segments, t->length, t->pace);
     }
 }
 

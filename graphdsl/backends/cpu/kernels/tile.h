@@ -36,11 +36,12 @@ typedef struct {
     float low;          /* what is less than this becomes this: 0 for relu, -INFINITY for nothing */
     const float *mask;  /* [rows][columns] or NULL: where it is not > 0 the result is 0 */
     i64 mask_stride;
-    const float *next;  /* what is wanted after this and comes from far, or NULL: fetched meanwhile */
+    const float *next;  /* what is wanted after this and comes from far, and is fetched meanwhile: `pace` lines of the */
+    i64 pace;           /* cache, at most 4, for every four floats of a row */
 } tile;
 
-/* Floats that a tile fetches for each float of a row: a line of the cache. */
-#define TILE_FETCHES 16
+/* Floats of a line of the cache. */
+#define CACHE_LINE 16
 
 /* The most rows that a tile of so many vectors has. */
 #if VL == 16
@@ -53,6 +54,9 @@ typedef struct {
 #define TILE_ROWS(width) ((width) == 1 ? 8 : (width) == 2 ? 5 : 3)
 #endif
 #define TILE_WIDEST 3
+
+/* Floats that a tile fetches while it goes through so many segments. */
+INLINE i64 tile_fetches(i64 segments, i64 length, i64 pace) { return segments * (length / 4) * pace * CACHE_LINE; }
 
 /* Any number of rows with one panel, `width` vectors wide: as few tiles as will do, all of nearly the same height. */
 void tile_rows(const tile *t, i64 rows, i64 width);
