@@ -31,8 +31,8 @@ PACKED = 1 << 14
 """Weights that are not worth a second thread to pack."""
 MANY = 1 << 20
 """Bytes of weights that do not fit the second cache together with what they are multiplied by."""
-READING = 20.0
-"""What reading a number costs beside a multiplication, where it comes from far."""
+READING, THEIRS = 20.0, 6
+"""What reading a weight from far costs beside a multiplication; how much more a number of x, which others wrote."""
 
 
 class conv_task(Task):
@@ -315,7 +315,7 @@ def shares_of(sweep: Sweep, lines: int, machine: Machine) -> tuple[int, int]:
     def cost(option: tuple[int, int]) -> float:
         by_line, by_panel = option
         done = work * ceil(lines / by_line) / lines * ceil(panels / by_panel) / panels
-        return float(done + READING * (sweep.x.size / by_line + weights / by_panel))
+        return float(done + READING * (THEIRS * sweep.x.size / by_line + weights / by_panel))
 
     return min(options, key=cost)
 
