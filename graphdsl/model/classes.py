@@ -64,7 +64,8 @@ def classes_of(spec: Spec, plans: Sequence[Plan], names: Mapping[str, tuple[str,
         ):
             outputs = [name for name, value in spec.outputs.items() if _same(value, prediction)]
             found |= {name: Classes(names[target.node], reading) for name in outputs}
-    own = {name: names[name] for name in spec.outputs if name in names and name not in found}
+    boxes = {name: None for name, value in spec.outputs.items() if value.type.kind.name == "detections"}
+    own = {name: names[name] for name in spec.outputs if name in names and name not in found | boxes}
     return found | {name: Classes(known, _usual(spec.outputs[name])) for name, known in own.items()}
 
 

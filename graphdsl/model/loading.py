@@ -13,6 +13,7 @@ from graphdsl.lang import WeightsFile
 from graphdsl.learn import Plan, newest_weights, read_weights_or_checkpoint
 from graphdsl.model.complete import left_in
 from graphdsl.model.known import Known, known_of
+from graphdsl.model.slides import names_through
 from graphdsl.model.supply import Supply
 from graphdsl.report import Failed, Span, fail
 from graphdsl.runtime import LoadReport, WeightStore, fill_weights, some
@@ -77,6 +78,21 @@ def _found(file: WeightsFile) -> Path:
     how = f": `graphdsl run {spec}`" if spec and spec.exists() else " by `graphdsl run`"
     help = f"train it first{how}" if run else "name a file that there is, beside the spec or in the working directory"
     raise fail("E0604", f"there is no file of weights `{file.written}`: tried {tried}", help=help)
+
+
+def fill_named(weights: WeightStore, supply: Supply) -> tuple[list[str], set[str]]:
+    """What all files that a spec names give: a line about each, and the weights that they fill.
+
+    The names of classes that they know become known where windows become boxes.
+    """
+    spec, told, filled = supply.spec, list[str](), set[str]()
+    for file in spec.weights:
+        report = fill_used(weights, file, spec.graph)
+        told.append(f"loaded {file.written}: {report.describe()}")
+        filled |= {*report.by_name, *(name for name, _ in report.by_position)}
+    names = names_through(spec, lambda file: known_of(read_weights_or_checkpoint(used_path(file))[1]).names)
+    supply.names = names | supply.names
+    return told, filled
 
 
 def fill_used(weights: WeightStore, file: WeightsFile, graph: Graph) -> LoadReport:

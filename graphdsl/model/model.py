@@ -45,7 +45,7 @@ from graphdsl.model.classes import TOP, Classes, classes_of, fitting, ranked, to
 from graphdsl.model.complete import Opened, identity, opened, packed
 from graphdsl.model.drawing import asked, drawn
 from graphdsl.model.judging import Judged, judged
-from graphdsl.model.loading import demand_none, fill, fill_used, find_weights, learned_before, located
+from graphdsl.model.loading import demand_none, fill, fill_named, find_weights, learned_before, located
 from graphdsl.model.looking import kernel_of, made_by, stage_text
 from graphdsl.model.pairs import unpaired
 from graphdsl.model.slides import Compared, compared
@@ -127,12 +127,12 @@ class Model:
             machine, other = other, None
         made = Executor(machine.precise(self._precision), other.precise(self._precision) if other else None)
         made.add(self.graph, self.plans[0].seed if self.plans else 0)
-        for file in () if self._opened.weights else self.spec.weights:
-            report = fill_used(made.weights, file, self.graph)
-            self.told.append(f"loaded {file.written}: {report.describe()}")
-            self._filled |= {*report.by_name, *(name for name, _ in report.by_position)}
         if self._opened.weights:
             self._take(made.weights, self._opened.weights)
+            return made
+        told, filled = fill_named(made.weights, self._supply)
+        self.told += told
+        self._filled |= filled
         return made
 
     # --- training

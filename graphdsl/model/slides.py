@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from graphdsl.ir import Array, Graph, Input, Result, Role
-from graphdsl.lang import Slid, Spec
+from graphdsl.ir import Array, Graph, Input, Result, Role, Weight
+from graphdsl.lang import Slid, Spec, WeightsFile
 from graphdsl.learn import Batches, Feeder
-from graphdsl.ops import WindowMap
+from graphdsl.ops import Taps, WindowMap
 from graphdsl.report import dataclass, fail
 from graphdsl.runtime import Compiled
 
@@ -21,6 +21,7 @@ TIMES = 3
 """The shortest of so many times counts."""
 
 Fed = Mapping[str, Any]
+Names = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,38 @@ def demand_slides(spec: Spec) -> None:
     if not spec.slid:
         help = 'write `map = picture -> slide("crop.dag")`'
         raise fail("E0810", f"`{spec.source.title}` slides no network over pictures", help=help)
+
+
+def names_through(spec: Spec, known: Callable[[WeightsFile], Names]) -> dict[str, tuple[str, ...]]:
+    """For each output of boxes that windows became the names of their classes, where the file of weights of what was
+    slid knows such: without the class that is the background.
+
+    known  the names of classes that a file knows, by target
+    """
+    found = {}
+    for result in spec.graph.of_role(Role.OUTPUT):
+        needed = spec.graph.with_results([result]).needed()
+        maps = [slid for slid in spec.slid if slid.map.node in needed]
+        boxes = result.value.type.kind.name == "detections"
+        told = {_names_of(spec, slid, needed, known) for slid in maps} if boxes else set()
+        if len(told) == 1:
+            found[result.name] = told.pop()
+    return {name: names for name, names in found.items() if names}
+
+
+def _names_of(spec: Spec, slid: Slid, needed: Container[str], known: Callable[[WeightsFile], Names]) -> tuple[str, ...]:
+    """Those of the classes of a map that become boxes; none where nobody knows them."""
+    learned = [name for name, node in slid.crop.graph.items() if isinstance(node.op, Weight)]
+    file = next((f for f in spec.weights if any(name.startswith(f"{f.prefix}/") for name in learned)), None)
+    count = slid.map.type.channels
+    names = {texts for texts in known(file).values() if len(texts) == count} if file else set()
+    if len(names) != 1:
+        return ()
+    (all_names,) = names
+    graph = spec.graph
+    flat = [graph.node(n).op for user in graph.users(slid.map.node) for n in graph.users(user) if n in needed]
+    picked = next((op for op in flat if isinstance(op, Taps) and op.size == count), None)
+    return tuple(all_names[pairs[0][0]] for pairs in picked.pairs) if picked else all_names
 
 
 def _compared(graph: Graph, slid: Slid, in_use: Callable[[Graph], Compiled], pictures: Sequence[Fed]) -> Compared:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from graphdsl.backends import DEFAULT
 from graphdsl.backends.cuda.backend import CudaBackend
@@ -260,3 +261,50 @@ def test_windows_of_several_sizes_are_told_apart(tmp_path: Path) -> None:
     assert not any(source in boxes and source == target for source, target in arrows)
     assert all(box.uses == 2 for box in view.boxes.values() if box.role is BoxRole.LAYER and box.key not in boxes)
     assert not any(box.kind == "relu" for box in view.boxes.values())
+
+
+CLASSES = ("cat", "dog", "empty", "fox")
+NAMED = """
+input image: float[16, 16, 3]
+target kind: int(4)
+output class = image -> max_pool(4) -> flatten -> dense(4) -> softmax
+train { data = folder("kinds", batch=4)  loss = [class, kind] -> categorical_crossentropy  epochs = 1 }
+"""
+
+
+@pytest.mark.parametrize("background", ["", "background=2", "background=0"])
+def test_names_of_classes_go_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: str) -> None:
+    """From the folder that the network of the window has learned from to the boxes; also out of a file of weights."""
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(CLASSES):
+        folder = tmp_path / "kinds" / name
+        folder.mkdir(parents=True)
+        Image.fromarray(np.full((16, 16, 3), 60 * number, np.uint8)).save(folder / "a.png")
+    (tmp_path / "crop.dag").write_text(NAMED)
+    crop = compile("crop.dag")
+    crop.fit(runs=None, shown=False)
+    crop.save("crop.safetensors")
+    (tmp_path / "slid.dag").write_text(
+        "input picture: float[45, 61, 3]\n"
+        'small, large = picture -> slide("crop.dag", weights="crop.safetensors", windows=[16, 24])\n'
+        f"output found = [small, large] -> decode_windows({background})"
+        " -> nms(score=0, several=true, iou=1, max=999)\n"
+    )
+    kept = [name for number, name in enumerate(CLASSES) if background != f"background={number}"]
+    slid = compile("slid.dag")
+    for model in (slid, compile(slid.save("slid.safetensors"))):
+        (found,) = model.found(model.predict(pictures(1)))["found"]
+        assert {(thing.number, thing.label) for thing in found} == set(enumerate(kept))
+        assert "found" not in model.classes
+
+
+def test_names_that_nobody_knows_are_numbers(tmp_path: Path) -> None:
+    crop, _ = written(tmp_path, CROPS["conv, pool, dense"], "")
+    crop.save(tmp_path / "crop.safetensors")
+    (tmp_path / "slid.dag").write_text(
+        'input picture: float[45, 61, 3]\noutput found = picture -> slide("crop.dag", weights="crop.safetensors")'
+        " -> decode_windows(background=0) -> nms(score=0.01)\n"
+    )
+    slid = compile(tmp_path / "slid.dag")
+    (found,) = slid.found(slid.predict(pictures(1)))["found"]
+    assert found and {thing.label for thing in found} <= {"0", "1", "2"}
