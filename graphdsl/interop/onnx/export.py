@@ -55,7 +55,7 @@ def exported(graph: Graph, weights: Mapping[str, Array], *, nchw: bool = False) 
     Raises Failed E0901 for what ONNX cannot say, by layer.
     """
     graph = graph.with_results(graph.of_role(Role.OUTPUT))
-    sheet = Sheet(graph, weights)
+    sheet = Sheet(graph, weights, storing=True)
     inputs = graph_inputs(graph)
     turned = {name for name, type in inputs.items() if nchw and type.rank == 4}
     write_graph(sheet, turned, RULES)
@@ -74,7 +74,7 @@ def write_graph(sheet: Sheet, turned: Collection[str], rules: Mapping[type[Opera
     for name in graph_inputs(graph):
         sheet.bind(graph.value(name), name, FIRST if name in turned else LAST)
     for name, node in graph.items():
-        if name in sheet.needed and not isinstance(node.op, Input | Weight | Constant):
+        if name in sheet.needed and not (isinstance(node.op, Input | Weight | Constant) or sheet.is_kernel(name)):
             write_node(sheet, name, rules)
     sheet.finish([(r.name, r.value) for r in graph.results])
 

@@ -31,6 +31,7 @@ from graphdsl.ops import (
     StepMask,
     Sum,
     Transpose,
+    WindowMap,
 )
 from graphdsl.ops.expression import Apply, Literal, Operand
 
@@ -318,7 +319,7 @@ def write_gather(sheet: Sheet, value: Value) -> None:
     sheet.bind(value, sheet.write("Gather", [sheet.tensor(v) for v in sheet.operands(value)]))
 
 
-@says(Candidates, Dropout, GaussianNoise, SampleNormal)
+@says(Candidates, Dropout, GaussianNoise, SampleNormal, WindowMap)
 def write_noise(sheet: Sheet, value: Value) -> None:
     """In use it gives what flows in first, the mean of what is drawn, so nothing is written."""
     x = sheet.operands(value)[0]

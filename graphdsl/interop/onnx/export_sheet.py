@@ -21,6 +21,7 @@ import numpy as np
 
 from graphdsl.interop.refusal import cannot_say
 from graphdsl.ir import Array, Constant, Graph, Input, Node, Operator, TensorType, Value, Weight
+from graphdsl.ops import Conv, Reshape, Transpose
 from graphdsl.report import Failed, dataclass
 
 
@@ -71,12 +72,16 @@ class Sheet:
     weights  the numbers of its weights, by name
     turning  whether there is an order FIRST at all; without it every tensor stays as ours is, for tools that are
              channels-last as well
+    storing  whether weights in another shape may be stored as such; not for code, which loads them as they are
     """
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array], *, turning: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, weights: Mapping[str, Array], *, turning: bool = True, storing: bool = False
+    ) -> None:
         self.graph = graph
         self.weights = weights
         self.turning = turning
+        self.storing = storing
         self.needed = graph.needed()
         self.steps: list[Step] = []
         self.stored: dict[str, Array] = {}
@@ -107,13 +112,30 @@ class Sheet:
         return (*found, *(f"output {r.name}" for r in self.graph.results if r.value.node == value.node))
 
     def numbers(self, value: Value) -> Array:
-        """The numbers of a weight or constant. Raises Failed E0901 for what is computed: ONNX wants them stored."""
+        """The numbers of a weight or constant, or of one in another shape, as the kernel of a dense layer that slides.
+
+        Raises Failed E0901 for what is computed: ONNX wants them stored.
+        """
         op = self.operation(value)
         if isinstance(op, Weight):
             return self.weights[value.node]
         if isinstance(op, Constant):
             return op.reference()
-        raise self.refusal(f"`{value.node}` is computed, and ONNX wants it stored")
+        if self.storing and isinstance(op, Reshape | Transpose):
+            return np.asarray(op.reference(self.numbers(self.operands(value)[0])))
+        raise self.refusal(f"`{value.node}` is computed, and numbers are wanted that are stored")
+
+    def is_kernel(self, name: str) -> bool:
+        """Whether a node is a weight in another shape, which convolutions alone read as their kernel: it is stored."""
+        if not (self.storing and isinstance(self.graph.node(name).op, Reshape | Transpose)):
+            return False
+        (source,) = self.graph.operands(name)
+        readers = self.readers(self.graph.value(name))
+        read = all(r in self.graph and (self._is_kernel_of(name, r) or self.is_kernel(r)) for r in readers)
+        return read and (self._is_stored(source) or self.is_kernel(source.node))
+
+    def _is_kernel_of(self, name: str, reader: str) -> bool:
+        return isinstance(self.graph.node(reader).op, Conv) and self.graph.operands(reader)[1].node == name
 
     # --- what rules write
 
