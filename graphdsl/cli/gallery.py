@@ -15,7 +15,7 @@ import numpy as np
 
 from graphdsl.cli.given import dataset, files_of
 from graphdsl.cli.machine import backend_option
-from graphdsl.cli.options import Answer, answers, counted, settings_option, tables, weights_option
+from graphdsl.cli.options import Answer, answers, counted, note, settings_option, tables, weights_option
 from graphdsl.cli.weights import load
 from graphdsl.data import INPUT, Dataset, Dense, Labels, Numerals, Places, read
 from graphdsl.ir import Array
@@ -192,11 +192,13 @@ def calibrate(
     names = true_names(given, truth)
     demand_pairs(names[:MOST_JUDGED])
     _, numbers = np.unique(names, return_inverse=True)
-    rates = rates_of_embeddings(eye.of(given), numbers)
-    judged_on = names[:MOST_JUDGED]
+    codes, judged_on = eye.of(given), names[:MOST_JUDGED]
+    rates = rates_of_embeddings(codes, numbers)
     limit = rates.threshold(far)
     known.limited(limit, eye.fingerprint).save(Path(gallery))
     false, true = rates.at(limit)
+    if true == 0:
+        note([nobody(codes[:MOST_JUDGED], judged_on, names_of(given, len(codes)))])
     accepted = {"false_accept": false, "false_reject": 1 - true}
     pairs = {"genuine": int(rates.genuine[-1]), "impostors": rates.impostors}
     lines = [
@@ -298,6 +300,19 @@ def true_names(given: Dataset, column: str | None) -> list[str]:
         listed = " and ".join(f"`{name}`" for name in told)
         raise fail("E0624", f"{listed} may each say who it is", help=f"`--truth {told[0]}`, or another of them")
     return truth(given, column or next(iter(told), "person"))
+
+
+def nobody(codes: Array, names: Sequence[str], files: Sequence[str]) -> str:
+    """Why a threshold accepts no pair of one person: which two pictures of two people are nearest to each other."""
+    people, found = np.array(names), (float("inf"), 0, 0)
+    for i in range(len(codes) - 1):
+        others = np.flatnonzero(people[i + 1 :] != people[i]) + i + 1
+        apart = np.square(codes[others].astype(np.float64) - codes[i]).sum(axis=1)
+        if len(others) and apart.min() < found[0]:
+            found = (float(apart.min()), i, int(others[apart.argmin()]))
+    distance, i, j = found
+    pair = f"`{files[i]}` of {names[i]} and `{files[j]}` of {names[j]} are {distance:.4g} apart"
+    return f"this threshold accepts nobody: {pair}; is one of them filed under a wrong name? Or give a larger `--far`"
 
 
 def names_of(given: Dataset, count: int) -> list[str]:

@@ -247,3 +247,23 @@ def test_only_new_pictures_are_added(features: int) -> None:
     gallery = Gallery().add("ada", known, "m").add("ada", rows, "m")
     np.testing.assert_array_equal(gallery.embeddings, np.stack(found))
     assert len(found) == 40 + 60 + 5
+
+
+def test_a_threshold_that_accepts_nobody_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One picture lies there under two names."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name in ("ada_1", "ada_2", "bob_1", "bob_2"):
+        Image.fromarray(random.integers(0, 255, (8, 8, 3), np.uint8)).save(f"{name}.png")
+    Path("bob_3.png").write_bytes(Path("ada_1.png").read_bytes())
+    Path("net.dag").write_text("input x: float[8, 8, 3]\noutput code = x -> flatten -> dense(4) -> l2_normalize\n")
+    graphdsl.compile("net.dag").save("net.safetensors")
+    asked = ["gallery", "calibrate", "known.safetensors", "net.safetensors", "{person}_[0-9].png", "--far"]
+    assert app.run([*asked, "0"]) == 0
+    told = capsys.readouterr().err
+    assert "accepts nobody: `ada_1.png` of ada and `bob_3.png` of bob are 0 apart" in told.replace(f"{tmp_path}/", "")
+    assert "wrong name" in told and "larger `--far`" in told
+    assert app.run([*asked, "1"]) == 0
+    assert "accepts nobody" not in capsys.readouterr().err
