@@ -48,6 +48,8 @@ BUDGET, ROUNDS = 0.01, 3
 """Seconds for each thing that is measured, and in how many rounds."""
 MEMORY = 4.5e9
 """Numbers a second that a thread reads of weights that come from memory: where they are measured they are nearer."""
+PRODUCTS_HERE, MADE_HERE = 1.1, 1.5
+"""What a product, and a number that is made, take longer with strides (conv_half.py)."""
 STEP = 4e-6
 """Seconds that one more step takes: waking, waiting."""
 SETTINGS = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
@@ -147,6 +149,17 @@ def gradient_way(work: Work, machine: Machine) -> Way:
     near = both + (2 * blocks * missed + 1) * threads * sums / r.reading
     far = both + (3 * made + 2 * sums) / r.reading
     return _least(work, near, far, _between(work, r.back_few, r.back_some, r.back_many), machine)
+
+
+def shorter(work: Work, products: int, made: int, weights: int, machine: Machine, *, kernel: bool) -> bool:
+    """Whether so many products of points, numbers of points and weights made take less time than the direct way.
+
+    kernel  for a kernel gradient
+    """
+    r = rates(machine)
+    rate = _between(work, r.back_few, r.back_some, r.back_many) if kernel else _between(work, r.few, r.some, r.many)
+    spent = PRODUCTS_HERE * products / r.products + MADE_HERE * made / r.transforms + weights / r.packing
+    return spent < WORTH * 9 * work.batch * work.height * work.width * work.channels * work.filters / rate
 
 
 def _possible(work: Work, machine: Machine) -> bool:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import ceil, gcd, prod
+from types import ModuleType
 
-from graphdsl.backends.cpu import conv_five, depthwise, winograd
+from graphdsl.backends.cpu import conv_five, conv_half, depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, convolution_way
 from graphdsl.backends.cpu.conv_amx import by_tiles
 from graphdsl.backends.cpu.epilogue import Finish, riding
@@ -62,7 +63,9 @@ def forward(
     if way is not Way.DIRECT:
         return _by_winograd(x, kernel, y, axes, machine, finish, gathered, flipped=False, staged=way is Way.FAR)
     if by_fives(op, x, kernel, y, machine):
-        return None if gathered else _five(op, x, kernel, y, machine, finish, back=False)
+        return None if gathered else _tiled(conv_five, op, x, kernel, y, machine, finish, None, back=False)
+    if by_halves(op, x, kernel, y, machine):
+        return _tiled(conv_half, op, x, kernel, y, machine, finish, gathered, back=False)
     sweeps = [_sweep(x, kernel, y, axes, op.groups, False, finish)]
     tiles = by_tiles(sweeps, y, machine, finish, gathered)
     return swept(sweeps, y, machine, finish) if tiles is None and not gathered else tiles
@@ -95,7 +98,9 @@ def backward(
         around = [axis for (axis,) in every]
         return _by_winograd(y, kernel, x, around, machine, finish, gathered, flipped=True, staged=way is Way.FAR)
     if by_fives(op, x, kernel, y, machine) and len(x) >= machine.threads:
-        return None if gathered else _five(op, x, kernel, y, machine, finish, back=True)
+        return None if gathered else _tiled(conv_five, op, x, kernel, y, machine, finish, None, back=True)
+    if by_halves(op, x, kernel, y, machine):
+        return _tiled(conv_half, op, x, kernel, y, machine, finish, gathered, back=True)
     sweeps = [_sweep(y, kernel, x, axes, op.groups, True, finish) for axes in product(*every)]
     tiles = by_tiles(sweeps, x, machine, finish, gathered)
     return swept(sweeps, x, machine, finish) if tiles is None and not gathered else tiles
@@ -160,13 +165,28 @@ def by_fives(op: Sliding, x: Array, kernel: Array, y: Array, machine: Machine) -
     return conv_five.preferred(op, x, kernel.shape[:-2], y, machine)
 
 
-def _five(
-    op: Sliding, x: Array, kernel: Array, y: Array, machine: Machine, finish: Finish, *, back: bool
+def by_halves(op: Sliding, x: Array, kernel: Array, y: Array, machine: Machine) -> bool:
+    return conv_half.preferred(op, x, kernel.shape[:-2], y, machine, kernel=False)
+
+
+def _tiled(
+    way: ModuleType,
+    op: Sliding,
+    x: Array,
+    kernel: Array,
+    y: Array,
+    machine: Machine,
+    finish: Finish,
+    gathered: Gathered | None,
+    *,
+    back: bool,
 ) -> Plan | None:
+    """By the convolution of a module."""
     after, rest = riding(finish, x if back else y, machine)
-    if rest is None:
+    if rest is None or (gathered and finish.formula is not None):
         return None
-    plan = conv_five.convolution(op, x, kernel, y, machine, back=back, finish=finish, after=after)
+    more = {"gathered": gathered} if gathered else {}
+    plan = way.convolution(op, x, kernel, y, machine, back=back, finish=finish, after=after, **more)
     return Plan((*plan.steps, *rest), plan.once)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from graphdsl.backends.cpu import conv_five, depthwise, winograd
+from graphdsl.backends.cpu import conv_five, conv_half, depthwise, winograd
 from graphdsl.backends.cpu.choice import Way, Work, gradient_way
 from graphdsl.backends.cpu.task import Arrays, Machine, Plan, Step, Task, address, all_float32, binds, i64, pointer
 from graphdsl.ir import Array, Call
@@ -159,6 +159,8 @@ def conv_kernel_gradient(call: Call, inputs: Arrays, outputs: Arrays, machine: M
     plan = conv_five.kernel_gradient(op, x, dy, dkernel, machine) if fives else None
     if plan is not None:
         return plan
+    if conv_half.preferred(op, x, op.size, dy, machine, kernel=True):
+        return conv_half.kernel_gradient(op, x, dy, dkernel, machine)
     if machine.library.tiles and machine.fast and g.groups == 1 and dy.size * dkernel.size // g.filters >= SERIAL:
         if g.channels >= MANY:
             return conv_kernel_amx(g, x, dy, dkernel, machine)

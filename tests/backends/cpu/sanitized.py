@@ -11,10 +11,11 @@ from __future__ import annotations
 import ctypes
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
-from graphdsl.backends.cpu import library
+from graphdsl.backends.cpu import conv_half, library
 from graphdsl.backends.cpu.backend import CpuBackend
 from graphdsl.ir import Array
 from graphdsl.ops import Conv
@@ -34,6 +35,16 @@ class Exact(CpuBackend):
         return np.frombuffer((ctypes.c_uint8 * size)(), np.uint8)
 
 
+def halved(machine: CpuBackend) -> None:
+    """3x3 convolutions of stride 2, of a size that is done in tiles of 7x7: samples are smaller."""
+    x, kernel = np.ones((2, 15, 18, 17), np.float32), np.ones((3, 3, 17, 50), np.float32)
+    op = Conv((2, 2), ((1, 1), (0, 1)), (1, 1), 1)
+    with patch.object(conv_half, "shorter", return_value=True):
+        (y,) = made(machine, op, (x, kernel))
+        made(machine, op.for_input(x.shape[1:3]), (y, kernel))
+        made(machine, op.for_kernel((3, 3)), (x, y))
+
+
 def main() -> None:
     library.FOLDER = Path(sys.argv[1])
     for machine in [Exact(library.load(isa)) for isa in library.available()]:
@@ -41,6 +52,7 @@ def main() -> None:
             made(machine, sample.operator, single(sample.arrays))
         for op, *shapes in LARGER:
             made(machine, op, [np.ones(shape, np.float32) for shape in shapes])
+        halved(machine)
     print("clean")
 
 

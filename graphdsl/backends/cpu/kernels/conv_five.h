@@ -18,6 +18,7 @@
 #ifndef CONV_FIVE_H
 #define CONV_FIVE_H
 
+#include "eight.h"
 #include "formula.h"
 #include "product.h"
 #include "tile.h"
@@ -56,31 +57,6 @@ typedef struct {
     i64 channels, filters, parts;
 } conv_five_sum_task;
 
-/* B' d */
-INLINE void line_in(const vec d[8], vec out[8]) {
-    vec e1 = d[6] - 4.25f * d[4] + d[2], o1 = d[5] - 4.25f * d[3] + d[1];
-    vec e2 = d[6] - 1.25f * d[4] + 0.25f * d[2], o2 = 2.0f * d[5] - 2.5f * d[3] + 0.5f * d[1];
-    vec e3 = d[6] - 5.0f * d[4] + 4.0f * d[2], o3 = 0.5f * d[5] - 2.5f * d[3] + 2.0f * d[1];
-    out[0] = (d[6] - d[0]) + 5.25f * (d[2] - d[4]);
-    out[1] = e1 + o1, out[2] = e1 - o1;
-    out[3] = e2 + o2, out[4] = e2 - o2;
-    out[5] = e3 + o3, out[6] = e3 - o3;
-    out[7] = (d[7] - d[1]) + 5.25f * (d[3] - d[5]);
-}
-
-/* B v */
-INLINE void line_in_back(const vec v[8], vec out[8]) {
-    vec e1 = v[1] + v[2], o1 = v[1] - v[2], e2 = v[3] + v[4], o2 = v[3] - v[4], e3 = v[5] + v[6], o3 = v[5] - v[6];
-    out[0] = -v[0];
-    out[1] = o1 + 0.5f * o2 + 2.0f * o3 - v[7];
-    out[2] = 5.25f * v[0] + e1 + 0.25f * e2 + 4.0f * e3;
-    out[3] = 5.25f * v[7] - 4.25f * o1 - 2.5f * (o2 + o3);
-    out[4] = -5.25f * v[0] - 4.25f * e1 - 1.25f * e2 - 5.0f * e3;
-    out[5] = -5.25f * v[7] + o1 + 2.0f * o2 + 0.5f * o3;
-    out[6] = v[0] + e1 + e2 + e3;
-    out[7] = v[7];
-}
-
 /* A' m */
 INLINE void line_out(const vec m[8], vec out[4]) {
     vec e1 = m[1] + m[2], o1 = m[1] - m[2], e2 = m[3] + m[4], o2 = m[3] - m[4], e3 = m[5] + m[6], o3 = m[5] - m[6];
@@ -101,10 +77,6 @@ INLINE void line_out_back(const vec y[4], vec out[8]) {
     out[5] = e3 + o3, out[6] = e3 - o3;
     out[7] = y[3];
 }
-
-#define G1 (-2.0f / 9.0f)
-#define G2 (1.0f / 90.0f)
-#define G3 (32.0f / 45.0f)
 
 /* G g */
 INLINE void line_kernel(const vec g[5], vec out[8]) {
@@ -135,7 +107,6 @@ typedef struct {
     i64 tile, point; /* floats from one to the next */
 } laid;
 
-INLINE i64 in_vectors(i64 n) { return (n + VL - 1) / VL * VL; }
 INLINE laid laid_out(const five *s, i64 channels) {
     i64 tile = in_vectors(channels);
     return (laid){tile, s->block * tile + VL};
@@ -149,17 +120,6 @@ INLINE tile_at place(const five *s, i64 t) {
     i64 in_picture = s->down * s->across;
     return (tile_at){t / in_picture, t % in_picture / s->across, t % s->across};
 }
-
-/* Some lines and columns of a patch: those from `first` up to `last` are there. */
-typedef struct {
-    i64 first, last;
-} range;
-
-INLINE range inside(i64 start, i64 size, i64 count) {
-    return (range){least(most(-start, 0), count), most(least(size - start, count), 0)};
-}
-
-INLINE vec part(const float *p, i64 n, const int whole) { return whole ? load(p) : load_part(p, n); }
 
 /* B' X B of some tiles, from tile `first` on, to v: tiles of x -> points. */
 void five_spread(const five *s, const float *x, i64 first, i64 tiles, float *v);
