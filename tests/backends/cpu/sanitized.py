@@ -15,8 +15,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from graphdsl.backends.cpu import conv_half, library
+from graphdsl.backends.cpu import conv_half, library, winograd
 from graphdsl.backends.cpu.backend import CpuBackend
+from graphdsl.backends.cpu.program import table
 from graphdsl.ir import Array
 from graphdsl.ops import Conv
 from tests.support.calls import made, samples, single
@@ -45,6 +46,19 @@ def halved(machine: CpuBackend) -> None:
         made(machine, op.for_kernel((3, 3)), (x, y))
 
 
+def winograd_in_blocks(machine: CpuBackend) -> None:
+    """More tiles than a block has, whichever way a convolution of these sizes would be calculated."""
+    for channels, filters in ((16, 16), (20, 40)):
+        shapes = (8, 20, 18, channels), (3, 3, channels, filters), (8, 20, 18, filters)
+        x, kernel, y = (machine.alloc(4 * int(np.prod(s))).view(np.float32).reshape(s) for s in shapes)
+        plans = (
+            winograd.convolution(x, kernel, y, (1, 1), machine.machine, staged=False),
+            winograd.kernel_gradient(x, y, kernel, (1, 1), machine.machine, staged=False),
+        )
+        for plan in plans:
+            table(machine.library, plan.steps)()
+
+
 def main() -> None:
     library.FOLDER = Path(sys.argv[1])
     for machine in [Exact(library.load(isa)) for isa in library.available()]:
@@ -53,6 +67,7 @@ def main() -> None:
         for op, *shapes in LARGER:
             made(machine, op, [np.ones(shape, np.float32) for shape in shapes])
         halved(machine)
+        winograd_in_blocks(machine)
     print("clean")
 
 
