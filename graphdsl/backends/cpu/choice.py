@@ -271,11 +271,18 @@ def _least_seconds(machine: Machine, plans: Sequence[Sequence[Step]]) -> list[fl
     return [min(times) / machine.threads for times in zip(*rounds, strict=True)]
 
 
+def _filled(*shape: int) -> Array:
+    """Ones: zeros that nobody has written yet are all read from one page, which is near."""
+    array = room(*shape)
+    array.fill(1)
+    return array
+
+
 def _direct(machine: Machine, channels: int, *, back: bool) -> _Tried:
     """A direct convolution that takes about a millisecond on one thread, and its multiplications."""
     batch, side = {16: (8, 28), 64: (2, 28), 256: (1, 14)}[channels]
-    x, kernel = room(batch, side, side, channels), room(3, 3, channels, channels)
-    y = room(batch, side, side, channels)
+    x, kernel = _filled(batch, side, side, channels), _filled(3, 3, channels, channels)
+    y = _filled(batch, side, side, channels)
     op = ConvKernelGradient(*SETTINGS, (3, 3)) if back else Conv(*SETTINGS)
     inputs, output = ((x, y), kernel) if back else ((x, kernel), y)
     plan = BINDERS[type(op)](Call(op.name, op, (0, 1), (2,)), inputs, (output,), machine)
@@ -285,7 +292,7 @@ def _direct(machine: Machine, channels: int, *, back: bool) -> _Tried:
 
 def _streaming(machine: Machine) -> _Tried:
     """The sum of two tensors of 8 MB."""
-    x, y, z = (room(1 << 21) for _ in range(3))
+    x, y, z = (_filled(1 << 21) for _ in range(3))
     op = Elementwise(Operand(0) + Operand(1), 2)
     plan = BINDERS[Elementwise](Call(op.name, op, (0, 1), (2,)), (x, y), (z,), machine)
     assert plan is not None
@@ -294,7 +301,7 @@ def _streaming(machine: Machine) -> _Tried:
 
 def _winograd(machine: Machine, work: Work, *, staged: bool) -> _Tried:
     """Steps without the transforms of weights; these are made once."""
-    x = room(work.batch, work.height, work.width, work.channels)
-    y = room(work.batch, work.height, work.width, work.filters)
-    kernel = room(3, 3, work.channels, work.filters)
+    x = _filled(work.batch, work.height, work.width, work.channels)
+    y = _filled(work.batch, work.height, work.width, work.filters)
+    kernel = _filled(3, 3, work.channels, work.filters)
     return _Tried(convolution(x, kernel, y, (1, 1), machine, fixed=True, staged=staged), (x, kernel, y), 0)

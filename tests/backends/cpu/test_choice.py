@@ -103,6 +103,17 @@ def test_measured_once(machine: Machine, folder: Path, monkeypatch: pytest.Monke
     assert rates(machine) == first
 
 
+def test_what_is_timed_was_written(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that nobody wrote is one page of zeros: reading it tells nothing about memory."""
+    timed: list[choice._Tried] = []
+    kept = choice._Tried
+    monkeypatch.setattr(choice, "_Tried", lambda *parts: timed.append(kept(*parts)) or timed[-1])
+    monkeypatch.setattr(choice, "_least_seconds", lambda machine, plans: [1e-3] * len(plans))
+    choice._measured(machine)
+    assert timed
+    assert all((array == 1).all() for one in timed for array in one.arrays)
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"few": "x"}', "\xff"])
 def test_damaged_files_are_measured_again(
     machine: Machine, folder: Path, monkeypatch: pytest.MonkeyPatch, text: str
