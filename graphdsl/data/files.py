@@ -53,9 +53,18 @@ def decoded(path: Path, largest: int) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        why = f"line {line} is no text in UTF-8: byte {error.start:,} is 0x{content[error.start]:02x}"
+        line, place, byte = wrong_byte(content, error)
+        why = f"line {line} is no text in UTF-8: byte {place:,} is 0x{byte:02x}"
         raise unreadable(path, why, "save the file as UTF-8") from error
+
+
+def wrong_byte(content: bytes, error: UnicodeDecodeError) -> tuple[int, int, int]:
+    """Where content could not be decoded: the line, from 1; the place in the file, from 0; the byte there.
+
+    Python counts error.start in error.object, which lacks the byte order mark where the codec takes that off.
+    """
+    place = len(content) - len(error.object) + error.start
+    return content.count(b"\n", 0, place) + 1, place, content[place]
 
 
 def unreadable(path: Path, why: str, expected: str = "") -> Failed:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 
-from graphdsl.data.files import LARGEST_TEXT, line_span, read_bytes
+from graphdsl.data.files import LARGEST_TEXT, line_span, read_bytes, wrong_byte
 from graphdsl.report import Diagnostic, Failed, Span, dataclass, fail
 
 MOST_TOLD = 5
@@ -111,12 +111,9 @@ def _decoded(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise fail(
-            "E0505",
-            f"`{path}` is not in UTF-8: line {line} has the byte {content[error.start]:#04x}",
-            help="save the file as UTF-8",
-        ) from error
+        line, _, byte = wrong_byte(content, error)
+        message = f"`{path}` is not in UTF-8: line {line} has the byte {byte:#04x}"
+        raise fail("E0505", message, help="save the file as UTF-8") from error
 
 
 def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -11,7 +11,7 @@ import numpy as np
 from graphdsl.data.arrays import labels
 from graphdsl.data.column import Column, Texts
 from graphdsl.data.dataset import INPUT, TARGET, Dataset
-from graphdsl.data.files import Places, read_bytes, unreadable
+from graphdsl.data.files import Places, read_bytes, unreadable, wrong_byte
 from graphdsl.data.registry import READERS, Reader
 from graphdsl.data.running import Running
 from graphdsl.ir import Choice, Count, Words
@@ -125,8 +125,8 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
     try:
         return content.decode(CODES[encoding]).replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        why = f"it is not in UTF-8: line {line} has the byte {content[error.start]:#04x}"
+        line, _, byte = wrong_byte(content, error)
+        why = f"it is not in UTF-8: line {line} has the byte {byte:#04x}"
         raise unreadable(path, why, "save it as UTF-8, or give `encoding=latin1`") from error
 
 

@@ -57,9 +57,17 @@ def marked(path: Path, found: Sequence[Found], points: Sequence[Array] = ()) -> 
         draw.text((taken[-1][0] + line, taken[-1][1]), text, fill="white", font=font)
     size = max(SMALL, min(picture.size) / 120)
     for number, head in enumerate(points):
-        where = (head[np.isfinite(head).all(axis=1)] + 0.5) * scale
-        _draw_points(picture, where, size, PALETTE[(number + 1) % len(PALETTE)])
+        seen = _seen(head, pixels.shape[1::-1], (size + RIM) / scale)
+        _draw_points(picture, (seen + 0.5) * scale, size, PALETTE[(number + 1) % len(PALETTE)])
     return png(np.asarray(picture))
+
+
+def _seen(points: Array, size: Sequence[int], reach: float) -> Array:
+    """The points, [points, 2] in pixels, that can be seen in a picture of this width and height; NaN is nowhere.
+
+    reach  how far from its middle a disc goes, in pixels
+    """
+    return points[((points > -0.5 - reach) & (points < np.array(size) - 0.5 + reach)).all(axis=1)]
 
 
 def _draw_points(picture: Image, places: Array, size: float, colour: str) -> None:

@@ -111,6 +111,8 @@ def test_all_ragged_rows_are_told_up_to_a_bound(tmp_path: Path) -> None:
 def test_no_utf8_and_no_text_at_all(tmp_path: Path) -> None:
     [diagnostic] = failed(tmp_path, b"a,b\n1,2\nM\xfcnchen,3\n")
     assert diagnostic.code == "E0505" and "line 3 has the byte 0xfc" in diagnostic.message
+    [diagnostic] = failed(tmp_path, b"\xef\xbb\xbfa,b\n1,2\n\xfcber,3\n")
+    assert "line 3 has the byte 0xfc" in diagnostic.message, "also behind a byte order mark"
     [diagnostic] = failed(tmp_path, "")
     assert diagnostic.code == "E0505"
     [diagnostic] = failed(tmp_path, "a,b\n")

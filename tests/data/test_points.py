@@ -252,6 +252,9 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "points.csv").write_bytes("ann_01.png,1,2\n\u00e4nn_01.png,1,2\n".encode("latin-1"))
     with pytest.raises(Failed, match=r"E0502.*points\.csv`: line 2 is no text in UTF-8: byte 15 is 0xe4"):
         read("points", folder)
+    (folder / "points.csv").write_bytes("\ufeffann_01.png,1,2\n".encode() + "bücher.png,3,4\n".encode("latin-1"))
+    with pytest.raises(Failed, match=r"E0502.*points\.csv`: line 2 is no text in UTF-8: byte 19 is 0xfc"):
+        read("points", folder)
     (folder / "points.csv").write_text("ann_01.png,1,2,3\n")
     with pytest.raises(Failed, match=r"(?s)E0522.*3 numbers, and a picture has x and y of"):
         read("points", folder)

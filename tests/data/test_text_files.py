@@ -131,6 +131,9 @@ def test_other_encodings(tmp_path: Path) -> None:
     (tmp_path / "old.txt").write_bytes("caf\xe9\nnext".encode("latin-1"))
     with pytest.raises(Failed, match=r"E0502.*line 1 has the byte 0xe9"):
         lines(tmp_path, path=("old.txt",))
+    (tmp_path / "mark.txt").write_bytes("\ufeffcafé\n".encode() + b"\xe9t\xe9")
+    with pytest.raises(Failed, match=r"E0502.*line 2 has the byte 0xe9"):
+        lines(tmp_path, path=("mark.txt",))
     found = lines(tmp_path, path=("old.txt",), encoding="latin1")
     assert found.columns["text"].take(np.arange(1)).tolist() == ["café"]
     (tmp_path / "none.txt").write_text("\n \n")

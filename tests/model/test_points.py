@@ -93,6 +93,20 @@ def test_unknown_points_are_not_drawn(tmp_path: Path) -> None:
     assert plain == nothing != one
 
 
+@pytest.mark.parametrize("far", [1e8, 3e9, 1e12, 1e30, 3e38, np.inf])
+@pytest.mark.parametrize("size", [40, 300])
+def test_points_far_away_are_not_drawn(tmp_path: Path, far: float, size: int) -> None:
+    """As a network says them that has learned badly; a disc whose middle is outside is seen as far as it goes."""
+    Image.new("RGB", (size, size), "white").save(tmp_path / "a.png")
+    away = np.array([[far, far], [-far, far], [20.0, -far], [far, 20.0]], np.float32)
+    inside, edge = np.array([[20.0, 20.0]], np.float32), np.array([[20.0, -0.7]], np.float32)
+    plain, nothing, one, two, part = (
+        marked(tmp_path / "a.png", [], [points])
+        for points in (inside[:0], away, inside, np.concatenate([away, inside]), edge)
+    )
+    assert plain == nothing and one == two != plain and part not in (plain, one)
+
+
 @pytest.mark.parametrize("size", [64, 256, 600])
 def test_points_are_discs_in_their_places(tmp_path: Path, size: int) -> None:
     """To a tenth of a pixel of the picture, also between pixels, with soft edges."""
