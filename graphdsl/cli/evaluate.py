@@ -9,12 +9,15 @@ import click
 from graphdsl.cli.judged import judged
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, answers, note, settings_option, spec_argument, weights_option
+from graphdsl.cli.said import unheard
 from graphdsl.cli.saving import written
 from graphdsl.cli.weights import load
 from graphdsl.learn import quality_lines
 from graphdsl.model import Judged, compile
 from graphdsl.report import fail, write_whole
 
+SCORE = 0.5
+"""What boxes must score to count, where nobody says."""
 TOLD = {
     "given": "on the given data",
     "test": "on the test data of the spec",
@@ -29,7 +32,7 @@ TOLD = {
 @settings_option
 @click.option("--part", metavar="NAME", help="Another part of the data that the spec reads, or of DATA: `test`.")
 @click.option("--on", type=click.Choice(("test", "valid")), help="Which data of the spec; `valid` to choose by.")
-@click.option("--score", type=click.FloatRange(0, 1), default=0.5, help="Of boxes: precision and recall from it on.")
+@click.option("--score", type=click.FloatRange(0, 1), help="Of boxes: precision and recall from it on. Default: 0.5.")
 @click.option("-o", "--output", metavar="FOLDER", type=click.Path(), help="Of boxes: precision over recall, here.")
 @backend_option
 @answers
@@ -40,7 +43,7 @@ def command(
     settings: dict[str, str],
     part: str | None,
     on: str | None,
-    score: float,
+    score: float | None,
     output: str | None,
     backend: str,
 ) -> Answer:
@@ -68,13 +71,15 @@ def command(
     model = compile(spec, settings, backend=backend)
     load(model, weights, judged=True)
     given = judged(data, part, model)
-    found = model.judge(given, on=on, score=score)
-    note(found.notes)
+    least = SCORE if score is None else score
+    found = model.judge(given, on=on, score=least)
+    if score is not None:
+        note(unheard(found.graph, score))
     used = on or model.judged_on if given is None else "given"
     told = TOLD[used] if part is None else f"on the part `{part}` of the data"
     rows = [told, *(f"{name}  {value:.4g}" for name, value in found.numbers.items())]
     for name, classes in found.boxes.items():
-        rows += [name, *quality_lines(classes, score)]
+        rows += [name, *quality_lines(classes, least)]
     if output is not None:
         keep(Path(output), found)
     by_class = {name: {q.label: q.data for q in classes} for name, classes in found.boxes.items()}

@@ -15,12 +15,12 @@ from graphdsl.cli.drawn import draw_all, drawable
 from graphdsl.cli.given import ROWS, as_trained, class_names, dataset, files_of, rate_of, texts_given, texts_of
 from graphdsl.cli.machine import backend_option
 from graphdsl.cli.options import Answer, note, settings_option, spec_argument, tables, weights_option
-from graphdsl.cli.said import as_csv, lines, spoken, things
+from graphdsl.cli.said import as_csv, lines, spoken, things, unheard
 from graphdsl.cli.saving import save, written
 from graphdsl.cli.weights import load
 from graphdsl.data import Dataset, Dense, Labels
 from graphdsl.ir import Array, Role
-from graphdsl.model import TOP, Found, Model, asked, compile, unheard
+from graphdsl.model import TOP, Found, Model, asked, compile
 from graphdsl.report import write_whole
 
 Boxes = dict[str, list[list[Found]]]

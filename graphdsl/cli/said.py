@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from graphdsl.ir import Array
+from graphdsl.ir import Array, Graph
 from graphdsl.model import Found
+from graphdsl.ops import Nms
 from graphdsl.report import fail
 
 SHOWN = 10
@@ -120,3 +121,14 @@ def _plain(name: str, values: Array) -> dict[str, Sequence[Any]]:
         message = f"`{name}` is {list(values.shape[1:])} for each sample: no row of a table"
         raise fail("E0519", message, help="save it as arrays: -o FILE.npz")
     return {f"{name}_{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
+
+
+def unheard(graph: Graph, score: float) -> list[str]:
+    """A line for each `nms` that graph needs and that has dropped already what a score below its own asks for."""
+    lines, needed = [], graph.needed()
+    for name, node in graph.items():
+        if isinstance(node.op, Nms) and node.op.score > score and name in needed:
+            where = f" ({node.spans[0]})" if node.spans else ""
+            told = f"is below `nms(score={node.op.score:g})`{where}, which has dropped all that scores less"
+            lines.append(f"`--score {score:g}` {told}; for more boxes the spec must say `score={score:g}`")
+    return lines

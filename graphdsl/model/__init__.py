@@ -1,7 +1,7 @@
 """The Python API: `graphdsl.compile` and what it gives. `selfcheck` is a file of its own, imported where asked for."""
 
 from graphdsl.model.anchors import Head, Sizes, heads_of, sizes_learned, sizes_of
-from graphdsl.model.boxes import Found, unheard
+from graphdsl.model.boxes import Found
 from graphdsl.model.classes import TOP
 from graphdsl.model.composing import Composer, composer
 from graphdsl.model.dreaming import dream
@@ -41,5 +41,4 @@ __all__ = [
     "selfcheck",
     "sizes_learned",
     "sizes_of",
-    "unheard",
 ]

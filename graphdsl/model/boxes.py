@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from graphdsl.data import NO_STEPS, WHOLE, Part, Preprocess, Wanted, natural_size, views
-from graphdsl.ir import Array, Graph
+from graphdsl.ir import Array
 from graphdsl.lang import Spec
 from graphdsl.model.supply import Supply
-from graphdsl.ops import Nms
 from graphdsl.report import dataclass
 
 
@@ -55,17 +54,6 @@ def points_by(
 
 def _seen(supply: Supply, files: Sequence[str], count: int) -> list[Part]:
     return parts_of(supply.spec, supply.preprocess, files, count)
-
-
-def unheard(graph: Graph, score: float) -> list[str]:
-    """A line for each `nms` that graph needs and that has dropped already what a score below its own asks for."""
-    lines, needed = [], graph.needed()
-    for name, node in graph.items():
-        if isinstance(node.op, Nms) and node.op.score > score and name in needed:
-            where = f" ({node.spans[0]})" if node.spans else ""
-            told = f"is below `nms(score={node.op.score:g})`{where}, which has dropped all that scores less"
-            lines.append(f"`--score {score:g}` {told}; for more boxes the spec must say `score={score:g}`")
-    return lines
 
 
 def found_in(values: Array, names: Sequence[str], parts: Sequence[Part]) -> list[list[Found]]:

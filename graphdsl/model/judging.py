@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from graphdsl.data import Dataset
+from graphdsl.ir import Graph
 from graphdsl.learn import Feeder, Judge, Plan, Quality, Rates, quality_files, quality_of, rates_found, roc_files
-from graphdsl.model.boxes import unheard
 from graphdsl.model.supply import Supply
 from graphdsl.report import dataclass, fail
 from graphdsl.runtime import Executor
@@ -19,13 +17,13 @@ class Judged:
     numbers  losses and metrics by name
     boxes    of each metric of boxes what it says of each class
     pairs    of each output that metrics of pairs judge how many pairs are accepted at which distance
-    notes    what people should know about these
+    graph    what was computed for all this
     """
 
     numbers: dict[str, float]
     boxes: dict[str, list[Quality]]
     pairs: dict[str, Rates]
-    notes: Sequence[str] = ()
+    graph: Graph
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -47,8 +45,8 @@ def judged(
         help = "write `test = …` in the train section, or give samples"
         lacks = f"has no {on} data" if on else "has neither `test` nor validation data"
         raise fail("E0615", f"`{plan.name}` {lacks} to judge by", plan.span, help=help)
-    graph = supply.spec.graph
-    tally = Judge(graph, plan, executor, Feeder(supply.spec)).tally(batches)
+    whole = supply.spec.graph
+    tally = Judge(whole, plan, executor, Feeder(supply.spec)).tally(batches)
     observed = tally.observed()
     boxes = quality_of(plan.watches, observed, supply.names, score)
-    return Judged(tally.numbers(), boxes, rates_found(plan.watches, observed), unheard(plan.judged(graph), score))
+    return Judged(tally.numbers(), boxes, rates_found(plan.watches, observed), plan.judged(whole))

@@ -206,6 +206,11 @@ def test_a_score_below_that_of_the_spec(place: Path, capsys: pytest.CaptureFixtu
     assert "note: `--score 0.05` is below `nms(score=0.1)`" in capsys.readouterr().err
     assert app.run([*judge, "0.2"]) == 0
     assert "note" not in capsys.readouterr().err
+    (place / "sure.dag").write_text(SPEC.replace("score=0.1", "score=0.6"))
+    for words, notes in (([], 0), (["--score", "0.5"], 1)):
+        assert app.run(["evaluate", "sure.dag", "cells.json", "--weights", "net.safetensors", *words]) == 0
+        told = capsys.readouterr()
+        assert "scores from 0.5" in told.out and told.err.count("note") == notes, "of what was asked for alone"
 
 
 @pytest.mark.parametrize(
