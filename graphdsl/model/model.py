@@ -177,7 +177,7 @@ class Model:
         keeper, seen = self._keeper(runs, resume), progress(shown)
         if resume is None:
             self.told += fill_vectors(self._supply, self.graph, self.executor.weights, self._filled)
-        for line in [*self.told, *unpaired(self.graph, chosen, feeds)]:
+        for line in [*self.told, *unpaired(self.graph, chosen, feeds, read=given is None)]:
             seen.say(line)
         try:
             return self.writing.left(run(job, keeper, seen, state))

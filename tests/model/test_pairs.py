@@ -30,13 +30,24 @@ def said(folder: Path, capsys: pytest.CaptureFixture[str], people: np.ndarray, m
     return "".join(line for line in capsys.readouterr().out.splitlines() if line.startswith("note"))
 
 
+NONE = "no two samples are of one `person`, so `triplet` learns nothing: it needs several of each"
+ONE_MORE = np.append(np.arange(39), 1)
+
+
 @pytest.mark.parametrize(
     ("people", "more", "told"),
     [
-        (np.arange(40), "", "no batch has two samples of one `person`, so `triplet` learns nothing: write `each=4`"),
-        (np.arange(40), ", valid=0.2", "no batch has two samples"),
-        (np.append(np.arange(39), 1), ", shuffle=false", "no batch has"),
+        (np.arange(40), "", NONE),
+        (np.arange(40), ", each=4", NONE),  # four times the same sample are no pair
+        (np.arange(40), ", valid=0.2", NONE),
+        (
+            ONE_MORE,
+            ", shuffle=false",
+            "no batch has two samples of one `person`, so `triplet` learns nothing: write `e",
+        ),
         (np.append(np.arange(39), 38), ", shuffle=false", "only 1 of 5 batches have two samples"),
+        (ONE_MORE, ", each=4", "only 1 of 20 batches have two samples of one `person`, and `triplet` learns from "),
+        (ONE_MORE, ", each=4", "these alone: take more samples of each `person`"),
         (np.arange(40) % 10, ", each=4", ""),
         (np.repeat(np.arange(10), 4), ", shuffle=false", ""),
     ],
@@ -55,3 +66,16 @@ def test_other_losses_need_no_pair(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "who.dag").write_text(spec.format(more="", loss="categorical_crossentropy"))
     graphdsl.compile(tmp_path / "who.dag").fit(runs=None)
     assert "note" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("people", [np.arange(40), ONE_MORE])
+def test_given_samples_have_no_reader(tmp_path: Path, capsys: pytest.CaptureFixture[str], people: np.ndarray) -> None:
+    """Nobody is told to write a word where none can stand."""
+    spec = SPEC.replace('  data   = npz("people.npz", batch=8{more})\n', "").format(loss="triplet")
+    (tmp_path / "who.dag").write_text(spec)
+    graphdsl.compile(tmp_path / "who.dag").fit(
+        {"x": np.zeros((40, 4), np.float32), "person": people}, runs=None, batch=8
+    )
+    told = capsys.readouterr().out
+    assert "note: no" in told and "reader" not in told and "each=" not in told
+    assert (NONE if people is not ONE_MORE else "give `fit` a larger `batch`") in told
