@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from graphdsl.data.boxes import Boxes, as_boxes
 from graphdsl.data.column import Array, Rows
 from graphdsl.data.conform import Suited, conform
 from graphdsl.data.dataset import Dataset
-from graphdsl.data.follow import following, in_pictures, unknown
+from graphdsl.data.follow import following, in_pictures, located, unknown
 from graphdsl.data.match import match
 from graphdsl.data.points import Points, as_points
 from graphdsl.data.prepare import Prepare, Training, every
@@ -102,7 +101,7 @@ class Bound:
         arrays = {}
         for column in self.suited:
             name = column.wanted.name
-            with _located(self.span or column.wanted.span):
+            with located(self.span or column.wanted.span):
                 arrays[name] = column.take(rows, sizes, generators[name] if generators else None)
         return Batch(arrays, lengths, sizes)
 
@@ -162,7 +161,7 @@ def bind(
     for want in [want for want in wanted if want.name in found.found]:
         own = steps.get(want.name, NO_STEPS).span
         try:
-            with _located(span or own or want.span):
+            with located(span or own or want.span):
                 suited.append(_suited(want, prepare, (augments or {}).get(want.name, ()), names or {}))
         except Failed as failed:
             errors += [d for d in failed.diagnostics if d not in errors]
@@ -187,15 +186,6 @@ def _suited(
         column = in_pictures(column, prepare)
     made = conform(name, column, want, place=prepare.place, augments=augments, names=known, preprocess=steps)
     return replace(made, words=words)
-
-
-@contextmanager
-def _located(span: Span | None) -> Iterator[None]:
-    """What goes wrong without a place, as with a picture, points at span."""
-    try:
-        yield
-    except Failed as failed:
-        raise Failed(replace(d, span=d.span or span) for d in failed.diagnostics) from failed
 
 
 def _free_sizes(suited: Sequence[Suited]) -> tuple[dict[str, int], dict[str, int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -63,14 +64,20 @@ def following(suited: Sequence[Suited]) -> list[Suited]:
 
 
 def demand_augments(
-    augments: Mapping[str, Changes], wanted: Sequence[Wanted], preprocess: Mapping[str, Preprocess]
+    augments: Mapping[str, Changes],
+    wanted: Sequence[Wanted],
+    preprocess: Mapping[str, Preprocess],
+    spans: Mapping[str, Sequence[Span]],
 ) -> None:
-    """Before there are data: what none could make right. Raises E0518 with all of it."""
-    errors: list[Diagnostic] = list(unknown(augments, wanted))
+    """Before there are data: what none could make right. Raises E0518 with all of it.
+
+    spans  for each name where each of its changes was written
+    """
+    errors = [diagnostic for name in augments for diagnostic in unknown([name], wanted, spans[name][0])]
     by_name = {w.name: w for w in wanted}
     told = [name for name in augments if name in by_name and not by_name[name].marks]
     for demand in (
-        *(partial(_demand_pictures, by_name[n], augments[n], preprocess.get(n, NO_STEPS)) for n in told),
+        *(partial(_demand_pictures, by_name[n], augments[n], preprocess.get(n, NO_STEPS), spans[n]) for n in told),
         partial(_demand_marks, [(w, augments.get(w.name, ())) for w in wanted]),
     ):
         try:
@@ -91,19 +98,29 @@ def unknown(augments: Iterable[str], wanted: Sequence[Wanted], span: Span | None
     ]
 
 
-def _demand_pictures(wanted: Wanted, changes: Changes, preprocess: Preprocess) -> None:
+@contextmanager
+def located(span: Span | None) -> Iterator[None]:
+    """What goes wrong without a place, as with a picture, points at span."""
+    try:
+        yield
+    except Failed as failed:
+        raise Failed(replace(d, span=d.span or span) for d in failed.diagnostics) from failed
+
+
+def _demand_pictures(wanted: Wanted, changes: Changes, preprocess: Preprocess, spans: Sequence[Span]) -> None:
     """Raises E0518 for what is no picture, and where what `preprocess` leaves cannot be changed so."""
     sized = len(wanted.shape) in (AXES - 1, AXES) and all(isinstance(size, int) for size in wanted.shape)
     if not sized or not wanted.type.dtype.is_float:
         message = f"{wanted.title} is {wanted.type.describe()}, which `augment` cannot change"
-        raise fail("E0518", message, help="only pictures, `float[height, width, channels]`, can be augmented")
+        raise fail("E0518", message, spans[0], help="only pictures, `float[height, width, channels]`, can be augmented")
     if preprocess.whole or len(wanted.shape) != AXES:
         return
     left = shaped(preprocess.placing, (None, None, preprocess.channels(int(wanted.shape[-1]))))
     if all(left):
         picture = (int(left[0] or 0), int(left[1] or 0), int(left[2] or 0))
-        for change in changes:
-            picture = change.shape(picture)
+        for change, span in zip(changes, spans, strict=True):
+            with located(span):
+                picture = change.shape(picture)
 
 
 def _demand_marks(pairs: Sequence[tuple[Wanted, Changes]]) -> None:
@@ -125,11 +142,9 @@ def _demand_marks(pairs: Sequence[tuple[Wanted, Changes]]) -> None:
 
 def _demand_points(wanted: Wanted, changes: Changes) -> None:
     """Raises E0518 where points cannot follow."""
-    try:
+    with located(wanted.span):
         for change in changes if wanted.points else ():
             change.demand_points(int(wanted.shape[0]))
-    except Failed as failed:
-        raise Failed(replace(d, span=d.span or wanted.span) for d in failed.diagnostics) from failed
 
 
 def _apart(pictures: Wanted, marks: Wanted) -> Failed:

@@ -3,7 +3,7 @@ are data; `augment` likewise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from graphdsl.data import NO_STEPS, STEPS, AnyStep, ColumnStep, Preprocess, Wanted, demand_augments, shaped
@@ -45,7 +45,15 @@ def demand_changes(supply: Supply, plans: Sequence[Plan]) -> None:
         if plan.augment:
             wanted = supply.wanted(plan.judged(supply.spec.graph))
             with located(plan.augment[0].span):
-                demand_augments(supply.augments(plan), wanted, supply.preprocess)
+                demand_augments(supply.augments(plan), wanted, supply.preprocess, _written(plan.augment))
+
+
+def _written(recipes: Iterable[Recipe]) -> dict[str, tuple[Span, ...]]:
+    """For each name the recipe of each of its steps."""
+    spans: dict[str, tuple[Span, ...]] = {}
+    for recipe in recipes:
+        spans |= {name: (*spans.get(name, ()), *[recipe.span] * len(recipe.steps)) for name in recipe.names}
+    return spans
 
 
 def _keys(recipe: Recipe, used: list[str]) -> tuple[str, ...]:
