@@ -68,11 +68,11 @@ def test_all_at_once() -> None:
 
 def test_each_at_its_own_recipe() -> None:
     """The one that says what cannot be, not the first; of several for one input that which cannot follow the others."""
-    recipes = ["image -> flip", "more -> flip", "image -> random_crop(20)", "image -> random_crop(22)", "imag -> flip"]
+    recipes = ["image -> flip", "more -> flip", "image -> random_crop(20)", "image -> random_crop(22)", "marks -> flip"]
     with pytest.raises(Failed) as caught:
         graphdsl.Model(spec(f"[{', '.join(recipes)}]", CLASS))
     underlined = {d.span.text if d.span else "" for d in caught.value.diagnostics}
-    assert underlined == {"more -> flip", "image -> random_crop(22)", "imag -> flip"}
+    assert underlined == {"more -> flip", "image -> random_crop(22)", "marks -> flip"}
 
 
 @pytest.mark.parametrize(
