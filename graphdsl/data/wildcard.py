@@ -19,7 +19,7 @@ from functools import cached_property
 from graphdsl.report import dataclass
 
 FEW = 3
-"""Wild stretches; three cost 30 ms at most, on 255 letters that nearly fit."""
+"""Wild stretches of a regular expression: three took 32 ms on the worst names of 255 letters that were tried."""
 MOST_DIGITS = 18
 DIGITS = re.compile(f"[0-9]{{1,{MOST_DIGITS}}}")
 ANY = "."
