@@ -58,8 +58,8 @@ def _panel(chart: Square, y: int) -> str:
         parts += [tick(LEFT - 6, down + 4, "end", f"{k / 5:g}"), tick(across, bottom + 15, "middle", f"{k / 5:g}")]
     parts.append(tick((LEFT + right) / 2, HEIGHT - 4, "middle", chart.across))
     parts.append(f'<g transform="translate(14,{(top + bottom) / 2}) rotate(-90)">{tick(0, 0, "middle", chart.up)}</g>')
-    for place, curve in enumerate(chart.curves[:DRAWN]):
-        colour = PALETTE[curve.number % len(PALETTE)]
+    shown = chart.curves[:DRAWN]
+    for place, (curve, colour) in enumerate(zip(shown, _colours(shown), strict=True)):
         points = [(LEFT + (right - LEFT) * a, bottom - (bottom - top) * u) for a, u in _thinned(curve)]
         parts.append(drawn_curve(points, colour) if points else "")
         row = top + LINE * (place + 1)
@@ -67,6 +67,15 @@ def _panel(chart: Square, y: int) -> str:
     hidden = len(chart.curves) - DRAWN
     more = [tick(PANEL, top + LINE * (DRAWN + 1), "start", f"and {hidden} more classes")] if hidden > 0 else []
     return "".join([*parts, *more, "</g>"])
+
+
+def _colours(curves: Sequence[Curve]) -> list[str]:
+    """Each class has the colour of its boxes, or the next free one where an earlier curve has that already."""
+    given: list[str] = []
+    for curve in curves:
+        own = curve.number % len(PALETTE)
+        given.append(next(colour for colour in (*PALETTE[own:], *PALETTE[:own]) if colour not in given))
+    return given
 
 
 def _thinned(curve: Curve) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import graphdsl
 from graphdsl.cli import app
 from graphdsl.ir import Array
 from graphdsl.learn import METRICS, PALETTE, Pair, Reading, qualities, quality_files, quality_lines
+from graphdsl.learn.square import Curve, Square, squares
 
 CATS = [0.5, 0.5, 0.2, 0.2], [0.2, 0.2, 0.1, 0.1]
 WRONG = [0.8, 0.8, 0.1, 0.1]
@@ -103,6 +105,14 @@ train {
   epochs  = 2
 }
 """
+
+
+def test_every_class_of_a_chart_has_a_colour_of_its_own() -> None:
+    line = np.linspace(0, 1, 3)
+    curves = [Curve(f"class {number}", line, line, number) for number in (0, 20, 40, 2, 17, 1)]
+    drawn = squares([Square("a", "b", "c", curves)])
+    colours = re.findall(r'style="fill:(#[0-9a-f]{6})">class', drawn)
+    assert len(set(colours)) == 6 and colours[0] == PALETTE[0] and colours[4] == PALETTE[17]
 
 
 def test_as_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
